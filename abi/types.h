@@ -1,0 +1,197 @@
+// Values and structures shared by the kernel and user space: rights, object kinds, signals, message and record layouts.
+// Constants and plain structures only; sizes are fixed by assertions. Source: DESIGN section 3 (docs/architecture.md).
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int32_t kpio_handle;  // > 0; an index and a generation: an old value never names a newer object by accident
+#define KPIO_HANDLE_NONE 0
+typedef int64_t kpio_status;  // 0 or positive result, or negative errno (abi/errors.def)
+#define KPIO_TIME_NEVER UINT64_MAX
+
+// ---- object kinds ---------------------------------------------------------------------------------------------------
+enum kpio_kind {
+    KPIO_KIND_NONE, KPIO_KIND_JOB, KPIO_KIND_PROCESS, KPIO_KIND_THREAD, KPIO_KIND_VMO, KPIO_KIND_ASPACE,
+    KPIO_KIND_ENDPOINT, KPIO_KIND_REPLY, KPIO_KIND_EVENT, KPIO_KIND_PORT, KPIO_KIND_TIMER, KPIO_KIND_IRQ,
+    KPIO_KIND_MMIO, KPIO_KIND_DMA, KPIO_KIND_PCI, KPIO_KIND_DISK, KPIO_KIND_DIRECTORY, KPIO_KIND_FILE, KPIO_KIND_PIPE,
+    KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNT
+};
+
+// ---- rights ---------------------------------------------------------------------------------------------------------
+#define KPIO_RIGHT_READ      (1u << 0)   // vmo, pipe, file: read; event: wait; port: wait; process, thread: read state
+#define KPIO_RIGHT_WRITE     (1u << 1)   // vmo, pipe, file: write; event: signal; port: post; timer: set
+#define KPIO_RIGHT_EXECUTE   (1u << 2)   // vmo, directory, file: map executable
+#define KPIO_RIGHT_MAP       (1u << 3)   // vmo, mmio, dma: map; aspace: place mappings
+#define KPIO_RIGHT_DUPLICATE (1u << 4)   // duplicate, also copy in a message
+#define KPIO_RIGHT_TRANSFER  (1u << 5)   // move or copy to another process
+#define KPIO_RIGHT_CALL      (1u << 6)   // endpoint: call and send
+#define KPIO_RIGHT_RECEIVE   (1u << 7)   // endpoint: receive
+#define KPIO_RIGHT_MANAGE    (1u << 8)   // job: create in it, set limits; process, thread: start, control
+#define KPIO_RIGHT_KILL      (1u << 9)   // job, process, thread: end it
+#define KPIO_RIGHT_INSPECT   (1u << 10)  // info calls
+#define KPIO_RIGHT_JIT       (1u << 11)  // process: anonymous executable memory (given when the process is created)
+#define KPIO_RIGHT_WAIT      (1u << 12)  // be waited on by a port
+#define KPIO_RIGHT_DEVICE    (1u << 13)  // pci, system: reach device memory, DMA and interrupts
+#define KPIO_RIGHT_LOG       (1u << 14)  // system: console and kernel log
+#define KPIO_RIGHT_POWER     (1u << 15)  // system: power off, reboot
+#define KPIO_RIGHT_BADGE     (1u << 16)  // endpoint: set a badge on a duplicate (a badged duplicate loses it)
+#define KPIO_RIGHT_EXPIRE    (1u << 17)  // reserved for future use by handle_expire; set on every new handle
+#define KPIO_RIGHT_AUDIT     (1u << 18)  // system: read the audit ring, mark handles audited
+#define KPIO_RIGHTS_ALL      0x7ffffu
+#define KPIO_RIGHTS_SAME     0x80000000u // handle_dup: keep the rights of the source
+
+// ---- messages -------------------------------------------------------------------------------------------------------
+// A message: a header word, up to 4,096 bytes of payload in the sending thread's message page, up to 4 handles in its
+// thread block. The kernel copies payload from page to page and never interprets it.
+//   bits 0..12 payload bytes (0..4096) | bits 13..15 handles (0..4) | bits 16..30 reserved, 0 | bits 32..62 label
+// On return from a call or receive, rax holds the header of what arrived (>= 0) or a negative errno.
+#define KPIO_MESSAGE_MAX 4096u
+#define KPIO_MESSAGE_HANDLES_MAX 4u
+#define KPIO_MESSAGE(label, bytes, handles) \
+    ((uint64_t)(uint32_t)(label) << 32 | (uint64_t)(handles) << 13 | (uint64_t)(bytes))
+#define KPIO_MESSAGE_BYTES(header) ((uint32_t)((header) & 0x1fff))
+#define KPIO_MESSAGE_HANDLES(header) ((uint32_t)((header) >> 13 & 7))
+#define KPIO_MESSAGE_LABEL(header) ((uint32_t)((header) >> 32 & 0x7fffffff))
+#define KPIO_MESSAGE_RESERVED 0x800000007fff0000ull
+
+// A handle in a message: sent with at most `rights`; KPIO_SEND_COPY makes a child, KPIO_SEND_MOVE takes it away.
+struct kpio_message_handle {
+    kpio_handle handle;  // after receiving: the new handle, or 0 if the receiver's table or quota had no room
+    uint32_t rights;     // after receiving: its rights | 0; KPIO_RIGHTS_SAME keeps all
+    uint16_t mode;       // KPIO_SEND_*
+    uint16_t kind;       // after receiving: KPIO_KIND_*
+    uint32_t reserved;
+};
+enum { KPIO_SEND_COPY = 0, KPIO_SEND_MOVE = 1 };
+
+// ---- the thread block -----------------------------------------------------------------------------------------------
+// One per thread, 4 KiB, mapped read-write in its process at an address of the kernel's choice, together with the
+// message page that follows it (block + 4096). Made by thread_create, gone with the thread.
+struct kpio_thread_block {
+    uint64_t self;            // user address of this block
+    uint64_t message;         // user address of the 4,096-byte message page
+    uint64_t thread_id;
+    uint64_t process_id;
+    // Linux system calls (foreign numbers) in a process that registered an entry: where they came from.
+    uint64_t foreign_rip, foreign_rsp, foreign_rflags;
+    uint64_t user_data[4];    // free for the thread
+    uint64_t badge;           // of the handle that the message last received came through
+    uint64_t reserved0[4];
+    struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX];  // of the message last sent or received
+    uint64_t reserved1[8];
+};
+_Static_assert(sizeof(struct kpio_message_handle) == 16, "ABI");
+_Static_assert(offsetof(struct kpio_thread_block, handles) == 128, "ABI");
+#define KPIO_THREAD_BLOCK_SIZE 8192u  // block and message page
+
+// ---- exceptions -----------------------------------------------------------------------------------------------------
+enum kpio_exception {
+    KPIO_EXC_INTERRUPT = 256,  // thread_interrupt; below that: the CPU's vector
+    KPIO_EXC_NO_MEMORY = 257,  // a page could not be had within the job's quota
+    KPIO_EXC_REVOKED = 258,    // an access to a mapping whose handle was revoked
+};
+// Pushed on the thread's exception stack by the kernel; thread_exception_return takes it back, changed or not. The
+// extended state follows at xstate (an XSAVE area, standard format). Entry gets its address in rdi.
+struct kpio_exception_frame {
+    uint64_t kind;            // enum kpio_exception, or a CPU vector (0..31)
+    uint64_t error;           // the CPU's error code
+    uint64_t address;         // faulting address (page faults), or the interrupt's cookie
+    uint64_t xstate;          // user address of the extended state in this frame, 64-byte aligned
+    uint64_t xstate_size;
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t rip, rflags, rsp, fs_base, gs_base;
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct kpio_exception_frame) == 26 * 8, "ABI");
+
+// ---- signals of objects, for ports and waits --------------------------------------------------------------------------
+#define KPIO_SIGNAL_USER_MASK 0x00ffffffu  // event: bits set by event_signal
+#define KPIO_SIGNAL_TERMINATED (1u << 24)  // process, thread, job empty
+#define KPIO_SIGNAL_READABLE   (1u << 25)  // endpoint: a caller waits; pipe: data or end
+#define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room
+#define KPIO_SIGNAL_PEER_GONE  (1u << 27)  // pipe: other end closed; endpoint: nobody can receive any more
+#define KPIO_SIGNAL_FIRED      (1u << 28)  // timer expired; irq raised
+#define KPIO_SIGNAL_REVOKED    (1u << 29)  // the handle that the binding went through is gone (delivered once)
+
+struct kpio_port_packet {
+    uint64_t key;      // as given to port_bind or port_post
+    uint32_t signals;  // what is asserted of the asked ones
+    uint32_t kind;     // KPIO_KIND_* of the source, KPIO_KIND_PORT for posted packets
+    uint64_t value;    // event: bits; timer, irq: times fired since; process: exit status; posted: the poster's word
+};
+_Static_assert(sizeof(struct kpio_port_packet) == 24, "ABI");
+
+// ---- records of the info calls ----------------------------------------------------------------------------------------
+struct kpio_handle_info {
+    uint32_t kind, rights;
+    uint64_t badge, object_id;   // object ids are unique since boot
+    uint64_t expiry;             // KPIO_TIME_NEVER: none
+    uint32_t children, flags;
+};
+struct kpio_job_limits {         // UINT64_MAX: no own limit (the parent's still holds)
+    uint64_t pages, handles, threads, kernel_bytes, processes;
+};
+struct kpio_job_info {
+    uint64_t id, parent_id;
+    struct kpio_job_limits limit, used, peak;
+    char name[32];
+};
+struct kpio_process_info {
+    uint64_t id, job_id;
+    uint32_t state;              // KPIO_PROCESS_*
+    int32_t status;              // exit status, once dead
+    uint64_t threads, handles, pages, cpu_ns;
+    char name[32];
+};
+// Exit status of a process that the kernel ended: by job_kill -ECANCELED, by a fault this less the kind (enum kpio_exception
+// or the CPU's vector).
+#define KPIO_STATUS_FAULT (-1000)
+enum { KPIO_PROCESS_NEW, KPIO_PROCESS_RUNNING, KPIO_PROCESS_DYING, KPIO_PROCESS_DEAD };
+struct kpio_thread_info {
+    uint64_t id, process_id;
+    uint32_t state, cpu;         // KPIO_THREAD_*
+    uint32_t class_, priority;   // KPIO_SCHED_*
+    uint64_t affinity, cpu_ns;
+    char name[32];
+};
+enum { KPIO_THREAD_NEW, KPIO_THREAD_READY, KPIO_THREAD_RUNNING, KPIO_THREAD_BLOCKED, KPIO_THREAD_DEAD };
+enum { KPIO_SCHED_FAIR, KPIO_SCHED_REALTIME, KPIO_SCHED_IDLE };
+struct kpio_vmo_info {
+    uint64_t id, size, committed_pages;
+    uint32_t flags, kind;        // KPIO_VMO_*
+};
+struct kpio_system_info {
+    uint64_t boot_to_init_insns; // TSC ticks from the first kernel instruction to init's first
+    uint64_t memory_total, memory_free, page_array_bytes, wasm_pool_bytes, wasm_pool_free, kernel_image_bytes;
+    uint64_t objects[KPIO_KIND_COUNT];  // live, by kind
+    uint64_t handles, slub_bytes, kernel_stacks, page_tables;
+    uint32_t cpu_online, cpu_possible;
+    uint64_t uptime_ns, realtime_ns, tsc_hz;
+    uint64_t idle_ns, context_switches, interrupts, rcu_pending;
+};
+
+// ---- memory -----------------------------------------------------------------------------------------------------------
+enum {
+    KPIO_VMO_RESIZABLE = 1 << 0,
+    KPIO_VMO_CONTIGUOUS = 1 << 1,
+    KPIO_VMO_LARGE = 1 << 2,      // prefer 2 MiB pages
+    KPIO_VMO_POOL = 1 << 3,       // pages from the WASM pool
+};
+enum { KPIO_CLONE_SNAPSHOT, KPIO_CLONE_OVERLAY };
+enum {
+    KPIO_MAP_READ = 1 << 0, KPIO_MAP_WRITE = 1 << 1, KPIO_MAP_EXECUTE = 1 << 2,
+    KPIO_MAP_FIXED = 1 << 3,          // exactly at the address, replacing what is there
+    KPIO_MAP_FIXED_NOREPLACE = 1 << 4,// exactly there, EEXIST when something is
+    KPIO_MAP_POPULATE = 1 << 5,       // allocate and map all pages now
+    KPIO_MAP_PRIVATE = 1 << 6,        // copy on write within this mapping (overlay)
+    KPIO_MAP_RESERVE = 1 << 7,        // no vmo: an inaccessible range that costs nothing
+    KPIO_MAP_LOCAL_SHARE = 1 << 8,    // inherited by aspace_clone as the same memory, not as a snapshot
+};
+enum {
+    KPIO_VMO_OP_COMMIT, KPIO_VMO_OP_DECOMMIT, KPIO_VMO_OP_ZERO,
+};
+
+// ---- limits that the ABI names ------------------------------------------------------------------------------------------
+#define KPIO_NAME_MAX 31u
+#define KPIO_PORT_BATCH_MAX 64u
+#define KPIO_HANDLES_PER_PROCESS 262144u

@@ -1,0 +1,11 @@
+// CRC-32C (Castagnoli), as ext4 and iSCSI use it.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Continues a checksum: start with ~0; the usual final inversion is the caller's (ext4 does without).
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+
+// The same without the processor's instruction; what crc32c falls back to.
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);

@@ -1,0 +1,110 @@
+// The fair class: earliest eligible virtual deadline first (EEVDF). Every competing entity (queued or running) has a
+// virtual run time that advances by real time / weight. Their weighted average V is the time that an ideal machine would
+// have given each. Who is not ahead of V is eligible; of those the one with the earliest virtual deadline (virtual run
+// time at the start of its slice + slice / weight) runs. Pure logic: one CPU's, no locks.
+//
+// The tree is ordered by vruntime, so the eligible are a prefix of it; each node knows the earliest deadline below it. An
+// entity that is queued alone is not in the tree: most of the time at most one waits. What wakes and switches use is
+// inline.
+#pragma once
+#include "kernel/core/assert.h"
+#include "kernel/sched/thread.h"
+
+#define FAIR_WEIGHT 1024u       // of a normal entity
+#define FAIR_SLICE_NS 3000000u  // what an entity asks for at a time
+
+struct fair_queue {
+    struct sched_entity *single;  // the only one queued; the tree is empty then
+    struct rb_tree tree;
+    uint64_t base;        // vruntimes are summed relative to this, near V
+    int64_t sum;          // of weight * (vruntime - base) over the competing
+    uint64_t sum_weight;  // of the competing
+    uint32_t queued;
+};
+
+void fair_init(struct fair_queue *q);
+
+// Real to virtual nanoseconds.
+static inline uint64_t fair_to_virtual(uint64_t ns, uint32_t weight) {
+    return weight == FAIR_WEIGHT ? ns : ns * FAIR_WEIGHT / weight;
+}
+// Moves the base to V, so that the sum stays small. Returns V.
+static inline uint64_t fair_rebase(struct fair_queue *q) {
+    if (q->sum_weight == 0) return q->base;
+    int64_t step = q->sum / (int64_t)q->sum_weight;
+    q->base += (uint64_t)step;
+    q->sum -= step * (int64_t)q->sum_weight;
+    return q->base;
+}
+static inline int64_t fair_relative(const struct fair_queue *q, const struct sched_entity *e) {
+    return (int64_t)(e->vruntime - q->base);
+}
+
+// e begins to compete: its vruntime is set from what it was owed when it left. Not queued yet.
+static inline void fair_join(struct fair_queue *q, struct sched_entity *e) {
+    assert(!e->competing);
+    uint64_t average = fair_rebase(q);
+    int64_t lag = e->lag;
+    // Its own arrival moves V towards it: enlarge the lag so that what is left is what it was owed.
+    if (lag != 0 && q->sum_weight != 0) lag += lag * (int64_t)e->weight / (int64_t)q->sum_weight;
+    e->vruntime = average - (uint64_t)lag;
+    e->deadline = e->vruntime + fair_to_virtual(FAIR_SLICE_NS, e->weight);
+    q->sum += fair_relative(q, e) * (int64_t)e->weight;
+    q->sum_weight += e->weight;
+    e->competing = true;
+}
+
+// e ends to compete; it is not queued.
+static inline void fair_leave(struct fair_queue *q, struct sched_entity *e) {
+    assert(e->competing && !e->queued);
+    int64_t limit = (int64_t)fair_to_virtual(2 * FAIR_SLICE_NS, e->weight);
+    int64_t lag = (int64_t)(fair_rebase(q) - e->vruntime);
+    e->lag = lag > limit ? limit : lag < -limit ? -limit : lag;
+    q->sum -= fair_relative(q, e) * (int64_t)e->weight;
+    q->sum_weight -= e->weight;
+    e->competing = false;
+    if (q->sum_weight == 0) q->sum = 0;
+}
+
+void fair_insert_more(struct fair_queue *q, struct sched_entity *e);
+void fair_remove_more(struct fair_queue *q, struct sched_entity *e);
+// Queues a competing entity, takes it out.
+static inline void fair_insert(struct fair_queue *q, struct sched_entity *e) {
+    e->queued = true;
+    if (q->queued++ == 0) q->single = e;
+    else fair_insert_more(q, e);
+}
+static inline void fair_remove(struct fair_queue *q, struct sched_entity *e) {
+    e->queued = false;
+    q->queued--;
+    if (likely(q->single == e)) q->single = NULL;
+    else fair_remove_more(q, e);
+}
+
+#define FAIR_CHARGE_MAX_NS (1ull << 40)  // a longer run counts as this: keeps the sums far from overflow
+// The running entity used ns. Returns true when its slice is used up (and a new one begun).
+static inline bool fair_charge(struct fair_queue *q, struct sched_entity *e, uint64_t ns) {
+    if (unlikely(ns > FAIR_CHARGE_MAX_NS)) ns = FAIR_CHARGE_MAX_NS;
+    uint64_t step = fair_to_virtual(ns, e->weight);
+    e->vruntime += step;
+    q->sum += (int64_t)(step * e->weight);
+    if (likely((int64_t)(e->vruntime - e->deadline) < 0)) return false;
+    fair_rebase(q);  // at least once a slice, so that the sum stays far from overflow
+    e->deadline = e->vruntime + fair_to_virtual(FAIR_SLICE_NS, e->weight);
+    return true;
+}
+
+struct sched_entity *fair_pick_tree(struct fair_queue *q);
+// Who runs next, or NULL when none is queued. It stays queued.
+static inline struct sched_entity *fair_pick(struct fair_queue *q) {
+    if (likely(q->queued <= 1 && q->tree.root == NULL)) return q->single;
+    return fair_pick_tree(q);
+}
+// Whether e should take the CPU from the running entity.
+bool fair_preempts(const struct fair_queue *q, const struct sched_entity *e, const struct sched_entity *running);
+// ns of run time until e's slice ends.
+uint64_t fair_slice_left(const struct sched_entity *e);
+// The virtual time of a whole slice.
+static inline uint64_t fair_virtual_slice(const struct sched_entity *e) {
+    return fair_to_virtual(FAIR_SLICE_NS, e->weight);
+}

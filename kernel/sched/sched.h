@@ -1,0 +1,163 @@
+// The scheduler. Everything here runs with interrupts off.
+#pragma once
+#include "kernel/sched/thread.h"
+
+void sched_init(void);      // boot CPU; makes the running context the boot CPU's first kernel thread
+void sched_init_ap(void);   // every other CPU: the running context becomes its idle thread
+[[gnu::noreturn]] void sched_idle_loop(void);  // the end of kernel_ap_main
+
+// Work for idle CPUs, in bounded pieces; returns whether there is more. `hook` is static; registered during boot.
+struct sched_idle_hook {
+    bool (*step)(void);
+    struct sched_idle_hook *next;
+};
+void sched_idle_hook_register(struct sched_idle_hook *hook);
+
+// Prepares scheduling fields of a zeroed thread (entity fair, weight 1024, all CPUs, state NEW). The caller has set
+// stack_top, aspace, fpu, name, id and prepared saved_rsp with context_prepare.
+void sched_thread_init(struct thread *t);
+// The first thing that a thread's entry function calls, on its own stack.
+void sched_thread_begin(void);
+// Makes a NEW thread READY on the best allowed CPU.
+void sched_thread_start(struct thread *t);
+// The running thread never runs again. Its memory may be freed (through RCU) once t->on_cpu is false; then
+// sched_thread_gone(t) was called on its CPU.
+[[gnu::noreturn]] void sched_thread_exit(void);
+void sched_thread_gone(struct thread *t);  // provided by object/thread.c; from the next thread's context
+
+// What a thread with pending bits does before it returns to user mode with *frame: it ends (then this does not return) or
+// enters its exception entry. Provided by object/thread.c.
+void thread_serve_pending(struct trap_frame *frame);
+
+// Switches CR3 and cpu->aspace; called when cpu->aspace is another. Provided by mm.
+void aspace_switch(struct aspace *next);
+// Loads the kernel's own page tables: an idle CPU is then no target of TLB shoot-downs. Provided by mm.
+void aspace_leave(void);
+
+// A kernel thread, READY; ends with sched_thread_exit or by returning from entry. NULL when out of memory.
+struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg);
+
+// Gives the CPU away: picks the best entity. The running thread stays READY (yield, preemption) or is BLOCKED.
+void sched_schedule(void);
+void sched_yield(void);
+// At the end of a system call that may have woken somebody more urgent: lets it run now, which spares the slow way out of
+// the kernel. No lock held, no pointer from a handle lookup used afterwards.
+static inline void sched_let_run(void) {
+    if (unlikely(this_cpu()->need_resched)) sched_schedule();
+}
+// Opens interrupts for a moment, reschedules if due, marks a quiescent point. In loops of user-controlled length; no
+// spin lock held, no handle-table pointer kept across it. Returns true when the thread has been killed: give up.
+bool sched_preempt_point(void);
+// Makes t runnable: t is BLOCKED and the caller owns waking it (cleared wait.lock). Any CPU.
+void sched_wake(struct thread *t);
+// Whether t, which the caller owns waking, may take this CPU by a direct switch.
+static inline bool sched_can_switch(const struct thread *t) {
+    if (likely(t->cpu == cpu_id())) return true;
+    return !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && (t->affinity >> cpu_id() & 1);
+}
+// The running thread is BLOCKED (its wait is set up and its lock released); runs `next`, which the caller owns waking, on
+// the current entity: no queue, no timer. `next` becomes a server of this CPU (next->cpu is set). next->on_cpu must be
+// false. For a call: lends. Returns when the running thread is woken.
+void sched_switch_lend(struct thread *next);
+// The running thread is BLOCKED; hands the CPU to `next`. If both run on one entity (a reply to the lender) it goes back
+// to `next`, and the running thread's own entity is at rest; else next's entity takes the CPU as after sched_wake.
+void sched_switch_return(struct thread *next);
+// The running thread gets a caller's entity (the caller is BLOCKED, on this CPU, at the end of its chain) or gives the one
+// that it has back without blocking (its own): makes `entity` what it runs on. The other one is at rest.
+void sched_adopt(struct sched_entity *entity);
+static inline bool sched_can_adopt(const struct thread *caller) { return caller->cpu == cpu_id() && !caller->on_cpu; }
+
+// Sets bits in t->pending and makes sure that t notices: a wait is cancelled with -EINTR (-ECANCELED for kill), a CPU in
+// user mode is interrupted. Any CPU; may wait for another CPU, so no lock that another takes without cpu_relax.
+void thread_set_pending(struct thread *t, uint8_t bits);
+// class_ KPIO_SCHED_*, priority 1..99 for real-time, weight 1..10000 for fair; affinity is not empty.
+void sched_set_schedule(struct thread *t, uint8_t class_, uint8_t priority, uint32_t weight, uint64_t affinity);
+// Rank of what t runs on; for comparing urgency.
+static inline uint8_t sched_rank(const struct thread *t) {
+    uint8_t rank = t->entity->rank;
+    return t->boost > rank ? t->boost : rank;
+}
+// Priority inheritance: t runs at least as urgently as `waiter`, until sched_restore_priority(t). Spin locks may be held.
+void sched_inherit(struct thread *t, const struct thread *waiter);
+// Sets what t inherits: RANK_NONE, or the rank of the most urgent waiter left.
+void sched_set_boost(struct thread *t, uint8_t rank);
+static inline void sched_restore_priority(struct thread *t) {
+    if (t->boost != t->pi_boost) sched_set_boost(t, t->pi_boost);
+}
+
+// ---- waiting -----------------------------------------------------------------------------------------------------------
+// 1. spin_lock(lock); decide to wait; link current->wait.node; wait_prepare(lock, unlink, via, object); spin_unlock(lock)
+// 2. result = wait_block(deadline)
+// A waker holds the lock, unlinks the thread, and calls wait_wake_locked.
+
+// Marks the running thread as waiting. *lock is held.
+static inline void wait_prepare_self(struct thread *t, struct spinlock *lock, void (*unlink)(struct thread *t),
+                                     struct handle *via, void *object) {
+    t->wait.unlink = unlink;
+    t->wait.via = via;
+    t->wait.object = object;
+    t->state = THREAD_BLOCKED;
+    __atomic_store_n(&t->wait.lock, lock, __ATOMIC_RELEASE);
+}
+static inline void wait_prepare(struct spinlock *lock, void (*unlink)(struct thread *t), struct handle *via, void *object) {
+    wait_prepare_self(current_thread(), lock, unlink, via, object);
+}
+// Sleeps until woken; arms a timer unless deadline is TIME_NEVER. Returns wait.result: the waker's, or -ETIMEDOUT,
+// -EINTR, -ECANCELED. Never returns with the thread still linked.
+int64_t wait_block_slowly(nanos_t deadline);
+static inline int64_t wait_block(nanos_t deadline) {
+    struct thread *t = current_thread();
+    if (unlikely(deadline != TIME_NEVER || __atomic_load_n(&t->pending, __ATOMIC_RELAXED) != 0))
+        return wait_block_slowly(deadline);
+    sched_schedule();
+    return t->wait.result;
+}
+// wait_block for a thread that hands its CPU to `next` by sched_switch_lend or sched_switch_return.
+int64_t wait_block_lend(nanos_t deadline, struct thread *next);
+int64_t wait_block_return(nanos_t deadline, struct thread *next);
+// As wait_wake_locked, but leaves making it runnable to the caller (direct switch).
+static inline void wait_claim_locked(struct thread *t, int64_t result) {
+    t->wait.result = result;
+    __atomic_store_n(&t->wait.lock, NULL, __ATOMIC_RELEASE);
+}
+// t->wait.lock is held and t was unlinked by the caller: wakes it with this result.
+static inline void wait_wake_locked(struct thread *t, int64_t result) {
+    wait_claim_locked(t, result);
+    sched_wake(t);
+}
+// Ends whatever t waits for. Returns false when it was not waiting. Any CPU, no lock held.
+bool wait_cancel(struct thread *t, int64_t result);
+
+// Sleeps for kernel code: until the deadline.
+void sched_sleep_until(nanos_t deadline);
+
+// A queue of waiters with its lock, for simple objects.
+struct wait_queue {
+    struct spinlock lock;
+    struct list waiters;  // by wait.node
+};
+void wait_queue_init(struct wait_queue *q, const char *name);
+void wait_queue_unlink(struct thread *t);  // wait.unlink of its waiters
+// q->lock is held: links the running thread at the end, prepares its wait, and releases the lock. Then wait_block.
+static inline void wait_queue_join_unlock(struct wait_queue *q, struct handle *via, void *object) {
+    list_push_back(&q->waiters, &current_thread()->wait.node);
+    wait_prepare(&q->lock, wait_queue_unlink, via, object);
+    spin_unlock(&q->lock);
+}
+// Wakes up to `count` waiters, the longest first. q->lock is held. Returns how many.
+uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t result);
+// Wakes all who wait through `via` (NULL: all). Takes the lock.
+void wait_queue_cancel(struct wait_queue *q, const struct handle *via, int64_t result);
+
+// ---- timers ------------------------------------------------------------------------------------------------------------
+void ktimer_init(struct ktimer *timer, void (*fire)(struct ktimer *timer));
+// Arms on this CPU (moves an armed one). Cheap: a list insert; the hardware is touched only for a deadline earlier than
+// the one it is set to.
+void ktimer_arm(struct ktimer *timer, nanos_t deadline);
+// Returns false when it was not armed (it fired or fires now). On another CPU's timer: asks that CPU and waits.
+bool ktimer_cancel(struct ktimer *timer);
+
+struct sched_stats {
+    uint64_t idle_ns, switches, interrupts;
+};
+void sched_stats(struct sched_stats *out);

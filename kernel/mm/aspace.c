@@ -1,0 +1,349 @@
+#include "kernel/mm/aspace.h"
+
+#include "abi/gen/errors.h"
+#include "abi/types.h"
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/aspace_internal.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/pte.h"
+#include "kernel/mm/slub.h"
+#include "kernel/mm/tlb.h"
+#include "kernel/sched/sched.h"
+
+_Static_assert((int)PROT_READ == KPIO_MAP_READ && (int)PROT_WRITE == KPIO_MAP_WRITE && (int)PROT_EXECUTE == KPIO_MAP_EXECUTE, "ABI");
+
+#define PRUNE_TABLES 64                // fewer tables than this are never looked through
+#define CEILING_SPAN (1ull << 44)      // 16 TiB of random places for the highest mapping
+
+static struct kmem_cache aspace_cache;
+
+void aspace_cache_init(void);
+void aspace_cache_init(void) { slub_cache_init(&aspace_cache, "aspace", sizeof(struct aspace), CACHE_LINE); }
+
+// ---- page tables -----------------------------------------------------------------------------------------------------
+
+// Looks through the gaps between all mappings, one at a time.
+static coldpath void prune_all(struct aspace *a) {
+    uint64_t position = USER_MIN;
+    while (position < USER_MAX) {
+        spin_lock(&a->lock);
+        struct mapping *m = mapping_tree_from(&a->mappings, position);
+        uint64_t end = m ? m->start : USER_MAX;
+        if (end > position) aspace_prune_locked(a, position, end);
+        position = m ? m->end : USER_MAX;
+        if (position == USER_MAX) a->prune_at = MAX((uint64_t)PRUNE_TABLES, 2 * a->tables);
+        spin_unlock(&a->lock);
+        (void)sched_preempt_point();
+    }
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static uint64_t random_ceiling(void) {
+    uint64_t random;
+    if (!arch_rdrand(&random)) random = (uint64_t)arch_now() * 0x9e3779b97f4a7c15ull;
+    return USER_MAX - align_down(random % CEILING_SPAN, PAGE_SIZE);
+}
+
+int aspace_create(struct job *job, bool jit, struct aspace **out) {
+    int error = job_charge(job, JOB_KERNEL_BYTES, sizeof(struct aspace));
+    if (error) return error;
+    struct aspace *a = slub_alloc_zeroed(&aspace_cache);
+    if (!a) {
+        job_uncharge(job, JOB_KERNEL_BYTES, sizeof(struct aspace));
+        return -ENOMEM;
+    }
+    spin_init(&a->lock, "aspace");
+    mapping_tree_init(&a->mappings);
+    a->job = job;
+    a->jit = jit;
+    a->refs = 1;
+    a->prune_at = PRUNE_TABLES;
+    a->ceiling = random_ceiling();
+    a->root = paging_root_create(a);
+    if (a->root.v == 0) {
+        job_uncharge(job, JOB_KERNEL_BYTES, sizeof(struct aspace));
+        slub_free(&aspace_cache, a);
+        return -ENOMEM;
+    }
+    *out = a;
+    return 0;
+}
+
+static void aspace_free(struct aspace *a) {
+    tlb_evict(a);
+    paging_root_destroy(a, a->root);
+    aspace_free_tables(a);
+    job_uncharge(a->job, JOB_KERNEL_BYTES, sizeof(struct aspace));
+    slub_free(&aspace_cache, a);
+}
+
+static struct mapping *first_mapping(struct aspace *a) {
+    return rb_entry_or_null(rb_first(&a->mappings.tree), struct mapping, node);
+}
+
+// Clears a piece of m; true when its page tables are empty.
+static __attribute__((noinline)) bool mapping_clear_step(struct mapping *m, uint64_t *position) {
+    if (!m->vmo || !(m->flags & MAPPING_TOUCHED)) return true;
+    struct tlb_batch batch;
+    tlb_batch_init(&batch, m->aspace);
+    spin_lock(m->vmo->lock);
+    bool done = mapping_clear(m, position, m->end, false, STEP_ENTRIES, &batch);
+    tlb_batch_flush(&batch);
+    spin_unlock(m->vmo->lock);
+    return done;
+}
+
+static bool aspace_reap_step(struct reap_item *item) {
+    struct aspace *a = container_of(item, struct aspace, reap);
+    struct mapping *m = first_mapping(a);
+    if (!m) {
+        aspace_free(a);
+        return false;
+    }
+    if (!mapping_clear_step(m, &(uint64_t){m->start})) return true;
+    aspace_remove_locked(a, m);
+    struct vmo *vmo = mapping_detach(m);
+    if (m->flags & MAPPING_GRANTED) mapping_untie(m);
+    mapping_put(m);
+    if (vmo) vmo_put(vmo);
+    return true;
+}
+
+void aspace_put(struct aspace *a) {
+    if (__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
+    if (!first_mapping(a)) {
+        aspace_free(a);
+        return;
+    }
+    a->reap.step = aspace_reap_step;
+    reaper_add(&a->reap);
+}
+
+// ---- unmapping -------------------------------------------------------------------------------------------------------
+
+// One step of unmapping m, which lies inside the range: true when it is out of the tree. Faults stop as soon as it is
+// marked, its pages go in steps, then it goes itself. Whoever finds a marked mapping helps to end it.
+static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
+    m->flags |= MAPPING_DYING;
+    if (unlikely(m->flags & MAPPING_TOUCHED)) {
+        if (!mapping_clear_step(m, &(uint64_t){m->start})) return false;
+        if (m->end - m->start >= LARGE_PAGE_SIZE) {
+            struct mapping *next = mapping_next(m);
+            uint64_t below = m->start - m->gap;
+            aspace_remove_locked(a, m);
+            aspace_prune_locked(a, below, next ? next->start : USER_MAX);
+            return true;
+        }
+    }
+    aspace_remove_locked(a, m);
+    return true;
+}
+
+// Unmaps what lies in the range, whose ends are boundaries or in the middle of nothing.
+static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
+    for (;;) {
+        spin_lock(&a->lock);
+        struct mapping *m = mapping_tree_from(&a->mappings, start);
+        if (!m || m->start >= end) {
+            spin_unlock(&a->lock);
+            return 0;
+        }
+        if (unlikely(m->start < start || m->end > end)) {  // another thread mapped across the edge meanwhile
+            int error = aspace_cut_locked(a, start);
+            if (!error) error = aspace_cut_locked(a, end);
+            spin_unlock(&a->lock);
+            if (error) return error;
+            continue;
+        }
+        bool gone = unmap_step_locked(a, m);
+        spin_unlock(&a->lock);
+        if (gone) mapping_end(m);
+        (void)sched_preempt_point();
+    }
+}
+
+bool aspace_range_valid(uint64_t address, uint64_t size) {
+    return size != 0 && is_aligned(address | size, PAGE_SIZE) && address >= USER_MIN && range_fits(address, size, USER_MAX);
+}
+
+static __attribute__((noinline)) int unmap_range(struct aspace *a, uint64_t start, uint64_t end) {
+    spin_lock(&a->lock);
+    int error = aspace_cut_locked(a, start);
+    if (!error) error = aspace_cut_locked(a, end);
+    bool prune = a->tables >= a->prune_at;
+    spin_unlock(&a->lock);
+    if (!error) error = unmap_whole(a, start, end);
+    if (unlikely(prune)) prune_all(a);
+    return error;
+}
+
+// The common case: exactly what was mapped last or touched last.
+static inline bool unmap_recent(struct aspace *a, uint64_t start, uint64_t end) {
+    spin_lock(&a->lock);
+    struct mapping *m = a->recent;
+    bool gone = likely(m && m->start == start && m->end == end && a->tables < a->prune_at) && unmap_step_locked(a, m);
+    spin_unlock(&a->lock);
+    if (gone) mapping_end(m);
+    return gone;
+}
+
+int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size) {
+    if (!aspace_range_valid(address, size)) return -EINVAL;
+    if (likely(unmap_recent(a, address, address + size))) return 0;
+    return unmap_range(a, address, address + size);
+}
+
+void aspace_clear(struct aspace *a, bool close) {
+    if (close) {
+        spin_lock(&a->lock);
+        a->closed = true;
+        spin_unlock(&a->lock);
+    }
+    int error = unmap_whole(a, USER_MIN, USER_MAX);  // nothing can stick out: no cut, no failure
+    verify(!error);
+}
+
+// ---- mapping ---------------------------------------------------------------------------------------------------------
+
+static inline int check_request(const struct aspace *a, const struct aspace_map *r) {
+    unsigned prot = r->flags & PROT_ALL;
+    bool fixed = r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE);
+    if (r->size == 0 || !is_aligned(r->size, PAGE_SIZE) || r->size > USER_MAX - USER_MIN) return -EINVAL;
+    if (fixed && !aspace_range_valid(r->address, r->size)) return -EINVAL;
+    if (!(r->flags & KPIO_MAP_RESERVE) != (r->vmo != NULL)) return -EINVAL;
+    if (!r->vmo && (prot || r->flags & (KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE))) return -EINVAL;
+    if (prot & ~r->max_prot) return -EPERM;
+    if (prot & PROT_WRITE && prot & PROT_EXECUTE && !a->jit) return -EPERM;
+    if (!r->vmo) return 0;
+    if (!range_fits(r->first, r->size >> PAGE_SHIFT, PAGE_TREE_PAGES_MAX)) return -EINVAL;
+    bool fixed_kind = r->vmo->kind == VMO_PHYSICAL || r->vmo->kind == VMO_CONTIGUOUS;
+    return fixed_kind && !range_fits(r->first, r->size >> PAGE_SHIFT, r->vmo->pages) ? -EINVAL : 0;
+}
+
+// Where the mapping goes: finds room, or checks the place asked for. -EAGAIN: something must be unmapped first.
+static inline int choose_place(struct aspace *a, const struct aspace_map *r, uint64_t *address) {
+    if (a->closed) return -EDESTROYED;
+    if (r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE)) {
+        struct mapping *m = mapping_tree_from(&a->mappings, r->address);
+        bool taken = m && m->start < r->address + r->size;
+        *address = r->address;
+        if (!taken) return 0;
+        return r->flags & KPIO_MAP_FIXED_NOREPLACE ? -EEXIST : -EAGAIN;
+    }
+    uint64_t align = unlikely(r->vmo && r->vmo->flags & VMO_LARGE && r->size >= LARGE_PAGE_SIZE) ? LARGE_PAGE_SIZE : PAGE_SIZE;
+    uint64_t place = 0;
+    if (unlikely(r->address) && aspace_range_valid(r->address, r->size)) {  // a hint
+        struct mapping *m = mapping_tree_from(&a->mappings, r->address);
+        if (!m || m->start >= r->address + r->size) place = r->address;
+    }
+    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, a->ceiling);
+    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, USER_MAX);
+    *address = place;
+    return place ? 0 : -ENOSPC;
+}
+
+static void describe(struct mapping *m, const struct aspace_map *r) {
+    mapping_set_prot(m, r->flags & PROT_ALL);
+    m->max_prot = (uint8_t)r->max_prot;
+    if (r->flags & KPIO_MAP_LOCAL_SHARE) m->flags |= MAPPING_SHARE;
+    if (r->flags & KPIO_MAP_PRIVATE) m->flags |= MAPPING_PRIVATE;
+    if (r->flags & ASPACE_MAP_NO_CLONE) m->flags |= MAPPING_NO_CLONE;
+}
+
+static int insert(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
+    for (;;) {
+        spin_lock(&a->lock);
+        uint64_t address;
+        int error = choose_place(a, r, &address);
+        if (!error) {
+            m->start = address;
+            m->end = address + r->size;
+            aspace_insert_locked(a, m);
+            a->recent = m;
+        }
+        spin_unlock(&a->lock);
+        if (error != -EAGAIN) return error;
+        error = unmap_range(a, r->address, r->address + r->size);
+        if (error) return error;
+    }
+}
+
+// Makes the pages be there before anything changes, and after it fills the page tables as far as memory allows.
+static int populate_before(const struct aspace_map *r, struct vmo *vmo, uint64_t first) {
+    if (!(r->flags & KPIO_MAP_POPULATE) || (vmo->kind != VMO_ANONYMOUS && vmo->kind != VMO_POOL)) return 0;
+    return vmo_commit(vmo, first << PAGE_SHIFT, r->size);
+}
+
+static void populate_after(struct aspace *a, const struct aspace_map *r, uint64_t address) {
+    unsigned prot = r->flags & PROT_WRITE ? PROT_WRITE : r->flags & PROT_ALL;
+    if (!(r->flags & KPIO_MAP_POPULATE) || !prot) return;
+    for (uint64_t at = address; at < address + r->size; at += PAGE_SIZE) {
+        if (aspace_fault(a, at, prot & -prot) || sched_preempt_point()) return;
+    }
+}
+
+// Finds what m is to show: the VMO itself or, for a private mapping, an overlay of it. `own` is the caller's reference.
+static int show(const struct aspace_map *r, struct mapping *m, struct vmo *own) {
+    struct vmo *vmo = own;
+    uint64_t first = r->first;
+    int error = 0;
+    if (r->flags & KPIO_MAP_PRIVATE) {
+        error = vmo_overlay(own, first, r->size >> PAGE_SHIFT, m->aspace->job, &vmo);
+        vmo_put_slowly(own);
+        if (error) return error;
+        first = 0;
+    }
+    error = populate_before(r, vmo, first);
+    if (error) vmo_put_slowly(vmo);
+    else mapping_attach(m, vmo, first);
+    return error;
+}
+
+// The handle in r->arg is good until the first preemption point: the mapping is tied to it first of all.
+int aspace_map(struct aspace *a, const struct aspace_map *r, uint64_t *address) {
+    struct mapping *m;
+    int error = check_request(a, r);
+    if (!error) error = mapping_alloc(a, 0, r->size, &m);
+    if (error) return error;
+    describe(m, r);
+    if (r->tie) {
+        m->flags |= MAPPING_GRANTED;  // first: once tied, it may be revoked at any time
+        error = r->tie(m, r->arg);
+        if (error) {
+            mapping_put(m);
+            return error;
+        }
+    }
+    if (r->vmo) {
+        vmo_get(r->vmo);
+        error = show(r, m, r->vmo);
+    }
+    if (!error) error = insert(a, r, m);
+    if (error) {
+        mapping_end(m);
+        return error;
+    }
+    *address = m->start;
+    populate_after(a, r, *address);
+    return 0;
+}
+
+// ---- counting --------------------------------------------------------------------------------------------------------
+
+uint64_t aspace_pages(struct aspace *a) {
+    uint64_t count = 0, at = USER_MIN;
+    for (bool done = false; !done; (void)sched_preempt_point()) {
+        spin_lock(&a->lock);
+        for (unsigned n = 0; n < STEP_ENTRIES && !done; n++) {
+            uint64_t size;
+            done = !pte_next(a->root, &at, USER_MAX, &size);
+            if (done) break;
+            count += size >> PAGE_SHIFT;
+            at = align_down(at, size) + size;
+        }
+        spin_unlock(&a->lock);
+    }
+    return count;
+}

@@ -1,0 +1,90 @@
+// Address spaces: mappings and the page tables that follow them on demand. The object that handles name is
+// kernel/object/aspace_object.h.
+//
+// Locks, in order: aspace->lock, then vmo->lock, then the derivation lock of what is mapped. Operations on many pages
+// work in steps and pass preemption points between them; no lock may be held by their callers.
+// Page tables: leaf entries are written under the lock of the VMO mapped there, tables are added and removed under
+// aspace->lock; a removed table is freed after a grace period, as VMOs walk tables without aspace->lock.
+#pragma once
+#include "kernel/mm/mapping.h"
+#include "lib/list.h"
+
+struct job;
+
+struct aspace {
+    struct spinlock lock;
+    struct mapping_tree mappings;
+    struct mapping *recent;          // where the last fault was, or NULL
+    paddr_t root;
+    uint64_t ceiling;                // the kernel places mappings below it: random
+    struct job *job;                 // pays for mappings and page tables
+    struct page *dead_tables;        // taken out, not yet freed
+    uint64_t tables, prune_at;       // page tables now; how many make it look for empty ones
+    uint32_t refs;                   // atomic
+    uint16_t asid;
+    bool jit;                        // may have writable and executable memory at once
+    bool closed;                     // takes no more mappings
+    struct reap_item reap;
+    uint64_t cpus cacheline_aligned; // CPUs that may hold translations; atomic
+};
+
+void aspace_init(void);  // caches; once, after vmo_init
+// 0, -ENOMEM, -ENFILE.
+[[nodiscard]] int aspace_create(struct job *job, bool jit, struct aspace **out);
+static inline void aspace_get(struct aspace *a) { __atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED); }
+// With the last reference it is freed, by the reaper unless it is empty already. Does not block.
+void aspace_put(struct aspace *a);
+// Unmaps everything; with `close` nothing can be mapped any more. The page tables go with the last reference. Cannot fail.
+// Preemptible.
+void aspace_clear(struct aspace *a, bool close);
+
+#define ASPACE_MAP_NO_CLONE (1u << 16)  // kernel use: see MAPPING_NO_CLONE
+struct aspace_map {
+    struct vmo *vmo;      // NULL: a reservation. The mapping takes its own reference
+    uint64_t first;       // page of the VMO
+    uint64_t size;        // bytes, whole pages
+    uint64_t address;     // where, or 0
+    unsigned flags;       // KPIO_MAP_*, ASPACE_MAP_NO_CLONE
+    unsigned max_prot;    // what aspace_protect may ever grant
+    // Called with the mapping before it shows up; ties it to a handle. May be NULL. An error ends the call with it.
+    int (*tie)(struct mapping *m, void *arg);
+    void *arg;
+};
+// 0 and the address, or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM, -ENFILE, -EPERM (writable and executable without the JIT
+// right), -EDESTROYED; then nothing has changed, but that pages committed for POPULATE may stay with the VMO.
+[[nodiscard]] int aspace_map(struct aspace *a, const struct aspace_map *request, uint64_t *address);
+// -EINVAL, or -ENOMEM/-ENFILE when a mapping must be split and cannot.
+[[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
+// prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
+[[nodiscard]] int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot);
+// Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping.
+[[nodiscard]] int aspace_clone(struct aspace *from, struct aspace *to);
+
+struct aspace_range {
+    uint64_t start, size, flags, vmo_id, offset, committed;
+};
+// The mapping at or after address: -ENOENT when there is none.
+[[nodiscard]] int aspace_query(struct aspace *a, uint64_t address, struct aspace_range *out);
+// Pages that its page tables show now; a preemptible walk. And the page tables of all address spaces.
+uint64_t aspace_pages(struct aspace *a);
+uint64_t aspace_table_count(void);
+// What a futex in shared memory is known by: the VMO (with a reference for the caller) and the offset. -EFAULT.
+[[nodiscard]] int aspace_resolve(struct aspace *a, uint64_t address, struct vmo **vmo, uint64_t *offset);
+
+// Makes the page of address accessible as prot asks (PROT_READ, WRITE or EXECUTE): 0, -EFAULT, -ENOMEM, -EIO, -EINTR, or
+// -ECANCELED for a revoked mapping. May block when the page comes from a pager.
+[[nodiscard]] int aspace_fault(struct aspace *a, uint64_t address, unsigned prot);
+// Why the last fault in the kernel on this CPU could not be resolved; for usercopy, right after it.
+int aspace_fault_error(void);
+
+// ---- mappings and handles: provided by object/aspace_object.c -----------------------------------------------------------
+// m, split from or cloned from `of`, belongs to the same handle: 0 or -EBADF when that is being revoked. Called only when
+// `of` is MAPPING_GRANTED; aspace->lock may be held.
+[[nodiscard]] int mapping_tie_sibling(struct mapping *m, struct mapping *of);
+// m goes. No lock held.
+void mapping_untie(struct mapping *m);
+
+// For object/aspace_object.c: a revocation is under way. pin keeps m's memory; revoked empties the mapping, leaves the
+// marker and drops the pin. No lock held for the latter; preemptible.
+void mapping_pin(struct mapping *m);
+void mapping_revoked(struct mapping *m);

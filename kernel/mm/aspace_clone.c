@@ -1,0 +1,124 @@
+// Fork: the other address space gets a snapshot of every mapping. Its page tables stay empty and are filled by faults;
+// here only the right to write goes from the entries of what is shared now.
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/aspace_internal.h"
+#include "kernel/sched/sched.h"
+
+// VMOs that were snapshot already: mappings of one VMO, such as the parts of a program, stay mappings of one VMO.
+#define CLONE_CACHE 8
+struct clone {
+    struct aspace *from, *to;
+    struct {
+        struct vmo *vmo, *copy;  // a reference on each
+    } cache[CLONE_CACHE];
+    unsigned next;
+};
+
+// What the mapping in the clone shows: with a reference for the caller.
+static int copy_of(struct clone *c, struct vmo *vmo, bool share, struct vmo **out) {
+    if (share || (vmo->kind != VMO_ANONYMOUS && vmo->kind != VMO_OVERLAY)) {
+        vmo_get(vmo);
+        *out = vmo;
+        return 0;
+    }
+    for (unsigned i = 0; i < CLONE_CACHE; i++) {
+        if (c->cache[i].vmo != vmo) continue;
+        *out = c->cache[i].copy;
+        vmo_get(*out);
+        return 0;
+    }
+    int error = vmo_snapshot(vmo, 0, vmo->pages, c->to->job, out);
+    if (error) return error;
+    unsigned slot = c->next++ % CLONE_CACHE;
+    if (c->cache[slot].vmo) {
+        vmo_put_slowly(c->cache[slot].vmo);
+        vmo_put_slowly(c->cache[slot].copy);
+    }
+    vmo_get(vmo);
+    vmo_get(*out);
+    c->cache[slot].vmo = vmo;
+    c->cache[slot].copy = *out;
+    return 0;
+}
+
+static void cache_drop(struct clone *c) {
+    for (unsigned i = 0; i < CLONE_CACHE; i++) {
+        if (!c->cache[i].vmo) continue;
+        vmo_put_slowly(c->cache[i].vmo);
+        vmo_put_slowly(c->cache[i].copy);
+    }
+}
+
+// The first mapping from *position on that is inherited, with a reference on it; *position moves behind it.
+static struct mapping *next_inherited(struct aspace *a, uint64_t *position, struct vmo **vmo) {
+    spin_lock(&a->lock);
+    struct mapping *m = mapping_tree_from(&a->mappings, *position);
+    while (m && (m->flags & (MAPPING_NO_CLONE | MAPPING_DYING) || (m->vmo && m->vmo->kind == VMO_POOL)))
+        m = mapping_next(m);
+    if (m) {
+        *position = m->end;
+        __atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);
+        *vmo = m->vmo;
+        if (*vmo) vmo_get(*vmo);
+    }
+    spin_unlock(&a->lock);
+    return m;
+}
+
+// m is what the description comes from; it may have been unmapped since, then it still is what it was.
+static int clone_mapping(struct clone *c, struct mapping *m, struct vmo *vmo) {
+    struct mapping *fresh;
+    int error = mapping_alloc(c->to, m->start, m->end, &fresh);
+    if (error) return error;
+    mapping_set_prot(fresh, m->prot);
+    fresh->max_prot = m->max_prot;
+    fresh->flags = m->flags & (MAPPING_SHARE | MAPPING_PRIVATE | MAPPING_REVOKED);
+    struct vmo *copy = NULL;
+    if (vmo) error = copy_of(c, vmo, m->flags & MAPPING_SHARE, &copy);
+    if (error) {
+        mapping_put(fresh);
+        return error;
+    }
+    if (copy) mapping_attach(fresh, copy, m->first);
+    // What still shows the memory behind the handle dies with it; a snapshot is the process's own.
+    spin_lock(&c->from->lock);
+    if (m->flags & MAPPING_GRANTED && copy && (copy == vmo || copy->source)) {
+        fresh->flags |= MAPPING_GRANTED;  // first: once tied, it may be revoked at any time
+        if (!(m->flags & MAPPING_IN_TREE) || mapping_tie_sibling(fresh, m)) {
+            fresh->flags &= (uint8_t)~MAPPING_GRANTED;
+            fresh->flags |= MAPPING_REVOKED;
+        }
+    }
+    spin_unlock(&c->from->lock);
+    spin_lock(&c->to->lock);
+    struct mapping *there = mapping_tree_from(&c->to->mappings, fresh->start);
+    if (c->to->closed) error = -EDESTROYED;
+    else if (there && there->start < fresh->end) error = -EBUSY;
+    else aspace_insert_locked(c->to, fresh);
+    spin_unlock(&c->to->lock);
+    if (error) mapping_end(fresh);
+    return error;
+}
+
+int aspace_clone(struct aspace *from, struct aspace *to) {
+    struct clone c = {.from = from, .to = to};
+    spin_lock(&to->lock);
+    bool empty = from != to && rb_is_empty(&to->mappings.tree);
+    spin_unlock(&to->lock);
+    if (!empty) return -EBUSY;
+    uint64_t position = USER_MIN;
+    int error = 0;
+    for (struct mapping *m; !error;) {
+        struct vmo *vmo;
+        m = next_inherited(from, &position, &vmo);
+        if (!m) break;
+        error = clone_mapping(&c, m, vmo);
+        mapping_put(m);
+        if (vmo) vmo_put_slowly(vmo);
+        if (sched_preempt_point() && !error) error = -EINTR;
+    }
+    cache_drop(&c);
+    if (error) aspace_clear(to, false);
+    return error;
+}

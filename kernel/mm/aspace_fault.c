@@ -1,0 +1,189 @@
+// Page faults. The way of one: find the mapping (usually the one of the last fault), ask its VMO what the page table is
+// to show, write the entry. Both locks are held from the question to the entry, so that what the VMO said stays true.
+#include "abi/gen/errors.h"
+#include "abi/types.h"
+#include "kernel/arch/x86_64/arch.h"
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/aspace_internal.h"
+#include "kernel/mm/pte.h"
+#include "kernel/mm/tlb.h"
+#include "kernel/sched/thread.h"
+
+enum {  // error code of a page fault
+    FAULT_PRESENT = 1 << 0,
+    FAULT_WRITE = 1 << 1,
+    FAULT_RESERVED = 1 << 3,
+    FAULT_FETCH = 1 << 4,
+};
+#define RFLAGS_AC (1ul << 18)  // set while a usercopy helper touches user memory (SMAP)
+
+static struct {
+    int error;
+} cacheline_aligned fault_errors[CONFIG_MAX_CPUS];
+
+int aspace_fault_error(void) { return fault_errors[cpu_id()].error; }
+
+static __attribute__((noinline)) struct mapping *find_elsewhere(struct aspace *a, uint64_t address) {
+    struct mapping *m = mapping_tree_from(&a->mappings, address);
+    if (!m || m->start > address) return NULL;
+    a->recent = m;
+    return m;
+}
+
+static inline struct mapping *find(struct aspace *a, uint64_t address) {
+    struct mapping *m = a->recent;
+    if (likely(m && address >= m->start && address < m->end)) return m;
+    return find_elsewhere(a, address);
+}
+
+// A private copy of a page is not executable, as the process could have written anything into it.
+static inline bool may_execute(const struct mapping *m, struct vmo_frame frame) {
+    if (likely(!(m->prot & PROT_EXECUTE))) return false;
+    return !(m->flags & MAPPING_PRIVATE) || frame.from_source || m->aspace->jit;
+}
+
+// m->entry has what is the same for all pages of the mapping.
+static inline pte_t entry_for(const struct mapping *m, struct vmo_frame frame, bool execute) {
+    pte_t entry = frame.address.v | m->entry;
+    if (unlikely(!frame.writable)) entry &= ~(pte_t)(PTE_WRITE | PTE_DIRTY);
+    if (unlikely(frame.from_source)) entry |= PTE_SOURCE;
+    return unlikely(execute) ? entry & ~PTE_NX : entry;
+}
+
+// `pte` showed something before: tells who may have it in a translation buffer.
+static coldpath void entry_changed(struct aspace *a, pte_t old, pte_t fresh, uint64_t address) {
+    if (old == fresh) return;
+    if ((old & PTE_ADDRESS) == (fresh & PTE_ADDRESS) && !(old & ~fresh & PTE_WRITE) && !(~old & fresh & PTE_NX)) {
+        if (this_cpu()->aspace == a) tlb_forget_local(address);  // more rights: other CPUs fault and find them
+        return;
+    }
+    struct tlb_batch batch;
+    tlb_batch_init(&batch, a);
+    tlb_batch_add(&batch, address);
+    tlb_batch_flush(&batch);
+}
+
+static inline void set_entry(struct aspace *a, pte_t *pte, pte_t fresh, uint64_t address) {
+    pte_t old = *pte;
+    __atomic_store_n(pte, fresh, __ATOMIC_RELAXED);
+    if (unlikely(old & PTE_PRESENT)) entry_changed(a, old, fresh, address);
+}
+
+// Maps the 2 MiB around address in one entry, where the VMO has such a page and nothing is in the way.
+static coldpath bool map_large_locked(struct mapping *m, uint64_t address, bool write) {
+    uint64_t start = align_down(address, LARGE_PAGE_SIZE);
+    if (start < m->start || m->end - start < LARGE_PAGE_SIZE) return false;
+    uint64_t index = m->first + ((start - m->start) >> PAGE_SHIFT);
+    if (!is_aligned(index << PAGE_SHIFT, LARGE_PAGE_SIZE) && m->vmo->kind != VMO_PHYSICAL) return false;
+    struct vmo_frame frame = vmo_large_frame_locked(m->vmo, index, write);
+    if (frame.error) return false;
+    struct aspace *a = m->aspace;
+    pte_t *pte = paging_entry(a, a->root, start, LARGE_PAGE_SIZE, true);
+    if (!pte || (*pte & PTE_PRESENT && !(*pte & PTE_LARGE))) return false;
+    set_entry(a, pte, entry_for(m, frame, may_execute(m, frame)) | PTE_LARGE, start);
+    return true;
+}
+
+// What stands where a 4 KiB entry has no room: a 2 MiB leaf, to be taken away, or no memory.
+static coldpath int no_entry(struct mapping *m, uint64_t address) {
+    uint64_t at = address, size;
+    if (!pte_next(m->aspace->root, &at, address + 1, &size) || size != LARGE_PAGE_SIZE) return -ENOMEM;
+    struct tlb_batch batch;
+    tlb_batch_init(&batch, m->aspace);
+    (void)mapping_clear(m, &(uint64_t){address}, address + 1, false, 1, &batch);
+    tlb_batch_flush(&batch);
+    return 0;
+}
+
+static coldpath int entry_make(struct mapping *m, uint64_t address, pte_t entry) {
+    for (;;) {
+        pte_t *pte = paging_entry(m->aspace, m->aspace->root, address, PAGE_SIZE, true);
+        if (pte) {
+            set_entry(m->aspace, pte, entry, address);
+            return 0;
+        }
+        int error = no_entry(m, address);
+        if (error) return error;
+    }
+}
+
+static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t address, uint64_t index, unsigned prot) {
+    bool write = prot & PROT_WRITE;
+    m->flags |= MAPPING_TOUCHED;
+    if (unlikely(m->vmo->flags & VMO_LARGE) && map_large_locked(m, address, write)) return 0;
+    struct vmo_frame frame = vmo_frame_locked(m->vmo, index, write);
+    if (unlikely(frame.error)) return frame.error;
+    bool execute = may_execute(m, frame);
+    if (unlikely(prot & PROT_EXECUTE && !execute)) return -EFAULT;
+    pte_t *pte = pte_leaf(a->root, address);
+    pte_t entry = entry_for(m, frame, execute);
+    if (unlikely(!pte)) return entry_make(m, address, entry);
+    set_entry(a, pte, entry, address);
+    return 0;
+}
+
+static coldpath int refuse(struct aspace *a, const struct mapping *m) {
+    int error = m && m->flags & MAPPING_REVOKED ? -ECANCELED : -EFAULT;
+    spin_unlock(&a->lock);
+    return error;
+}
+
+// One try; -EAGAIN when a pager must be asked first.
+static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot) {
+    spin_lock(&a->lock);
+    struct mapping *m = find(a, address);
+    // Without a VMO it is a reservation, which allows nothing, or revoked.
+    if (unlikely(!m || m->flags & (MAPPING_REVOKED | MAPPING_DYING) || prot & ~m->prot)) return refuse(a, m);
+    struct spinlock *lock = m->vmo->lock;
+    spin_lock(lock);
+    int error = map_page_locked(a, m, address, m->first + ((address - m->start) >> PAGE_SHIFT), prot);
+    spin_unlock(lock);
+    spin_unlock(&a->lock);
+    return error;
+}
+
+static coldpath int fault_paged(struct aspace *a, uint64_t address, unsigned prot) {
+    int error;
+    do {
+        struct vmo *vmo;
+        uint64_t offset;
+        error = aspace_resolve(a, address, &vmo, &offset);
+        if (error) return error;
+        error = vmo_wait_page(vmo, offset >> PAGE_SHIFT, prot & PROT_WRITE);
+        vmo_put(vmo);
+        if (!error) error = fault_once(a, address, prot);
+    } while (error == -EAGAIN);
+    return error;
+}
+
+int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
+    address = align_down(address, PAGE_SIZE);
+    int error = fault_once(a, address, prot);
+    return likely(error != -EAGAIN) ? error : fault_paged(a, address, prot);
+}
+
+// What one try did not do: the pager, or the reason for the thread.
+static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
+    if (error == -EAGAIN) error = fault_paged(a, align_down(address, PAGE_SIZE), prot);
+    if (error == 0) return true;
+    if (!(frame->cs & 3)) fault_errors[cpu_id()].error = error;
+    else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;
+    else if (error == -ECANCELED) frame->vector = KPIO_EXC_REVOKED;
+    return false;
+}
+
+// Faults that are nobody's right: beyond user space, malformed tables, and in the kernel all but a usercopy helper's
+// accesses (SMAP is lifted only for those).
+static inline bool is_forbidden(const struct trap_frame *frame, uint64_t address, uint64_t error) {
+    if (unlikely(address >= USER_MAX || error & FAULT_RESERVED)) return true;
+    return !(frame->cs & 3) && (error & FAULT_FETCH || !(frame->rflags & RFLAGS_AC));
+}
+
+bool aspace_handle_fault(struct trap_frame *frame, uint64_t address, uint64_t error) {
+    struct aspace *a = current_thread()->aspace;
+    if (unlikely(!a || is_forbidden(frame, address, error))) return unresolved(frame, a, address, 0, -EFAULT);
+    unsigned prot = error & FAULT_WRITE ? PROT_WRITE : error & FAULT_FETCH ? PROT_EXECUTE : PROT_READ;
+    int result = fault_once(a, align_down(address, PAGE_SIZE), prot);
+    return likely(result == 0) ? true : unresolved(frame, a, address, prot, result);
+}

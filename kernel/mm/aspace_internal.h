@@ -1,0 +1,55 @@
+// Between the files that implement address spaces.
+#pragma once
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/mm/aspace.h"
+
+#define STEP_ENTRIES 512  // page-table entries changed without a preemption point
+
+// A mapping with refs 1 that shows nothing yet, charged to a->job. 0, -ENOMEM, -ENFILE.
+[[nodiscard]] int mapping_alloc(struct aspace *a, uint64_t start, uint64_t end, struct mapping **out);
+// Drops a reference; the last one frees it. m is in no list and holds no VMO.
+void mapping_put(struct mapping *m);
+// What may be done with its pages from now on; entries that exist are the caller's to change.
+static inline void mapping_set_prot(struct mapping *m, unsigned prot) {
+    pte_t caching = m->entry & (PTE_CACHE_DISABLE | PTE_WRITE_THROUGH);
+    m->prot = (uint8_t)prot;
+    m->entry = caching | PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX | (prot & PROT_WRITE ? PTE_WRITE | PTE_DIRTY : 0);
+}
+// m starts or stops showing vmo: takes over a reference; gives it back. Its page tables are empty at the end.
+static inline void mapping_attach(struct mapping *m, struct vmo *vmo, uint64_t first) {
+    if (unlikely(vmo->flags & VMO_UNCACHED)) m->entry |= PTE_CACHE_DISABLE | PTE_WRITE_THROUGH;
+    m->vmo = vmo;
+    m->first = first;
+    spin_lock(vmo->lock);
+    list_push_back(&vmo_root(vmo)->mappings, &m->link.node);
+    spin_unlock(vmo->lock);
+}
+static inline struct vmo *mapping_detach(struct mapping *m) {
+    struct vmo *vmo = m->vmo;
+    if (unlikely(!vmo)) return NULL;
+    spin_lock(vmo->lock);
+    list_remove(&m->link.node);
+    spin_unlock(vmo->lock);
+    m->vmo = NULL;
+    return vmo;
+}
+
+static inline void aspace_insert_locked(struct aspace *a, struct mapping *m) {
+    mapping_tree_insert(&a->mappings, m);
+    m->flags |= MAPPING_IN_TREE;
+}
+static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {
+    mapping_tree_remove(&a->mappings, m);
+    m->flags &= (uint8_t)~MAPPING_IN_TREE;
+    if (a->recent == m) a->recent = NULL;
+}
+// Makes address a boundary between mappings. 0, -ENOMEM, -ENFILE.
+[[nodiscard]] int aspace_cut_locked(struct aspace *a, uint64_t address);
+// Ends a removed mapping: unties it, drops its VMO, frees it. No lock held.
+void mapping_end(struct mapping *m);
+
+// Frees page tables without entries in [start, end), where no mapping is. a->lock held.
+void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end);
+// Frees what paging_table_free has gathered, once hardware has forgotten it.
+void aspace_free_tables(struct aspace *a);
+bool aspace_range_valid(uint64_t address, uint64_t size);

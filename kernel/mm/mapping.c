@@ -1,0 +1,89 @@
+#include "kernel/mm/mapping.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/aspace_internal.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/slub.h"
+#include "kernel/mm/tlb.h"
+#include "lib/string.h"
+
+static struct kmem_cache mapping_cache;
+
+void aspace_cache_init(void);  // aspace.c
+
+void aspace_init(void) {
+    slub_cache_init(&mapping_cache, "mapping", sizeof(struct mapping), CACHE_LINE);
+    aspace_cache_init();
+}
+
+int mapping_alloc(struct aspace *a, uint64_t start, uint64_t end, struct mapping **out) {
+    int error = job_charge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
+    if (error) return error;
+    struct mapping *m = slub_alloc(&mapping_cache);
+    if (!m) {
+        job_uncharge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
+        return -ENOMEM;
+    }
+    m->start = start;
+    m->end = end;
+    m->aspace = a;
+    m->vmo = NULL;
+    m->first = 0;
+    m->prot = m->max_prot = 0;
+    m->entry = 0;
+    m->flags = 0;
+    m->refs = 1;
+    m->link.mapping = m;
+    list_node_init(&m->link.node);
+    *out = m;
+    return 0;
+}
+
+void mapping_put(struct mapping *m) {
+    if (__atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
+    job_uncharge(m->aspace->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
+    slub_free(&mapping_cache, m);
+}
+
+void mapping_end(struct mapping *m) {
+    struct vmo *vmo = mapping_detach(m);
+    if (likely(m->flags & MAPPING_GRANTED)) mapping_untie(m);
+    mapping_put(m);
+    if (likely(vmo)) vmo_put_slowly(vmo);
+}
+
+// The upper part of m becomes a mapping of its own. If the handle is being revoked, nobody will look for that part: it
+// takes the marker here.
+static int split_locked(struct aspace *a, struct mapping *m, uint64_t address) {
+    struct mapping *upper;
+    int error = mapping_alloc(a, address, m->end, &upper);
+    if (error) return error;
+    mapping_set_prot(upper, m->prot);
+    upper->max_prot = m->max_prot;
+    upper->flags = m->flags & (uint8_t)~(MAPPING_IN_TREE | MAPPING_GRANTED);
+    if (m->flags & MAPPING_GRANTED) {
+        if (mapping_tie_sibling(upper, m)) upper->flags |= MAPPING_REVOKED;
+        else upper->flags |= MAPPING_GRANTED;
+    }
+    if (m->vmo) {
+        vmo_get(m->vmo);
+        mapping_attach(upper, m->vmo, m->first + ((address - m->start) >> PAGE_SHIFT));
+    }
+    m->end = address;
+    mapping_tree_trimmed(&a->mappings, m);
+    aspace_insert_locked(a, upper);
+    if (!(upper->flags & MAPPING_REVOKED) || !upper->vmo) return 0;
+    struct tlb_batch batch;
+    tlb_batch_init(&batch, a);
+    spin_lock(upper->vmo->lock);
+    (void)mapping_clear(upper, &(uint64_t){upper->start}, upper->end, false, UINT32_MAX, &batch);
+    tlb_batch_flush(&batch);
+    spin_unlock(upper->vmo->lock);
+    return 0;
+}
+
+int aspace_cut_locked(struct aspace *a, uint64_t address) {
+    struct mapping *m = mapping_tree_from(&a->mappings, address);
+    return m && m->start < address ? split_locked(a, m, address) : 0;
+}

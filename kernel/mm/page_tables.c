@@ -1,0 +1,67 @@
+// Page tables of address spaces: paid for by the address space's job, taken out when empty, freed when nobody walks them.
+#include "kernel/arch/x86_64/paging.h"
+#include "kernel/core/assert.h"
+#include "kernel/core/rcu.h"
+#include "kernel/mm/aspace_internal.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/tlb.h"
+
+// Page tables made less those freed, by each CPU: only the sum means something.
+static struct {
+    int64_t tables;
+} cacheline_aligned table_counts[CONFIG_MAX_CPUS];
+
+paddr_t paging_table_alloc(void *context) {
+    struct aspace *a = context;  // NULL: the kernel's own tables, which nobody pays for
+    if (a && job_charge(a->job, JOB_PAGES, 1)) return paddr(0);
+    struct page *page = page_alloc(PAGE_ALLOC_ZERO);
+    if (!page && reaper_help()) page = page_alloc(PAGE_ALLOC_ZERO);
+    if (!page) {
+        if (a) job_uncharge(a->job, JOB_PAGES, 1);
+        return paddr(0);
+    }
+    page_set_type(page, PAGE_USED, PAGE_TABLE);
+    if (a) a->tables++;
+    table_counts[cpu_id()].tables++;
+    return page_to_phys(page);
+}
+
+// Gathers: aspace_free_tables ends them once no CPU walks them any more.
+void paging_table_free(void *context, paddr_t table) {
+    struct aspace *a = context;
+    struct page *page = phys_to_page(table);
+    page->owner = a->dead_tables;
+    a->dead_tables = page;
+    a->tables--;
+    table_counts[cpu_id()].tables--;
+}
+
+static void table_free_later(struct rcu_head *head) {
+    struct page *page = container_of((void *)head, struct page, word);
+    page_set_type(page, PAGE_TABLE, PAGE_USED);
+    page_free(page);
+}
+
+// Hardware has forgotten them; a VMO on another CPU may still read them until it passes a quiescent point.
+void aspace_free_tables(struct aspace *a) {
+    while (a->dead_tables) {
+        struct page *page = a->dead_tables;
+        a->dead_tables = page->owner;
+        job_uncharge(a->job, JOB_PAGES, 1);
+        rcu_call((struct rcu_head *)page->word, table_free_later);
+    }
+}
+_Static_assert(sizeof(struct rcu_head) <= sizeof(((struct page *)0)->word), "an RCU head fits struct page");
+
+void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end) {
+    if (paging_prune(a, a->root, start, end) == 0) return;
+    struct tlb_batch batch = {.aspace = a, .count = TLB_BATCH + 1};
+    tlb_batch_flush(&batch);
+    aspace_free_tables(a);
+}
+
+uint64_t aspace_table_count(void) {
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < cpu_count; i++) sum += __atomic_load_n(&table_counts[i].tables, __ATOMIC_RELAXED);
+    return sum < 0 ? 0 : (uint64_t)sum;
+}

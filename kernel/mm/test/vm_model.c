@@ -1,0 +1,336 @@
+// VMOs and address spaces against a model: random operations on a few of each, every byte compared, with memory failing
+// at random and other threads' accesses at every preemption point. One byte stands for each page.
+#include "kernel/mm/test/vm_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/gen/errors.h"
+#include "abi/types.h"
+#include "kernel/mm/test/vm_host.h"
+#include "tests/unit/unit.h"
+
+#define HANDLES 8
+#define SPACES 3
+#define WINDOW 192       // pages of each address space that are used
+#define VMO_PAGES 80
+#define BASE 0x40000000ul
+
+struct model_vmo {
+    struct vmo *vmo;               // a reference; NULL for the overlay inside a private mapping
+    unsigned refs;                 // handles, pages of windows, overlays
+    unsigned pages;
+    struct model_vmo *source;
+    unsigned source_first;
+    bool own[VMO_PAGES * 2];
+    uint8_t value[VMO_PAGES * 2];
+};
+struct model_page {
+    struct model_vmo *vmo;
+    unsigned index;
+    uint8_t prot, max_prot;
+    bool reserved, revoked;
+};
+
+static struct model_vmo *handles[HANDLES];
+static struct aspace *spaces[SPACES];
+static struct model_page windows[SPACES][WINDOW];
+static bool with_failures;
+
+// ---- the model ---------------------------------------------------------------------------------------------------------
+
+static void model_put(struct model_vmo *v) {
+    if (!v || --v->refs) return;
+    model_put(v->source);
+    if (v->vmo) vmo_put(v->vmo);
+    free(v);
+}
+static struct model_vmo *model_new(struct vmo *vmo, unsigned pages) {
+    struct model_vmo *v = calloc(1, sizeof(*v));
+    v->vmo = vmo;
+    v->refs = 1;
+    v->pages = pages;
+    return v;
+}
+static uint8_t model_get(const struct model_vmo *v, unsigned i) {
+    if (v->own[i] || !v->source) return v->value[i];
+    return model_get(v->source, i + v->source_first);
+}
+static bool model_inside(const struct model_vmo *v, unsigned i) {
+    if (i >= v->pages) return false;
+    return v->own[i] || !v->source || i + v->source_first < v->source->pages;
+}
+static void model_set(struct model_vmo *v, unsigned i, uint8_t value) {
+    v->own[i] = true;
+    v->value[i] = value;
+}
+static struct model_vmo *model_copy(struct model_vmo *of, unsigned first, unsigned pages, bool overlay, struct vmo *vmo) {
+    struct model_vmo *v = model_new(vmo, pages);
+    bool follows = overlay || of->source;
+    v->source = follows ? of->source ? of->source : of : NULL;
+    v->source_first = first + (of->source ? of->source_first : 0);
+    if (v->source) v->source->refs++;
+    for (unsigned i = 0; i < pages && first + i < of->pages; i++) {
+        if (overlay && !of->source) break;
+        v->own[i] = of->own[first + i];
+        v->value[i] = of->value[first + i];
+    }
+    return v;
+}
+static void page_unmap(struct model_page *p) {
+    model_put(p->vmo);
+    *p = (struct model_page){0};
+}
+
+// What an access must return; 0 and the byte.
+static int expected(const struct model_page *p, unsigned prot) {
+    if (p->revoked) return -ECANCELED;
+    if (!p->vmo || prot & ~p->prot || !model_inside(p->vmo, p->index)) return -EFAULT;
+    return 0;
+}
+
+// ---- operations -------------------------------------------------------------------------------------------------------
+
+static uint64_t below(uint64_t n) { return unit_random() % n; }
+
+// An error that is not in the model must come from a failure that was asked for.
+static bool failed(int64_t error) {
+    if (error == 0) return false;
+    CHECK(with_failures && vm_has_failed() && (error == -ENOMEM || error == -ENFILE));
+    return true;
+}
+
+static struct model_vmo *pick(void) { return handles[below(HANDLES)]; }
+
+static void do_create(unsigned slot) {
+    struct vmo *vmo;
+    unsigned pages = 1 + (unsigned)below(VMO_PAGES);
+    if (failed(vmo_create(vm_job, pages * PAGE_SIZE, VMO_RESIZABLE, &vmo))) return;
+    model_put(handles[slot]);
+    handles[slot] = model_new(vmo, pages);
+}
+
+static void do_copy(unsigned slot) {
+    struct model_vmo *of = pick();
+    struct vmo *vmo;
+    if (!of) return;
+    unsigned first = (unsigned)below(3) ? 0 : (unsigned)below(of->pages), pages = 1 + (unsigned)below(of->pages - first);
+    bool overlay = below(2);
+    int error = overlay ? vmo_overlay(of->vmo, first, pages, vm_job, &vmo) : vmo_snapshot(of->vmo, first, pages, vm_job, &vmo);
+    if (failed(error)) return;
+    struct model_vmo *copy = model_copy(of, first, pages, overlay, vmo);
+    model_put(handles[slot]);
+    handles[slot] = copy;
+}
+
+static void do_vmo_write(struct model_vmo *v) {
+    unsigned i = (unsigned)below(v->pages);
+    uint8_t value = (uint8_t)unit_random();
+    int64_t n = vmo_write_kernel(v->vmo, i * PAGE_SIZE, &value, 1);
+    if (!model_inside(v, i)) return;
+    if (n != 1) CHECK(failed(n));
+    else model_set(v, i, value);
+}
+
+static void do_vmo_read(struct model_vmo *v) {
+    unsigned i = (unsigned)below(v->pages);
+    uint8_t value;
+    int64_t n = vmo_read_kernel(v->vmo, i * PAGE_SIZE, &value, 1);
+    if (!model_inside(v, i)) return;
+    if (n != 1) CHECK(failed(n));
+    else CHECK_EQ(value, model_get(v, i));
+}
+
+static void do_range(struct model_vmo *v) {
+    unsigned first = (unsigned)below(v->pages), count = (unsigned)below(v->pages - first + 1);
+    unsigned op = (unsigned)below(3);
+    for (unsigned i = first; i < first + count; i++)
+        if (!model_inside(v, i)) return;
+    int error = op == 0   ? vmo_commit(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE)
+                : op == 1 ? vmo_decommit(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE)
+                          : vmo_zero(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE);
+    if (failed(error)) return;
+    for (unsigned i = first; i < first + count; i++) {
+        if (op == 0 && v->source && !v->own[i]) model_set(v, i, model_get(v, i));
+        if (op == 1) v->own[i] = false, v->value[i] = 0;
+        if (op == 2) model_set(v, i, 0);
+    }
+}
+
+static void do_resize(struct model_vmo *v) {
+    unsigned pages = 1 + (unsigned)below(VMO_PAGES * 2);
+    if (failed(vmo_resize(v->vmo, pages * PAGE_SIZE))) return;
+    for (unsigned i = pages; i < v->pages; i++) v->own[i] = false, v->value[i] = 0;
+    v->pages = pages;
+}
+
+static void do_map(unsigned s) {
+    struct model_vmo *v = pick();
+    unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 70 ? WINDOW - at : 70);
+    bool reserve = !v || below(8) == 0, private = !reserve && below(3) == 0;
+    unsigned prot = reserve ? 0 : (unsigned)below(4), max = reserve ? 0 : prot | (unsigned)below(4);
+    struct aspace_map r = {
+        .vmo = reserve ? NULL : v->vmo,
+        .first = reserve ? 0 : below(v->pages),
+        .size = count * PAGE_SIZE,
+        .address = BASE + at * PAGE_SIZE,
+        .flags = prot | (below(4) ? KPIO_MAP_FIXED : KPIO_MAP_FIXED_NOREPLACE) | (reserve ? KPIO_MAP_RESERVE : 0) |
+                 (private ? KPIO_MAP_PRIVATE : 0),
+        .max_prot = max,
+    };
+    uint64_t address;
+    bool taken = false;
+    for (unsigned i = at; i < at + count; i++) taken |= windows[s][i].vmo || windows[s][i].reserved || windows[s][i].revoked;
+    int error = aspace_map(spaces[s], &r, &address);
+    if (error == -EEXIST) {
+        CHECK(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE);
+        return;
+    }
+    if (failed(error)) return;
+    CHECK(address == r.address && !(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE));
+    struct model_vmo *shown = reserve ? NULL : private ? model_copy(v, (unsigned)r.first, count, true, NULL) : v;
+    for (unsigned i = 0; i < count; i++) {
+        struct model_page *p = &windows[s][at + i];
+        page_unmap(p);
+        *p = (struct model_page){shown, (private ? 0 : (unsigned)r.first) + i, (uint8_t)prot, (uint8_t)max, reserve, false};
+        if (shown) shown->refs++;
+    }
+    if (private) model_put(shown);
+}
+
+static void do_unmap(unsigned s) {
+    unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 40 ? WINDOW - at : 40);
+    if (failed(aspace_unmap(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE))) return;
+    for (unsigned i = at; i < at + count; i++) page_unmap(&windows[s][i]);
+}
+
+static void do_protect(unsigned s) {
+    unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 20 ? WINDOW - at : 20);
+    unsigned prot = (unsigned)below(4);
+    int expect = 0;
+    for (unsigned i = at; i < at + count && !expect; i++) {
+        const struct model_page *p = &windows[s][i];
+        if (!p->vmo && !p->reserved && !p->revoked) expect = -EINVAL;
+        else if (prot & ~p->max_prot) expect = -EPERM;
+    }
+    int error = aspace_protect(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE, prot);
+    if (expect) CHECK(error == -EINVAL || error == -EPERM);
+    if (expect || failed(error)) return;
+    for (unsigned i = at; i < at + count; i++) windows[s][i].prot = (uint8_t)prot;
+}
+
+static void access_page(unsigned s, unsigned i, bool write) {
+    struct model_page *p = &windows[s][i];
+    uint8_t value = (uint8_t)unit_random(), wanted = value;
+    vm_load(spaces[s]);
+    int error = write ? vm_write(BASE + i * PAGE_SIZE, value) : vm_read(BASE + i * PAGE_SIZE, &value);
+    int expect = expected(p, write ? PROT_WRITE : PROT_READ);
+    // x86 cannot write without reading; whether a page that is write-only may be read depends on what was touched.
+    if (!write && expect == -EFAULT && p->vmo && p->prot == PROT_WRITE && error == 0) return;
+    if (error == -ENOMEM && failed(error)) return;
+    CHECK_EQ(error, expect);
+    if (error) return;
+    if (write) model_set(p->vmo, p->index, wanted);
+    else CHECK_EQ(value, model_get(p->vmo, p->index));
+}
+
+static void do_clone(unsigned s) {
+    unsigned to = (s + 1 + (unsigned)below(SPACES - 1)) % SPACES;
+    aspace_clear(spaces[to], false);
+    for (unsigned i = 0; i < WINDOW; i++) page_unmap(&windows[to][i]);
+    int error = aspace_clone(spaces[s], spaces[to]);
+    if (failed(error)) {
+        struct aspace_range range;
+        CHECK_EQ(aspace_query(spaces[to], 0, &range), -ENOENT);
+        return;
+    }
+    struct model_vmo *from = NULL, *copy = NULL;
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct model_page *p = &windows[s][i];
+        windows[to][i] = *p;
+        if (!p->vmo) continue;
+        if (p->vmo != from) {  // pages of one VMO need not be together, but here the value counts, not who shares it
+            model_put(copy);
+            from = p->vmo;
+            copy = model_copy(from, 0, from->pages, false, NULL);
+        }
+        windows[to][i].vmo = copy;
+        copy->refs++;
+    }
+    model_put(copy);
+}
+
+static void do_revoke(unsigned s) {
+    struct mapping *m = mapping_tree_from(&spaces[s]->mappings, BASE + below(WINDOW) * PAGE_SIZE);
+    if (!m || !m->vmo) return;
+    uint64_t start = m->start, end = m->end;
+    mapping_pin(m);
+    mapping_revoked(m);
+    for (uint64_t at = start; at < end; at += PAGE_SIZE) {
+        struct model_page *p = &windows[s][(at - BASE) / PAGE_SIZE];
+        model_put(p->vmo);
+        p->vmo = NULL;
+        p->revoked = true;
+    }
+}
+
+// Another thread's accesses in the middle of an operation. They must find no freed page; what they read is checked by the
+// machine only, as the model is between two states.
+static void other_threads(void) {
+    struct aspace *now = this_cpu()->aspace;
+    for (unsigned n = 0; n < 3; n++) {
+        unsigned s = (unsigned)below(SPACES);
+        uint64_t address = BASE + below(WINDOW) * PAGE_SIZE;
+        uint8_t value;
+        if (windows[s][(address - BASE) / PAGE_SIZE].vmo == NULL) continue;
+        vm_load(spaces[s]);
+        (void)vm_read(address, &value);
+    }
+    if (now) vm_load(now);
+}
+
+static void step(void) {
+    unsigned s = (unsigned)below(SPACES), action = (unsigned)below(100);
+    struct model_vmo *v = pick();
+    if (with_failures) vm_fail_after(1 + below(30));
+    if (action < 40) access_page(s, (unsigned)below(WINDOW), action & 1);
+    else if (action < 45) do_create((unsigned)below(HANDLES));
+    else if (action < 52) do_copy((unsigned)below(HANDLES));
+    else if (action < 62) do_map(s);
+    else if (action < 66) do_unmap(s);
+    else if (action < 72) do_protect(s);
+    else if (action < 75) do_clone(s);
+    else if (action < 76) do_revoke(s);
+    else if (v && action < 82) do_vmo_write(v);
+    else if (v && action < 88) do_vmo_read(v);
+    else if (v && action < 96) do_range(v);
+    else if (v) do_resize(v);
+    vm_fail_after(0);
+}
+
+static void check_all(void) {
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned i = 0; i < WINDOW; i++) access_page(s, i, false);
+}
+
+void vm_model_run(unsigned rounds, bool failures) {
+    with_failures = failures;
+    vm_start();
+    for (unsigned s = 0; s < SPACES; s++) CHECK_EQ(aspace_create(vm_job, false, &spaces[s]), 0);
+    vm_preempt = other_threads;
+    for (unsigned round = 0; round < rounds && vm_model_more(); round++) {
+        step();
+        if (round % 32 == 0) check_all();
+    }
+    vm_preempt = NULL;
+    for (unsigned s = 0; s < SPACES; s++) {
+        aspace_clear(spaces[s], s != 0);
+        for (unsigned i = 0; i < WINDOW; i++) page_unmap(&windows[s][i]);
+        aspace_put(spaces[s]);
+    }
+    for (unsigned i = 0; i < HANDLES; i++) {
+        model_put(handles[i]);
+        handles[i] = NULL;
+    }
+    vm_check_empty();
+}

@@ -1,0 +1,21 @@
+// The only way to user memory. Addresses are checked against the user range, faults are served (pages are made, copied,
+// read from their file), and what cannot be served is an error: -EFAULT, or -ENOMEM when a page could not be had within
+// the job's quota. On an error the bytes before the fault may have been copied.
+//
+// May block (a page of a file) unless the page is resident: no spin lock may be held, and object pointers from a handle
+// lookup are valid afterwards only if a reference was taken. SMAP is lifted only while the copy itself runs.
+#pragma once
+#include "kernel/core/types.h"
+
+[[nodiscard]] int copy_from_user(void *to, struct user_ptr from, size_t size);
+[[nodiscard]] int copy_to_user(struct user_ptr to, const void *from, size_t size);
+[[nodiscard]] int zero_user(struct user_ptr to, size_t size);
+[[nodiscard]] int get_user_u64(uint64_t *to, struct user_ptr from);
+[[nodiscard]] int put_user_u64(struct user_ptr to, uint64_t value);
+[[nodiscard]] int get_user_u32(uint32_t *to, struct user_ptr from);
+[[nodiscard]] int put_user_u32(struct user_ptr to, uint32_t value);
+// Copies a NUL-terminated string of at most size - 1 bytes: its length, -E2BIG, -EFAULT or -ENOMEM.
+[[nodiscard]] int64_t strncpy_from_user(char *to, struct user_ptr from, size_t size);
+// Whether [p, p + size) lies in the user range. Says nothing about what is mapped there.
+static inline bool user_range_valid(struct user_ptr p, size_t size) { return p.v <= USER_MAX && size <= USER_MAX - p.v; }
+static inline struct user_ptr user_add(struct user_ptr p, uint64_t bytes) { return user_ptr(p.v + bytes); }

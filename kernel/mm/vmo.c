@@ -1,0 +1,355 @@
+#include "kernel/mm/vmo.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/reaper.h"
+#include "kernel/mm/slub.h"
+#include "kernel/mm/vmo_internal.h"
+#include "kernel/mm/wasm_pool.h"
+#include "lib/string.h"
+
+#define LARGE_PAGES (LARGE_PAGE_SIZE / PAGE_SIZE)
+#define LARGE_ORDER (LARGE_PAGE_SHIFT - PAGE_SHIFT)
+#define PUT_NODES 8  // freed on the spot by vmo_put
+
+static struct kmem_cache vmo_cache;
+
+void vmo_init(void) {
+    slub_cache_init(&vmo_cache, "vmo", sizeof(struct vmo), CACHE_LINE);
+    page_tree_init();
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static int vmo_alloc(struct job *job, enum vmo_kind kind, uint64_t pages, unsigned flags, struct vmo **out) {
+    if (pages > PAGE_TREE_PAGES_MAX) return -EINVAL;
+    int error = job_charge(job, JOB_KERNEL_BYTES, sizeof(struct vmo));
+    if (error) return error;
+    struct vmo *vmo = slub_alloc_zeroed(&vmo_cache);
+    if (!vmo) {
+        job_uncharge(job, JOB_KERNEL_BYTES, sizeof(struct vmo));
+        return -ENOMEM;
+    }
+    spin_init(&vmo->own_lock, "vmo");
+    vmo->lock = &vmo->own_lock;
+    list_init(&vmo->mappings);
+    vmo->pages = pages;
+    vmo->job = job;
+    vmo->kind = kind;
+    vmo->flags = (uint8_t)flags;
+    vmo->refs = 1;
+    *out = vmo;
+    return 0;
+}
+
+static int size_to_pages(uint64_t size, uint64_t *pages) {
+    if (size == 0 || size > VMO_SIZE_MAX) return -EINVAL;
+    *pages = div_round_up(size, PAGE_SIZE);
+    return 0;
+}
+
+int vmo_create(struct job *job, uint64_t size, unsigned flags, struct vmo **out) {
+    uint64_t pages;
+    int error = size_to_pages(size, &pages);
+    return error ? error : vmo_alloc(job, VMO_ANONYMOUS, pages, flags, out);
+}
+
+int vmo_create_paged(struct job *job, uint64_t size, const struct vmo_pager *pager, void *data, struct vmo **out) {
+    if (size > VMO_SIZE_MAX) return -EINVAL;  // an empty file is one
+    int error = vmo_alloc(job, VMO_PAGED, div_round_up(size, PAGE_SIZE), VMO_RESIZABLE, out);
+    if (error) return error;
+    (*out)->pager = pager;
+    (*out)->pager_data = data;
+    return 0;
+}
+
+int vmo_create_physical(struct job *job, paddr_t base, uint64_t size, unsigned flags, struct vmo **out) {
+    uint64_t pages;
+    int error = size_to_pages(size, &pages);
+    if (error) return error;
+    if (!is_aligned(base.v, PAGE_SIZE) || base.v + size < base.v) return -EINVAL;
+    error = vmo_alloc(job, VMO_PHYSICAL, pages, flags, out);
+    if (!error) (*out)->base = base;
+    return error;
+}
+
+int vmo_create_contiguous(struct job *job, uint64_t size, unsigned page_alloc_flags, struct vmo **out) {
+    uint64_t pages;
+    int error = size_to_pages(size, &pages);
+    if (error) return error;
+    if (pages > PAGE_BLOCK_PAGES) return -EINVAL;
+    error = job_charge(job, JOB_PAGES, pages);
+    if (error) return error;
+    struct page *block = page_alloc_contiguous(pages, page_alloc_flags | PAGE_ALLOC_ZERO);
+    error = block ? vmo_alloc(job, VMO_CONTIGUOUS, pages, 0, out) : -ENOMEM;
+    if (error) {
+        if (block) page_free_contiguous(block, pages);
+        job_uncharge(job, JOB_PAGES, pages);
+        return error;
+    }
+    (*out)->base = page_to_phys(block);
+    return 0;
+}
+
+int vmo_create_pool(struct job *job, uint64_t size, uint64_t maximum, struct wasm_account *account, struct vmo **out) {
+    if (size > maximum || maximum > VMO_SIZE_MAX) return -EINVAL;  // an empty memory is one
+    uint64_t pages = div_round_up(size, PAGE_SIZE);
+    if (!wasm_pool_reserve(account, pages << PAGE_SHIFT)) return -ENOMEM;
+    int error = vmo_alloc(job, VMO_POOL, pages, VMO_RESIZABLE | VMO_LARGE, out);
+    if (error) {
+        wasm_pool_unreserve(account, pages << PAGE_SHIFT);
+        return error;
+    }
+    (*out)->account = account;
+    (*out)->max_pages = div_round_up(maximum, PAGE_SIZE);
+    return 0;
+}
+
+// The tree is empty. Frees what else hangs on the VMO, and itself.
+static void vmo_free(struct vmo *vmo) {
+    if (vmo->kind == VMO_CONTIGUOUS) {
+        if (!vmo->release) page_free_contiguous(phys_to_page(vmo->base), vmo->pages);
+        job_uncharge(vmo->job, JOB_PAGES, vmo->pages);
+    }
+    if (vmo->kind == VMO_POOL) wasm_pool_unreserve(vmo->account, vmo->pages << PAGE_SHIFT);
+    if (vmo->kind == VMO_PAGED && vmo->pager->gone) vmo->pager->gone(vmo);
+    if (vmo->release) vmo->release(vmo);
+    if (vmo->source) vmo_put(vmo->source);
+    job_uncharge(vmo->job, JOB_KERNEL_BYTES, sizeof(struct vmo));
+    slub_free(&vmo_cache, vmo);
+}
+
+static bool vmo_reap_step(struct reap_item *item) {
+    struct vmo *vmo = container_of(item, struct vmo, reap);
+    if (page_grave_step(&vmo->grave, PUT_NODES)) return true;
+    vmo_free(vmo);
+    return false;
+}
+
+// Drops a reference; true when it was the last and the pages lie in vmo->grave.
+static bool vmo_drop(struct vmo *vmo) {
+    uint32_t before = __atomic_fetch_sub(&vmo->refs, 1, __ATOMIC_ACQ_REL);
+    verify(before != 0);
+    if (before != 1) return false;
+    assert(list_is_empty(&vmo->mappings));
+    page_tree_bury(&vmo->tree, &vmo->grave);
+    return true;
+}
+
+void vmo_put(struct vmo *vmo) {
+    if (!vmo_drop(vmo)) return;
+    if (page_grave_step(&vmo->grave, PUT_NODES)) {
+        vmo->reap.step = vmo_reap_step;
+        reaper_add(&vmo->reap);
+        return;
+    }
+    vmo_free(vmo);
+}
+
+void vmo_put_slowly(struct vmo *vmo) {
+    if (!vmo_drop(vmo)) return;
+    while (page_grave_step(&vmo->grave, PUT_NODES)) (void)sched_preempt_point();
+    vmo_free(vmo);
+}
+
+// ---- pages -----------------------------------------------------------------------------------------------------------
+
+void page_entry_put(uint64_t entry) {
+    struct page *page = entry_page(entry);
+    if (__atomic_sub_fetch(&page->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
+    if (page->type == PAGE_POOL) {
+        wasm_pool_give_small(page->owner, page);
+        return;
+    }
+    struct job *job = page->owner;
+    page_set_type(page, PAGE_VMO, PAGE_USED);
+    page_free(page);
+    job_uncharge(job, JOB_PAGES, 1);
+}
+
+static inline struct page *page_adopt(struct page *page, struct job *job, uint64_t index) {
+    page_set_type(page, PAGE_USED, PAGE_VMO);
+    page->refs = 1;
+    page->flags = 0;
+    page->owner = job;
+    page->index = index;
+    return page;
+}
+struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index) { return page_adopt(page, job, index); }
+
+static struct page *pool_page_adopt(struct page *page, struct wasm_account *account) {
+    page->refs = 1;
+    page->owner = account;
+    return page;
+}
+
+static coldpath struct page *page_new_pool(struct vmo *vmo) {
+    struct page *page = wasm_pool_take_small(vmo->account);
+    verify(page != NULL);  // size is what is reserved
+    return pool_page_adopt(page, vmo->account);
+}
+
+static coldpath struct page *page_new_again(struct vmo *vmo, uint64_t index, unsigned flags) {
+    struct page *page = reaper_help() ? page_alloc(flags) : NULL;
+    if (page) return page_adopt(page, vmo->job, index);
+    job_uncharge(vmo->job, JOB_PAGES, 1);
+    return NULL;
+}
+
+// NULL: no memory, or the quota is reached.
+static inline struct page *page_new(struct vmo *vmo, uint64_t index, unsigned flags) {
+    if (unlikely(job_charge(vmo->job, JOB_PAGES, 1))) return NULL;
+    struct page *page = page_alloc(0);
+    if (unlikely(!page)) return page_new_again(vmo, index, flags);
+    if (flags & PAGE_ALLOC_ZERO) page_zero(page);  // shorter than through the allocator
+    return page_adopt(page, vmo->job, index);
+}
+
+// Puts a copy of `from` into the slot in place of what is there. NULL: no memory.
+static coldpath struct page *page_copy_up(struct vmo *vmo, uint64_t index, uint64_t *slot, const struct page *from) {
+    struct page *copy = page_new(vmo, index, 0);
+    if (!copy) return NULL;
+    memcpy(page_to_virt(copy), page_to_virt(from), PAGE_SIZE);
+    uint64_t old = *slot;
+    *slot = (uint64_t)copy;
+    vmo_unmap_page_locked(vmo, index);
+    if (old) page_entry_put(old);
+    return copy;
+}
+
+static inline struct vmo_frame frame_of(const struct page *page, bool writable) {
+    return (struct vmo_frame){.address = page_to_phys(page), .writable = writable};
+}
+static inline struct vmo_frame no_frame(int error) { return (struct vmo_frame){.error = (int16_t)error}; }
+
+static bool page_is_shared(const struct page *page) { return __atomic_load_n(&page->refs, __ATOMIC_ACQUIRE) > 1; }
+static bool entry_is_shared(uint64_t entry) { return page_is_shared(entry_page(entry)); }
+
+// *slot holds a page already: it stays, or a copy takes its place where others have it too.
+static coldpath struct page *own_present(struct vmo *vmo, uint64_t index, uint64_t *slot) {
+    *slot &= ~(uint64_t)ENTRY_FRESH;
+    struct page *page = entry_page(*slot);
+    return entry_is_shared(*slot) ? page_copy_up(vmo, index, slot, page) : page;
+}
+
+static inline __attribute__((always_inline)) struct vmo_frame own_page(struct vmo *vmo, uint64_t index, bool pool) {
+    struct page *page;
+    uint64_t *slot = page_tree_slot(&vmo->tree, index, vmo->job);
+    if (unlikely(!slot)) return no_frame(-ENOMEM);
+    if (likely(*slot == 0)) {
+        page = pool ? page_new_pool(vmo) : page_new(vmo, index, PAGE_ALLOC_ZERO);
+        *slot = (uint64_t)page;
+    } else {
+        page = own_present(vmo, index, slot);
+    }
+    return likely(page != NULL) ? frame_of(page, true) : no_frame(-ENOMEM);
+}
+
+// An overlay: read what its source has, or copy that up. The source's lock is ours.
+static struct vmo_frame overlay_frame(struct vmo *vmo, uint64_t index, bool write) {
+    struct vmo_frame below = vmo_frame_locked(vmo->source, index + vmo->source_first, false);
+    if (below.error) return below;
+    below.writable = false;
+    below.from_source = true;
+    if (!write) return below;
+    uint64_t *slot = page_tree_slot(&vmo->tree, index, vmo->job);
+    struct page *page = slot ? page_copy_up(vmo, index, slot, phys_to_page(below.address)) : NULL;
+    return page ? frame_of(page, true) : no_frame(-ENOMEM);
+}
+
+static struct vmo_frame paged_frame(struct vmo *vmo, uint64_t index, bool write) {
+    bool exclusive;
+    uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
+    if (!entry) return no_frame(-EAGAIN);
+    struct page *page = entry_page(entry);
+    bool dirty = page->flags & VMO_PAGE_DIRTY;
+    return write && !dirty ? no_frame(-EAGAIN) : frame_of(page, dirty);
+}
+
+static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, uint64_t index, bool write) {
+    bool exclusive;
+    if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS)
+        return (struct vmo_frame){.address = paddr(vmo->base.v + (index << PAGE_SHIFT)), .writable = true};
+    if (vmo->kind == VMO_PAGED) return paged_frame(vmo, index, write);
+    uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
+    if (!entry && vmo->source) return overlay_frame(vmo, index, write);
+    if (!entry || write) return own_page(vmo, index, vmo->kind == VMO_POOL);
+    return frame_of(entry_page(entry), exclusive && !(entry & ENTRY_FRESH) && !entry_is_shared(entry));
+}
+
+struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write) {
+    if (unlikely(index >= vmo->pages)) return no_frame(-EFAULT);
+    if (likely(vmo->kind == VMO_ANONYMOUS && write)) return own_page(vmo, index, false);
+    return frame_other(vmo, index, write);
+}
+
+struct page *vmo_pin_page(struct vmo *vmo, uint64_t index) {
+    spin_lock(vmo->lock);
+    struct vmo_frame frame = vmo_frame_locked(vmo, index, true);
+    spin_unlock(vmo->lock);
+    return frame.error ? NULL : phys_to_page(frame.address);
+}
+
+// ---- 2 MiB pages -----------------------------------------------------------------------------------------------------
+
+// Fills 512 empty slots, whose nodes exist already, from a block.
+static void large_insert(struct vmo *vmo, uint64_t index, struct page *block) {
+    for (unsigned i = 0; i < LARGE_PAGES; i++) {
+        uint64_t *slot = page_tree_slot(&vmo->tree, index + i, vmo->job);
+        verify(slot && !*slot);
+        *slot = (uint64_t)(block + i);
+        if (vmo->kind == VMO_POOL) pool_page_adopt(block + i, vmo->account);
+        else vmo_page_adopt(block + i, vmo->job, index + i);
+    }
+}
+
+static bool large_nodes(struct vmo *vmo, uint64_t index) {
+    for (unsigned i = 0; i < LARGE_PAGES; i += PAGE_TREE_SLOTS)
+        if (!page_tree_slot(&vmo->tree, index + i, vmo->job)) return false;
+    return true;
+}
+
+static int large_new(struct vmo *vmo, uint64_t index) {
+    if (!large_nodes(vmo, index)) return -ENOENT;
+    if (vmo->kind == VMO_POOL) {
+        struct page *head = wasm_pool_take_large(vmo->account);
+        if (!head) return -ENOENT;
+        wasm_pool_split_large(head);
+        large_insert(vmo, index, head);
+        return 0;
+    }
+    if (job_charge(vmo->job, JOB_PAGES, LARGE_PAGES)) return -ENOENT;
+    struct page *block = page_alloc_block(LARGE_ORDER, PAGE_ALLOC_ZERO);
+    if (!block) {
+        job_uncharge(vmo->job, JOB_PAGES, LARGE_PAGES);
+        return -ENOENT;
+    }
+    page_split_block(block, LARGE_ORDER);
+    large_insert(vmo, index, block);
+    return 0;
+}
+
+static struct vmo_frame large_tree_frame(struct vmo *vmo, uint64_t index, bool write) {
+    if (page_tree_next(&vmo->tree, index, index + LARGE_PAGES) == index + LARGE_PAGES && large_new(vmo, index))
+        return no_frame(-ENOENT);
+    bool exclusive, writable = true;
+    uint64_t first = page_tree_lookup(&vmo->tree, index, &exclusive);
+    if (!first || !is_aligned(page_to_phys(entry_page(first)).v, LARGE_PAGE_SIZE)) return no_frame(-ENOENT);
+    for (unsigned i = 0; i < LARGE_PAGES; i++) {
+        uint64_t entry = page_tree_lookup(&vmo->tree, index + i, &exclusive);
+        if (entry_page(entry) != entry_page(first) + i || entry & ENTRY_FRESH) return no_frame(-ENOENT);
+        writable = writable && exclusive && !entry_is_shared(entry);
+        if (write && !writable) return no_frame(-ENOENT);
+    }
+    return frame_of(entry_page(first), writable);
+}
+
+struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write) {
+    if (vmo->pages < LARGE_PAGES || index > vmo->pages - LARGE_PAGES) return no_frame(-ENOENT);
+    if (vmo->kind == VMO_ANONYMOUS || vmo->kind == VMO_POOL) return large_tree_frame(vmo, index, write);
+    if (vmo->kind != VMO_PHYSICAL && vmo->kind != VMO_CONTIGUOUS) return no_frame(-ENOENT);
+    uint64_t base = vmo->base.v + (index << PAGE_SHIFT);
+    if (!is_aligned(base, LARGE_PAGE_SIZE)) return no_frame(-ENOENT);
+    return (struct vmo_frame){.address = paddr(base), .writable = true};
+}

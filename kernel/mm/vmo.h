@@ -1,0 +1,144 @@
+// Virtual memory objects: memory that can be mapped, read and written. This layer knows no handles; the object that
+// handles name is kernel/object/vmo_object.h.
+//
+//   ANONYMOUS   zeroed pages, made when first touched              tree
+//   PAGED       pages come from a pager (the page cache)           tree, filled by the pager
+//   OVERLAY     own pages where written, else those of `source`    tree over source
+//   PHYSICAL    device memory                                      base
+//   CONTIGUOUS  RAM in one piece, for DMA                          base
+//   POOL        pages of the WASM pool, reserved before use        tree
+//
+// Locks, in order: aspace->lock, vmo->lock. An overlay uses its source's lock, so that one lock covers all page tables
+// that lead to a page. A leaf page-table entry is written under the lock of the VMO that is mapped there, so a VMO takes
+// pages out of all address spaces that map it without their locks. No function blocks unless it says so.
+#pragma once
+#include "kernel/core/spinlock.h"
+#include "kernel/mm/page.h"
+#include "kernel/mm/page_tree.h"
+#include "kernel/mm/reaper.h"
+
+struct job;
+struct vmo;
+struct aspace;
+struct wasm_account;
+
+enum vmo_kind { VMO_ANONYMOUS, VMO_PAGED, VMO_OVERLAY, VMO_PHYSICAL, VMO_CONTIGUOUS, VMO_POOL };
+enum {  // struct vmo flags
+    VMO_RESIZABLE = 1 << 0,  // KPIO_VMO_RESIZABLE
+    VMO_LARGE = 1 << 1,      // 2 MiB pages where alignment allows
+    VMO_PINNED = 1 << 2,     // the kernel keeps addresses of its pages: they are never replaced or taken away
+    VMO_UNCACHED = 1 << 3,   // PHYSICAL: device registers
+};
+#define VMO_SIZE_MAX (PAGE_TREE_PAGES_MAX << PAGE_SHIFT)
+
+// Where the pages of a PAGED VMO come from. The functions are called without locks and may block.
+struct vmo_pager {
+    // Brings page `index` into the VMO with vmo_supply (also neighbours): 0, or -EIO, -ENOMEM, -EINTR.
+    int (*get_page)(struct vmo *vmo, uint64_t index);
+    // The page is about to be written for the first time since vmo_clean: 0, or an error that forbids it.
+    int (*dirty)(struct vmo *vmo, uint64_t index);
+    // Writes what is dirty back. NULL: there is nothing to write back to.
+    int (*writeback)(struct vmo *vmo, uint64_t first, uint64_t count);
+    // The last reference is gone: frees what hangs on vmo->pager_data. Must not block.
+    void (*gone)(struct vmo *vmo);
+};
+
+struct vmo {
+    struct spinlock *lock;        // &own_lock, or the source's
+    struct page_tree tree;
+    uint64_t pages;               // size in pages
+    struct list mappings;         // struct vmo_link: those of this VMO and of its overlays
+    struct vmo *source;           // OVERLAY: where untouched pages come from; never an overlay itself
+    union {
+        uint64_t source_first;    // OVERLAY: index in source of page 0
+        uint64_t max_pages;       // POOL: what it may grow to
+    };
+    struct job *job;              // who pays
+    uint8_t kind;                 // enum vmo_kind
+    uint8_t flags;
+    uint32_t refs;                // atomic
+    struct spinlock own_lock;
+    union {
+        paddr_t base;             // PHYSICAL, CONTIGUOUS
+        struct wasm_account *account;  // POOL
+        const struct vmo_pager *pager; // PAGED
+    };
+    void *pager_data;
+    void (*release)(struct vmo *vmo);  // the last reference is gone; may be NULL (then CONTIGUOUS frees its pages)
+    uint64_t id;                  // of the object that stands for it; 0: none
+    struct page_grave grave;      // after the last reference
+    struct reap_item reap;
+};
+
+// An entry of vmo->mappings: a mapping, or the place that a walk of the list has reached (mapping NULL).
+struct vmo_link {
+    struct list_node node;
+    struct mapping *mapping;
+};
+
+void vmo_init(void);  // caches; once, before everything else here
+
+// ---- life: size in bytes, rounded up to pages; 0 or -EINVAL (0 or too large), -ENOMEM, -ENFILE ------------------------
+[[nodiscard]] int vmo_create(struct job *job, uint64_t size, unsigned flags, struct vmo **out);
+[[nodiscard]] int vmo_create_paged(struct job *job, uint64_t size, const struct vmo_pager *pager, void *data,
+                                   struct vmo **out);
+[[nodiscard]] int vmo_create_physical(struct job *job, paddr_t base, uint64_t size, unsigned flags, struct vmo **out);
+// Allocates zeroed contiguous RAM of at most 4 MiB and charges it at once. `release` NULL: it is freed with the VMO.
+[[nodiscard]] int vmo_create_contiguous(struct job *job, uint64_t size, unsigned page_alloc_flags, struct vmo **out);
+// A linear memory: `size` is reserved in the account now, vmo_resize grows it up to `maximum`. The account must live until
+// vmo->release is called.
+[[nodiscard]] int vmo_create_pool(struct job *job, uint64_t size, uint64_t maximum, struct wasm_account *account,
+                                  struct vmo **out);
+// Copies of a range (whole pages), paid by job from the first write on. PHYSICAL, CONTIGUOUS and POOL have none: -EINVAL.
+// Preemptible; no lock held.
+[[nodiscard]] int vmo_snapshot(struct vmo *vmo, uint64_t first, uint64_t pages, struct job *job, struct vmo **out);
+[[nodiscard]] int vmo_overlay(struct vmo *vmo, uint64_t first, uint64_t pages, struct job *job, struct vmo **out);
+static inline void vmo_get(struct vmo *vmo) { __atomic_fetch_add(&vmo->refs, 1, __ATOMIC_RELAXED); }
+// Does not block: what is large goes to the reaper. vmo_put_slowly frees it in preemptible steps itself; no lock held.
+void vmo_put(struct vmo *vmo);
+void vmo_put_slowly(struct vmo *vmo);
+
+// ---- content: preemptible, no lock held, may block for a PAGED VMO ----------------------------------------------------
+// Copies between the VMO and the caller's memory: bytes copied, short at the end; -EFAULT, -ENOMEM, -EIO.
+struct user_ptr;
+[[nodiscard]] int64_t vmo_read(struct vmo *vmo, uint64_t offset, struct user_ptr buffer, uint64_t size);
+[[nodiscard]] int64_t vmo_write(struct vmo *vmo, uint64_t offset, struct user_ptr buffer, uint64_t size);
+// The same with kernel memory, for loaders.
+[[nodiscard]] int64_t vmo_read_kernel(struct vmo *vmo, uint64_t offset, void *buffer, uint64_t size);
+[[nodiscard]] int64_t vmo_write_kernel(struct vmo *vmo, uint64_t offset, const void *buffer, uint64_t size);
+// Whole pages inside the VMO, else -EINVAL. commit: all or nothing. decommit: pages go, content is zero (or the source's)
+// again. zero: any byte range.
+[[nodiscard]] int vmo_commit(struct vmo *vmo, uint64_t offset, uint64_t size);
+[[nodiscard]] int vmo_decommit(struct vmo *vmo, uint64_t offset, uint64_t size);
+[[nodiscard]] int vmo_zero(struct vmo *vmo, uint64_t offset, uint64_t size);
+// -EPERM when it is not resizable.
+[[nodiscard]] int vmo_resize(struct vmo *vmo, uint64_t size);
+// PHYSICAL: the device is gone. No page of it is mapped any more, or will be.
+void vmo_cut(struct vmo *vmo);
+// Pages in [first, end) that it has itself (shared ones count); a preemptible walk.
+uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end);
+// The page at index, made if missing; for memory that the kernel shares with a process (VMO_PINNED). NULL: no memory.
+struct page *vmo_pin_page(struct vmo *vmo, uint64_t index);
+
+// ---- for pagers -------------------------------------------------------------------------------------------------------
+// Gives a filled PAGE_USED page to the VMO, which takes over its reference; charged to vmo->job. -EEXIST, -ENOMEM: the
+// caller keeps it.
+[[nodiscard]] int vmo_supply(struct vmo *vmo, uint64_t index, struct page *page);
+// Makes the next write to each page fault again and so call pager->dirty.
+void vmo_clean(struct vmo *vmo, uint64_t first, uint64_t count);
+
+// ---- for address spaces; vmo->lock held -------------------------------------------------------------------------------
+struct vmo_frame {     // two registers
+    paddr_t address;
+    int16_t error;     // 0, or negative errno, and then the rest means nothing
+    bool writable;     // may be written in place
+    bool from_source;  // of an overlay: not its own
+};
+// What a page table is to show at index. `write`: makes it the VMO's own. Errors: -EFAULT beyond the end; -ENOMEM;
+// -EAGAIN: call vmo_wait_page without locks and try again.
+[[nodiscard]] struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write);
+// The same for 512 pages from index (a multiple of 512): error -ENOENT when they are not one 2 MiB frame.
+[[nodiscard]] struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write);
+// Asks the pager. May block.
+[[nodiscard]] int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write);
+static inline struct vmo *vmo_root(struct vmo *vmo) { return vmo->source ? vmo->source : vmo; }

@@ -1,0 +1,18 @@
+// Between the files that implement VMOs.
+#pragma once
+#include "kernel/mm/vmo.h"
+#include "kernel/sched/sched.h"
+
+enum { VMO_PAGE_DIRTY = 1 << 0 };  // struct page flags of PAGED VMOs
+
+// Makes a PAGE_USED page the VMO's: type, owner (the job that paid for it), index.
+struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index);
+
+// Turns a fresh VMO into an overlay; takes over a reference on source, which is no overlay itself.
+void vmo_make_overlay(struct vmo *vmo, struct vmo *source, uint64_t first);
+
+// Takes page `index` out of all page tables that show it and waits until no CPU has it. vmo->lock held.
+void vmo_unmap_page_locked(struct vmo *vmo, uint64_t index);
+// The same for a short range, and taking only the right to write for any range; preemptible, no lock held.
+void vmo_unmap_range(struct vmo *vmo, uint64_t first, uint64_t end);
+void vmo_write_protect(struct vmo *vmo, uint64_t first, uint64_t end);

@@ -1,0 +1,82 @@
+// From a VMO to the page tables that show its pages. The list of mappings is walked under the VMO's lock; a walk that
+// lets go of the lock leaves its place marked in the list.
+#include "kernel/core/assert.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/tlb.h"
+#include "kernel/mm/vmo_internal.h"
+
+#define WALK_ENTRIES 256  // page-table entries changed without a preemption point
+
+// The part of m that shows pages [first, end) of vmo: false when there is none. An overlay's mapping counts with those
+// pages of its source that it has not copied.
+static bool part_of(const struct mapping *m, const struct vmo *vmo, uint64_t first, uint64_t end, uint64_t *from,
+                    uint64_t *to) {
+    uint64_t shown = m->first;  // page of `vmo` at m->start
+    if (!(m->flags & MAPPING_TOUCHED)) return false;
+    if (m->vmo != vmo) {
+        if (m->vmo->source != vmo) return false;
+        shown += m->vmo->source_first;
+    }
+    uint64_t shown_end = shown + ((m->end - m->start) >> PAGE_SHIFT);
+    if (first < shown) first = shown;
+    if (end > shown_end) end = shown_end;
+    if (first >= end) return false;
+    *from = m->start + ((first - shown) << PAGE_SHIFT);
+    *to = m->start + ((end - shown) << PAGE_SHIFT);
+    return true;
+}
+
+void vmo_unmap_page_locked(struct vmo *vmo, uint64_t index) {
+    list_for_each_entry(link, &vmo_root(vmo)->mappings, struct vmo_link, node) {
+        struct mapping *m = link->mapping;
+        uint64_t from, to;
+        if (!m || !part_of(m, vmo, index, index + 1, &from, &to)) continue;
+        struct tlb_batch batch;
+        tlb_batch_init(&batch, m->aspace);
+        (void)mapping_clear(m, &from, to, m->vmo != vmo, UINT32_MAX, &batch);
+        tlb_batch_flush(&batch);
+    }
+}
+
+// Changes one mapping, as much as the budget allows. *position (a page of vmo) keeps how far it came.
+static bool change_part(struct vmo *vmo, struct mapping *m, uint64_t *position, uint64_t end, bool protect) {
+    uint64_t from, to;
+    if (!part_of(m, vmo, *position, end, &from, &to)) return true;
+    uint64_t at = from;
+    struct tlb_batch batch;
+    tlb_batch_init(&batch, m->aspace);
+    bool done = protect ? mapping_write_protect(m, &at, to, WALK_ENTRIES, &batch)
+                        : mapping_clear(m, &at, to, m->vmo != vmo, WALK_ENTRIES, &batch);
+    tlb_batch_flush(&batch);
+    *position += (at - from) >> PAGE_SHIFT;
+    return done;
+}
+
+// A mapping that comes into being during the walk needs no change: what it shows is the new state already. That is also
+// why a mapping which takes the place of the one that a pause stopped in may be entered at `position`.
+static void change_mappings(struct vmo *vmo, uint64_t first, uint64_t end, bool protect) {
+    struct vmo_link place = {.mapping = NULL};
+    struct list *mappings = &vmo_root(vmo)->mappings;
+    uint64_t position = first;
+    unsigned walked = 0;
+    spin_lock(vmo->lock);
+    list_push_front(mappings, &place.node);
+    for (struct list_node *next; (next = list_next(mappings, &place.node)) != NULL;) {
+        struct mapping *m = list_entry(next, struct vmo_link, node)->mapping;
+        bool done = !m || change_part(vmo, m, &position, end, protect);
+        if (done) {
+            list_remove(&place.node);
+            list_insert_after(next, &place.node);
+            position = first;
+        }
+        if (done && ++walked % 16 != 0) continue;
+        spin_unlock(vmo->lock);
+        (void)sched_preempt_point();
+        spin_lock(vmo->lock);
+    }
+    list_remove(&place.node);
+    spin_unlock(vmo->lock);
+}
+
+void vmo_unmap_range(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, false); }
+void vmo_write_protect(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, true); }

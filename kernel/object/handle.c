@@ -1,0 +1,257 @@
+// Lookup, first handles, duplicates, closing. Locks: object->tree, then handle_table.lock; none for a lookup.
+#include "kernel/object/handle.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/object/audit.h"
+#include "kernel/object/derivation.h"
+#include "kernel/object/handle_end.h"
+#include "kernel/object/handle_expiry.h"
+#include "kernel/object/handle_pool.h"
+#include "kernel/object/handle_table.h"
+#include "kernel/object/process.h"
+#include "kernel/sched/sched.h"
+#include "lib/string.h"
+
+void handle_init(void) {
+    handle_pool_init();
+    handle_expiry_init();
+}
+
+struct handle *handle_lookup(kpio_handle value) {
+    struct handle *h = handle_table_lookup(&current_process()->handles, value);
+    if (unlikely(h && h->flags & HANDLE_EXPIRES && handle_has_expired(h))) return NULL;
+    return h;
+}
+
+// Whatever is not plain: expiry, audit, refusal.
+static coldpath int get_slow(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct handle **out) {
+    struct handle *h = handle_lookup(value);
+    if (!h) return -EBADF;
+    int error = 0;
+    if (kind != KPIO_KIND_NONE && h->object->kind != kind) error = -EWRONGTYPE;
+    else if ((h->rights & rights) != rights) error = -EACCES;
+    if (error) {
+        audit_record(AUDIT_DENIED, value, h->object, rights, error);
+        return error;
+    }
+    if (h->flags & HANDLE_AUDITED) audit_record(AUDIT_USE, value, h->object, rights, 0);
+    *out = h;
+    return 0;
+}
+
+// Every system call comes through: a leaf function, with one way through it.
+int handle_get_full(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct handle **out) {
+    struct handle *h = handle_table_lookup(&current_process()->handles, value);
+    if (unlikely(!h || h->flags & (HANDLE_EXPIRES | HANDLE_AUDITED) || (h->rights & rights) != rights ||
+                 (kind != KPIO_KIND_NONE && h->object->kind != kind)))
+        return get_slow(value, kind, rights, out);
+    *out = h;
+    return 0;
+}
+
+int handle_get(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct object **out) {
+    struct handle *h;
+    int error = handle_get_full(value, kind, rights, &h);
+    if (unlikely(error)) return error;
+    *out = h->object;
+    return 0;
+}
+
+// A handle in no table and no tree.
+static inline void handle_fill(struct handle *h, struct object *o, uint64_t badge, uint32_t rights, uint32_t flags) {
+    h->object = o;
+    h->badge = badge;
+    h->value = 0;
+    h->rights = rights;
+    h->flags = flags;
+    h->table = NULL;
+}
+
+// ---- first handles --------------------------------------------------------------------------------------------------
+
+static int64_t install(struct handle_table *table, struct object *o, uint32_t rights, struct handle *parent) {
+    struct handle *h = handle_alloc();
+    if (!h) {
+        object_put(o);
+        return -ENOMEM;
+    }
+    handle_fill(h, o, 0, rights & KPIO_RIGHTS_ALL, 0);
+    spin_lock(o->tree);
+    int64_t value = -EBADF;
+    bool first = false;
+    if (!parent || !(derivation_is_revoking(parent) || parent->flags & HANDLE_DEAD)) value = handle_table_insert(table, h);
+    if (value > 0) {
+        if (parent) h->flags |= parent->flags & HANDLE_AUDITED;
+        derivation_link(h, parent);
+        first = handle_object_added(o, h->rights);
+    }
+    spin_unlock(o->tree);
+    if (value > 0) {
+        if (!first) object_put(o);  // the handles together hold one reference
+        return value;
+    }
+    handle_free(h);
+    object_put(o);
+    return value;
+}
+
+int64_t handle_install(struct object *o) {
+    return install(&current_process()->handles, o, o->ops->rights, NULL);
+}
+
+int64_t handle_install_in(struct handle_table *table, struct object *o, uint32_t rights) {
+    return install(table, o, rights, NULL);
+}
+
+int64_t handle_install_child(struct handle_table *table, struct object *o, uint32_t rights, struct handle *parent) {
+    assert(o->tree == parent->object->tree);
+    return install(table, o, rights, parent);
+}
+
+// ---- duplicates -------------------------------------------------------------------------------------------------------
+
+struct handle *handle_make_child(struct handle *parent, kpio_handle value, uint32_t rights, int *error) {
+    struct handle *child = handle_alloc();
+    *error = -ENOMEM;
+    if (unlikely(!child)) return NULL;
+    handle_fill(child, parent->object, parent->badge, rights, parent->flags & HANDLE_AUDITED);
+    spin_lock(parent->object->tree);
+    if (unlikely(parent->value != value || derivation_is_revoking(parent))) {
+        spin_unlock(parent->object->tree);
+        handle_free(child);
+        *error = -EBADF;
+        return NULL;
+    }
+    return child;  // with the tree lock held
+}
+
+// `badged` is a constant where this is inlined.
+static inline __attribute__((always_inline)) int64_t dup_as(kpio_handle value, uint32_t rights, bool badged,
+                                                            uint64_t badge) {
+    struct handle_table *table = &current_process()->handles;
+    struct handle *h = handle_table_lookup(table, value);
+    if (unlikely(!h)) return -EBADF;
+    struct object *o = h->object;
+    uint32_t have = h->rights, flags = h->flags;
+    uint32_t need = KPIO_RIGHT_DUPLICATE | (badged ? KPIO_RIGHT_BADGE : 0);
+    if (unlikely(flags & HANDLE_EXPIRES) && handle_has_expired(h)) return -EBADF;
+    if (badged && o->kind != KPIO_KIND_ENDPOINT) return -EWRONGTYPE;
+    if (unlikely((have & need) != need)) {
+        audit_record(AUDIT_DENIED, value, o, need, -EACCES);
+        return -EACCES;
+    }
+    if (rights == KPIO_RIGHTS_SAME) rights = have;
+    else if (unlikely(rights & ~have)) return -EINVAL;
+    if (badged) rights &= ~KPIO_RIGHT_BADGE;
+    if (unlikely(flags & HANDLE_AUDITED)) audit_record(AUDIT_DUP, value, o, rights, 0);
+
+    struct handle *child = handle_alloc();
+    if (unlikely(!child)) return -ENOMEM;
+    handle_fill(child, o, badged ? badge : h->badge, rights, flags & HANDLE_AUDITED);
+    spin_lock(o->tree);
+    int64_t result = -EBADF;
+    if (likely(h->value == value && !derivation_is_revoking(h))) result = handle_table_insert(table, child);
+    if (likely(result > 0)) {
+        derivation_link(child, h);
+        handle_object_added(o, rights);
+    }
+    spin_unlock(o->tree);
+    if (unlikely(result < 0)) handle_free(child);
+    return result;
+}
+
+int64_t handle_dup(kpio_handle value, uint32_t rights) { return dup_as(value, rights, false, 0); }
+int64_t handle_dup_badged(kpio_handle value, uint32_t rights, uint64_t badge) { return dup_as(value, rights, true, badge); }
+
+// ---- closing ----------------------------------------------------------------------------------------------------------
+
+// A handle that expires or is audited has more to end.
+coldpath static void close_flagged(struct handle *h, struct object *o, kpio_handle value, uint32_t rights, uint32_t flags) {
+    if (flags & HANDLE_AUDITED) audit_record(AUDIT_CLOSE, value, o, rights, 0);
+    if (flags & HANDLE_EXPIRES) handle_expiry_forget(h);
+}
+
+int handle_close(struct handle_table *table, kpio_handle value) {
+    struct handle *h = handle_table_lookup(table, value);
+    if (unlikely(!h)) return -EBADF;
+    struct object *o = h->object;
+    spin_lock(o->tree);
+    if (unlikely(h->value != value || h->table != table)) {
+        spin_unlock(o->tree);
+        return -EBADF;
+    }
+    uint32_t rights = h->rights, flags = h->flags;
+    handle_table_remove(table, h);
+    bool out_of_tree = derivation_remove(h);
+    spin_unlock(o->tree);
+    if (o->ops->handle_gone) o->ops->handle_gone(o, h);
+    if (unlikely(o->bindings)) object_unbind_handle(o, h);
+    if (unlikely(flags & (HANDLE_AUDITED | HANDLE_EXPIRES))) close_flagged(h, o, value, rights, flags);
+    if (likely(out_of_tree)) handle_free(h);
+    handle_object_removed(o, rights);
+    return 0;
+}
+
+void handle_table_close_all(struct handle_table *table) {
+    spin_lock(&table->lock);
+    table->limit = 0;
+    spin_unlock(&table->lock);
+    for (uint32_t i = 0; i < __atomic_load_n(&table->used_end, __ATOMIC_ACQUIRE); i++) {
+        uintptr_t entry = __atomic_load_n(&table->directory[i >> HANDLE_CHUNK_BITS][i & ((1u << HANDLE_CHUNK_BITS) - 1)],
+                                          __ATOMIC_RELAXED);
+        if (!(entry & 1)) (void)handle_close(table, ((struct handle *)entry)->value);
+        if (i % 32 == 31) sched_preempt_point();
+    }
+}
+
+// ---- fork -------------------------------------------------------------------------------------------------------------
+
+static int clone_one(struct handle_table *to, struct handle *h, kpio_handle value) {
+    struct handle *copy = handle_alloc();
+    if (!copy) return -ENOMEM;
+    struct object *o = h->object;
+    spin_lock(o->tree);
+    // One that went meanwhile, or is going, is not there for the child either.
+    int error = 0;
+    bool linked = false;
+    if (h->value == value && !derivation_is_revoking(h)) {
+        handle_fill(copy, o, h->badge, h->rights, h->flags & HANDLE_AUDITED);
+        error = handle_table_insert_at(to, copy, value);
+        if (!error) {
+            derivation_link_sibling(copy, h);
+            handle_object_added(o, copy->rights);
+            linked = true;
+        }
+    }
+    spin_unlock(o->tree);
+    if (!linked) handle_free(copy);
+    return error;
+}
+
+int handle_table_clone(struct handle_table *to, struct handle_table *from) {
+    int error = 0;
+    for (uint32_t i = 0; !error && i < __atomic_load_n(&from->used_end, __ATOMIC_ACQUIRE); i++) {
+        uintptr_t entry = __atomic_load_n(&from->directory[i >> HANDLE_CHUNK_BITS][i & ((1u << HANDLE_CHUNK_BITS) - 1)],
+                                          __ATOMIC_RELAXED);
+        struct handle *h = (struct handle *)entry;
+        if (!(entry & 1) && h->value) error = clone_one(to, h, h->value);
+        if (i % 32 == 31 && sched_preempt_point()) error = -EINTR;
+    }
+    handle_table_fill_gaps(to);
+    return error;
+}
+
+// ---- looking ----------------------------------------------------------------------------------------------------------
+
+void handle_describe(const struct handle *h, struct kpio_handle_info *info) {
+    struct object *o = h->object;
+    *info = (struct kpio_handle_info){.kind = o->kind, .object_id = o->id, .expiry = KPIO_TIME_NEVER};
+    spin_lock(o->tree);
+    info->rights = h->rights;
+    info->badge = h->badge;
+    info->flags = h->flags;
+    for (const struct handle *c = h->value ? h->child : NULL; c && info->children < 1024; c = c->next) info->children++;
+    spin_unlock(o->tree);
+    if (h->flags & HANDLE_EXPIRES) info->expiry = handle_expiry_of(h);
+}

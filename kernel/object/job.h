@@ -1,0 +1,53 @@
+// Jobs: quotas. Everything a process uses is charged to its job and every ancestor (kernel/mm/charge.h); a charge that
+// would exceed a limit anywhere changes nothing.
+//
+//        used[] of a job = what it and its descendants use + their stocks
+//        stock[] of a job on a CPU = charged already, not yet used; touched by that CPU, drained by anybody
+//
+// Life: handles, processes and child jobs hold references. A job without any is an orphan: gone for everybody, but its
+// memory stays until all that was charged to it is given back.
+// Lock: job_tree_lock guards the tree and orphans' last moments; a leaf.
+#pragma once
+#include "kernel/mm/charge.h"
+#include "kernel/object/object.h"
+#include "lib/util.h"
+
+#define JOB_DEPTH_MAX 32  // bounds the walk of a charge
+
+struct job_cpu {
+    uint64_t stock[JOB_RESOURCES];  // atomic; written by others only to drain it
+} cacheline_aligned;
+
+struct job {
+    struct object object;
+    struct job *parent;                      // NULL: the root job
+    struct list children;                    // by sibling
+    struct list_node sibling;
+    struct job_cpu *cpus;                    // one per CPU
+    uint64_t limit[JOB_RESOURCES];
+    uint32_t depth;
+    bool killed;                             // no new processes in it or below
+    bool orphan;                             // nobody refers to it any more
+    bool settled;                            // an orphan, and every CPU knows
+    char name[32];
+    uint64_t used[JOB_RESOURCES] cacheline_aligned;  // atomic
+    uint64_t peak[JOB_RESOURCES];            // of `used`: up to a stock too high
+};
+
+extern struct job *job_root;
+void job_init(void);  // makes the root job; before any other CPU runs
+// A job below parent, with a reference for the caller. limits NULL: none. -EINVAL too deep, -ENFILE, -ENOMEM, or
+// -EDESTROYED when parent was killed.
+[[nodiscard]] int job_create(struct job *parent, const struct kpio_job_limits *limits, const char *name, struct job **out);
+void job_set_limits(struct job *job, const struct kpio_job_limits *limits);
+// Exact numbers: drains the stocks of the subtree.
+void job_get_info(struct job *job, struct kpio_job_info *info);
+static inline struct job *job_of(struct object *o) { return container_of(o, struct job, object); }
+
+// Whether job is `ancestor` or below it.
+bool job_is_within(const struct job *job, const struct job *ancestor);
+bool job_is_killed(const struct job *job);
+// Kills the processes in the subtree and keeps new ones from appearing. Preemptible: no lock held.
+void job_kill(struct job *job);
+// A process of the job is gone: gives its charge back and signals the jobs that got empty.
+void job_process_gone(struct job *job);

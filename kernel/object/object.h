@@ -1,0 +1,78 @@
+// What all kernel objects share: kind, life, charge, derivation lock. One .c and .h per kind beside this file (or in the
+// folder of its subsystem); every object embeds struct object first.
+//
+// Life: `handles` counts handles (and mappings); when it falls to 0 ops->unreachable runs once: nobody can name the
+// object any more (an endpoint fails its callers, a process ends if it never started, ...). `refs` counts kernel
+// pointers kept beyond an RCU section, plus one while handles > 0; at 0 ops->destroy runs, then the memory goes back
+// after a grace period. Blocked threads keep no reference: unreachable ends their waits.
+#pragma once
+#include "abi/types.h"
+#include "kernel/core/rcu.h"
+#include "kernel/core/spinlock.h"
+#include "kernel/core/types.h"
+#include "lib/list.h"
+
+struct job;
+struct object;
+struct handle;
+struct port_binding;
+
+struct object_ops {
+    const char *name;                     // for the log and tests: "endpoint"
+    uint32_t rights;                      // rights that make sense on this kind: what a first handle gets
+    void (*unreachable)(struct object *); // may be NULL; may block? no: no blocking, no handle locks held
+    void (*destroy)(struct object *);     // releases what it holds; must not block. The memory (kmalloc or a cache) is
+                                          // then freed by object_put, after a grace period. May be NULL.
+    // Frees the memory after the grace period, where kfree is not what it takes. May be NULL.
+    void (*free)(struct rcu_head *);
+    // The handle goes away by revocation, closing or moving: end the waits that went through it. May be NULL.
+    // The object's tree lock is NOT held.
+    void (*handle_gone)(struct object *, struct handle *);
+    // The last handle with the right RECEIVE is gone. May be NULL. No lock held.
+    void (*no_receivers)(struct object *);
+    // Ports: which signals are asserted now, with the value for the packet. Takes the lock under which they change, so that
+    // a change and a new binding cannot miss each other. May be NULL: cannot be waited on.
+    uint32_t (*signals)(struct object *, uint64_t *value);
+};
+
+struct object {
+    const struct object_ops *ops;
+    uint32_t refs;                        // atomic
+    uint32_t handles;                     // atomic
+    uint8_t kind;                         // enum kpio_kind
+    uint8_t flags;                        // OBJECT_*
+    struct spinlock tree_lock;            // guards the derivation tree of its handles
+    struct spinlock *tree;                // &tree_lock, or that of the object it was derived from (file from directory)
+    struct job *job;                      // who pays
+    uint64_t id;                          // unique since boot
+    struct port_binding *bindings;        // ports that watch it; guarded by the port module's lock
+    struct rcu_head rcu;
+    uint32_t charged_bytes;               // kernel memory charged to job
+    uint32_t receivers;                   // atomic: handles with the right RECEIVE
+    uint32_t revokes;                     // revocations at work in this tree; guarded by *tree
+};
+enum { OBJECT_DEAD = 1 << 0 };
+
+// Takes zeroed memory, charges `bytes` of kernel memory to job (-ENFILE), starts with refs 1, handles 0: the reference is
+// the creator's until handle_install turns it into a handle (or object_put drops it).
+[[nodiscard]] int object_init(struct object *o, enum kpio_kind kind, const struct object_ops *ops, struct job *job,
+                          uint32_t bytes);
+static inline void object_get(struct object *o) { __atomic_fetch_add(&o->refs, 1, __ATOMIC_RELAXED); }
+void object_put(struct object *o);
+// For an object found without a handle: takes a reference unless the last one has gone. Within an RCU section.
+[[nodiscard]] static inline bool object_tryget(struct object *o) {
+    uint32_t refs = __atomic_load_n(&o->refs, __ATOMIC_RELAXED);
+    do {
+        if (refs == 0) return false;
+    } while (!__atomic_compare_exchange_n(&o->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    return true;
+}
+uint64_t object_count(enum kpio_kind kind);  // live objects
+
+// Tells the ports that watch o that its signals changed. Cheap when nobody watches. No lock of o's may be held that
+// ops->signals takes. Provided by ipc/port.c.
+void object_signal(struct object *o);
+// Provided by ipc/port.c: a handle on o is gone; the ports that watch o through it are told.
+void object_unbind_handle(struct object *o, const struct handle *h);
+// Provided by ipc/port.c: drops all bindings of o.
+void object_unbind_all(struct object *o);

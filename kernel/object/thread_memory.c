@@ -1,0 +1,104 @@
+#include "kernel/object/thread_memory.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/stack.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/slub.h"
+#include "kernel/mm/vmo.h"
+#include "lib/string.h"
+
+static struct kmem_cache thread_cache;  // a thread with its extended state behind it
+
+#define STATE_AT align_up(sizeof(struct thread_object), CACHE_LINE)
+
+void thread_memory_init(void) { slub_cache_init(&thread_cache, "thread", STATE_AT + fpu_state_size, CACHE_LINE); }
+
+uint32_t thread_memory_bytes(void) {
+    return (uint32_t)(STATE_AT + fpu_state_size + (PAGE_SIZE << CONFIG_KERNEL_STACK_ORDER));
+}
+
+struct thread_object *thread_memory_object(void) {
+    struct thread_object *t = slub_alloc(&thread_cache);
+    if (t == NULL) return NULL;
+    memset(t, 0, sizeof(*t));
+    t->thread.fpu = (char *)t + STATE_AT;
+    fpu_state_init(t->thread.fpu);
+    return t;
+}
+
+// The block and the message page are a VMO of their own, so that whatever the process does with the mapping the kernel's
+// view of the pages stays. A process keeps one that a thread left, mapped, for the next thread.
+static int pages_make(struct process *p, struct thread_pages *pages) {
+    int error = vmo_create(p->job, KPIO_THREAD_BLOCK_SIZE, VMO_PINNED, &pages->vmo);
+    if (error != 0) return error;
+    struct page *block = vmo_pin_page(pages->vmo, 0), *message = vmo_pin_page(pages->vmo, 1);
+    if (block == NULL || message == NULL) return -ENOMEM;
+    pages->block = page_to_virt(block);
+    pages->message = page_to_virt(message);
+    const struct aspace_map request = {
+        .vmo = pages->vmo,
+        .size = KPIO_THREAD_BLOCK_SIZE,
+        .flags = KPIO_MAP_READ | KPIO_MAP_WRITE | ASPACE_MAP_NO_CLONE,
+        .max_prot = KPIO_MAP_READ | KPIO_MAP_WRITE,
+    };
+    return aspace_map(p->aspace, &request, &pages->user);
+}
+
+static bool pages_reuse(struct process *p, struct thread_pages *pages) {
+    spin_lock(&p->lock);
+    *pages = p->spare;
+    p->spare.vmo = NULL;
+    spin_unlock(&p->lock);
+    if (pages->vmo == NULL) return false;
+    memset(pages->block, 0, sizeof(*pages->block));
+    return true;
+}
+
+static int pages_alloc(struct thread_object *t) {
+    struct thread_pages *pages = &t->pages;
+    if (!pages_reuse(t->thread.process, pages)) {
+        *pages = (struct thread_pages){0};
+        int error = pages_make(t->thread.process, pages);
+        if (error != 0) {
+            thread_memory_unmap(t);
+            return error;
+        }
+    }
+    t->thread.block = pages->block;
+    t->thread.message_page = pages->message;
+    pages->block->self = pages->user;
+    pages->block->message = pages->user + PAGE_SIZE;
+    return 0;
+}
+
+int thread_memory_alloc(struct thread_object *t) {
+    t->thread.stack_top = kernel_stack_alloc();
+    if (t->thread.stack_top == 0) return -ENOMEM;
+    t->thread.aspace = t->thread.process->aspace;
+    int error = pages_alloc(t);
+    if (error != 0) thread_memory_free(t);
+    return error;
+}
+
+// Leaves them to the next thread, unless some are left already or there will be none.
+static bool pages_keep(struct thread_object *t) {
+    struct process *p = t->thread.process;
+    if (t->pages.user == 0) return false;
+    spin_lock(&p->lock);
+    bool keep = p->spare.vmo == NULL && p->state <= KPIO_PROCESS_RUNNING && p->live_threads > 1;
+    if (keep) p->spare = t->pages;
+    spin_unlock(&p->lock);
+    return keep;
+}
+
+void thread_memory_unmap(struct thread_object *t) {
+    struct thread_pages *pages = &t->pages;
+    if (pages->vmo == NULL) return;
+    if (!pages_keep(t)) {
+        if (pages->user != 0) (void)aspace_unmap(t->thread.process->aspace, pages->user, KPIO_THREAD_BLOCK_SIZE);
+        vmo_put(pages->vmo);
+    }
+    *pages = (struct thread_pages){0};
+}
+
+void thread_memory_free(struct thread_object *t) { kernel_stack_free(t->thread.stack_top); }

@@ -1,0 +1,150 @@
+#include "kernel/ipc/futex.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/ipc/futex_table.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/mm/usercopy.h"
+#include "kernel/mm/vmo.h"
+#include "kernel/object/id.h"
+#include "kernel/object/process.h"
+
+#define OWNER_MASK 0x3fffffffu
+
+// Finds what the word is known by. A shared one comes with a reference to its VMO (key_put).
+static int key_get(uint64_t address, uint32_t flags, struct futex_key *key) {
+    struct aspace *aspace = current_thread()->aspace;
+    if ((address & 3) != 0 || (flags & ~(uint32_t)(FUTEX_SHARED | FUTEX_INHERIT)) != 0) return -EINVAL;
+    if (!user_range_valid(user_ptr(address), sizeof(uint32_t))) return -EFAULT;
+    if (likely(!(flags & FUTEX_SHARED))) {
+        *key = (struct futex_key){aspace, address};
+        return 0;
+    }
+    struct vmo *vmo;
+    uint64_t offset;
+    int error = aspace_resolve(aspace, address, &vmo, &offset);
+    if (error == 0) *key = (struct futex_key){vmo, offset};
+    return error;
+}
+
+static void key_put(struct futex_key key, uint32_t flags) {
+    if (unlikely(flags & FUTEX_SHARED)) vmo_put((struct vmo *)key.space);
+}
+
+void futex_init(void) { futex_table_init(); }
+
+// The owner that the word names. The bucket's lock is held (no quiescent point), so the thread stays valid.
+static int begin_inherit(uint32_t value) {
+    struct object *o = id_find(value & OWNER_MASK);
+    if (o == NULL || o->kind != KPIO_KIND_THREAD) return -EOWNERDEAD;
+    return futex_inherit_begin(&thread_of(o)->thread);
+}
+
+// Queues the running thread if the word still has the value: 0, or an error.
+static int queue_if_equal(struct futex_bucket *b, struct futex_key key, uint64_t address, uint32_t value, uint32_t mask,
+                          uint32_t flags) {
+    for (;;) {
+        uint32_t seen = futex_bucket_wakes(b), word;
+        int error = get_user_u32(&word, user_ptr(address));
+        if (error != 0) return error;
+        if (word != value) return -EAGAIN;
+        spin_lock(&b->lock);
+        if (likely(b->wakes == seen)) break;
+        spin_unlock(&b->lock);
+        if (sched_preempt_point()) return -EINTR;
+    }
+    if (unlikely(flags & FUTEX_INHERIT)) {
+        int error = begin_inherit(value);
+        if (error != 0) {
+            spin_unlock(&b->lock);
+            return error;
+        }
+    }
+    futex_queue_unlock(b, key, mask, flags);
+    return 0;
+}
+
+int64_t futex_wait(uint64_t address, uint32_t value, uint32_t mask, nanos_t deadline, uint32_t flags) {
+    struct futex_key key;
+    if (mask == 0) return -EINVAL;
+    int error = key_get(address, flags, &key);
+    if (error != 0) return error;
+    error = queue_if_equal(futex_bucket_of(key), key, address, value, mask, flags);
+    if (unlikely(error != 0)) {
+        key_put(key, flags);
+        return error;
+    }
+    int64_t result = wait_block(deadline);
+    if (unlikely(flags & FUTEX_SHARED)) key_put(futex_key_of(current_thread()), flags);  // it may have been moved
+    return result;
+}
+
+// Those that go on waiting now wait for who was woken.
+static void hand_on(struct futex_bucket *b, struct futex_key key, struct thread *owner) {
+    list_for_each(node, &b->waiters) {
+        struct thread *t = container_of(node, struct thread, wait.node);
+        if (t->wait.data[0] == (uint64_t)key.space && t->wait.data[1] == key.offset) futex_inherit_move(t, owner);
+    }
+}
+
+int64_t futex_wake(uint64_t address, uint32_t count, uint32_t mask, uint32_t flags) {
+    struct futex_key key;
+    if (mask == 0) return -EINVAL;
+    int error = key_get(address, flags, &key);
+    if (error != 0) return error;
+    struct futex_bucket *b = futex_bucket_of(key);
+    struct thread *first = NULL;
+    bool inherit = flags & FUTEX_INHERIT;
+    spin_lock(&b->lock);
+    uint32_t woken = futex_wake_locked(b, key, count, mask, inherit, &first);
+    if (unlikely(inherit && first != NULL)) hand_on(b, key, first);
+    spin_unlock(&b->lock);
+    key_put(key, flags);
+    return woken;
+}
+
+// The moved waiters hold references to the target's VMO instead of the source's.
+static void move_references(struct futex_key from, struct futex_key to, uint32_t moved) {
+    for (; moved > 0; moved--) {
+        vmo_get((struct vmo *)to.space);
+        vmo_put((struct vmo *)from.space);
+    }
+}
+
+static int64_t requeue(uint64_t address, struct futex_key from, struct futex_key to, uint32_t wake, uint32_t move,
+                       uint32_t value, uint32_t flags) {
+    struct futex_bucket *b = futex_bucket_of(from), *target = futex_bucket_of(to);
+    for (;;) {
+        uint32_t seen = futex_bucket_wakes(b), word;
+        int error = get_user_u32(&word, user_ptr(address));
+        if (error != 0) return error;
+        if (word != value) return -EAGAIN;
+        futex_lock_two(b, target);
+        if (b->wakes == seen) break;
+        futex_unlock_two(b, target);
+        if (sched_preempt_point()) return -EINTR;
+    }
+    struct thread *first = NULL;
+    uint32_t woken = futex_wake_locked(b, from, wake, ~0u, false, &first);
+    bool same = from.space == to.space && from.offset == to.offset;
+    uint32_t moved = same ? 0 : futex_move_locked(b, from, target, to, move);
+    // Before the locks are free: a moved waiter may wake at once and drop its reference.
+    if (flags & FUTEX_SHARED) move_references(from, to, moved);
+    futex_unlock_two(b, target);
+    return (int64_t)woken + moved;
+}
+
+int64_t futex_requeue(uint64_t address, uint32_t wake, uint64_t target, uint32_t move, uint32_t value, uint32_t flags) {
+    struct futex_key from, to;
+    if (flags & FUTEX_INHERIT) return -EINVAL;
+    int error = key_get(address, flags, &from);
+    if (error != 0) return error;
+    error = key_get(target, flags, &to);
+    if (error != 0) {
+        key_put(from, flags);
+        return error;
+    }
+    int64_t result = requeue(address, from, to, wake, move, value, flags);
+    key_put(to, flags);
+    key_put(from, flags);
+    return result;
+}

@@ -1,0 +1,51 @@
+// Pipes: two ends over a bounded ring.
+//
+// Each side is used by one thread at a time (`busy`), which copies from or to user memory without a lock; the others queue.
+// So a write is never mixed with another, and a thread that is stopped in the middle of a copy (a page that must be
+// fetched) holds up its side only.
+// Lock: pipe->lock guards everything but the ring's content; the wait queues of both sides use it too (wait.lock).
+// Ends hold the pipe; a thread at work holds its end.
+#pragma once
+#include "kernel/ipc/pipe_ring.h"
+#include "kernel/object/handle.h"
+#include "kernel/sched/sched.h"
+
+#define PIPE_SIZE_DEFAULT 65536u
+#define PIPE_SIZE_MIN 4096u
+#define PIPE_SIZE_MAX (1u << 20)
+#define PIPE_ATOMIC 4096u  // a write up to this size that may not wait is done as a whole or not at all
+
+enum pipe_mode { PIPE_STREAM, PIPE_DATAGRAM, PIPE_SEQPACKET };
+
+struct pipe_end {
+    struct object object;
+    struct pipe *pipe;
+    bool writer;
+};
+struct pipe_side {
+    struct pipe_end *end;  // NULL: gone
+    bool open;             // somebody can name it
+    bool busy;             // a thread is at work
+    struct list waiters;   // by wait.node; guarded by pipe->lock
+};
+struct pipe {
+    struct spinlock lock;
+    uint8_t mode;          // enum pipe_mode
+    uint32_t ends;         // that exist
+    struct pipe_ring ring;
+    struct pipe_side reader, writer;
+    struct job *job;
+    struct rcu_head rcu;
+};
+static inline struct pipe_end *pipe_end_of(struct object *o) { return (struct pipe_end *)o; }
+
+void pipe_init(void);
+// size 0: the default. Both ends come with a reference for the caller. -EINVAL, -ENFILE, -ENOMEM.
+[[nodiscard]] int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader,
+                              struct pipe_end **writer);
+// The caller holds a reference to the end; `value` is the handle it came through. Bytes copied, 0: nobody writes any more,
+// or errors of the system calls. -EBADF: the wrong end.
+[[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, bool nowait,
+                                nanos_t deadline);
+[[nodiscard]] int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size,
+                                 bool nowait, nanos_t deadline);

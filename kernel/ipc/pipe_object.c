@@ -1,0 +1,139 @@
+// Pipes as objects: making them, ending them, what ports see.
+#include "abi/gen/errors.h"
+#include "kernel/ipc/pipe.h"
+#include "kernel/ipc/pipe_wait.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/slub.h"
+
+static struct kmem_cache pipe_cache, end_cache;
+
+static struct pipe_side *side_of(struct pipe_end *end) { return end->writer ? &end->pipe->writer : &end->pipe->reader; }
+
+static void pipe_free(struct rcu_head *head) {
+    struct pipe *pipe = container_of(head, struct pipe, rcu);
+    kfree(pipe->ring.bytes);
+    slub_free(&pipe_cache, pipe);
+}
+
+// The pipe goes with its second end. Its job is kept by the charge until that is given back.
+static void pipe_put(struct pipe *pipe) {
+    spin_lock(&pipe->lock);
+    bool last = --pipe->ends == 0;
+    spin_unlock(&pipe->lock);
+    if (!last) return;
+    struct job *job = pipe->job;
+    uint32_t bytes = pipe->ring.size + sizeof *pipe;
+    rcu_call(&pipe->rcu, pipe_free);
+    job_uncharge(job, JOB_KERNEL_BYTES, bytes);
+}
+
+static void end_handle_gone(struct object *o, struct handle *h) {
+    struct pipe_end *end = pipe_end_of(o);
+    spin_lock(&end->pipe->lock);
+    pipe_wake_locked(side_of(end), h, true, -ECANCELED);
+    spin_unlock(&end->pipe->lock);
+}
+
+static void end_unreachable(struct object *o) {
+    struct pipe_end *end = pipe_end_of(o);
+    struct pipe *pipe = end->pipe;
+    struct pipe_side *side = side_of(end), *other = end->writer ? &pipe->reader : &pipe->writer;
+    spin_lock(&pipe->lock);
+    side->open = false;
+    pipe_wake_locked(side, NULL, true, -ECANCELED);
+    pipe_wake_locked(other, NULL, true, 0);  // to see that its peer is gone
+    struct pipe_end *peer = other->end;
+    spin_unlock(&pipe->lock);
+    if (peer != NULL) object_signal(&peer->object);
+}
+
+static void end_destroy(struct object *o) {
+    struct pipe_end *end = pipe_end_of(o);
+    spin_lock(&end->pipe->lock);
+    side_of(end)->end = NULL;
+    side_of(end)->open = false;
+    spin_unlock(&end->pipe->lock);
+    pipe_put(end->pipe);
+}
+
+static uint32_t end_signals(struct object *o, uint64_t *value) {
+    struct pipe_end *end = pipe_end_of(o);
+    struct pipe *pipe = end->pipe;
+    uint32_t signals = 0;
+    spin_lock(&pipe->lock);
+    if (end->writer) {
+        *value = pipe_ring_room(&pipe->ring);
+        if (*value > PIPE_RECORD_HEADER) signals |= KPIO_SIGNAL_WRITABLE;
+        if (!pipe->reader.open) signals |= KPIO_SIGNAL_PEER_GONE;
+    } else {
+        *value = pipe_ring_used(&pipe->ring);
+        if (*value != 0 || !pipe->writer.open) signals |= KPIO_SIGNAL_READABLE;
+        if (!pipe->writer.open) signals |= KPIO_SIGNAL_PEER_GONE;
+    }
+    spin_unlock(&pipe->lock);
+    return signals;
+}
+
+#define END_RIGHTS                                                                                                     \
+    (KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER | KPIO_RIGHT_INSPECT | KPIO_RIGHT_WAIT | KPIO_RIGHT_EXPIRE)
+#define END_OPS .unreachable = end_unreachable, .destroy = end_destroy, .handle_gone = end_handle_gone, .signals = end_signals
+static const struct object_ops reader_ops = {.name = "pipe reader", .rights = END_RIGHTS | KPIO_RIGHT_READ, END_OPS};
+static const struct object_ops writer_ops = {.name = "pipe writer", .rights = END_RIGHTS | KPIO_RIGHT_WRITE, END_OPS};
+
+static int end_create(struct pipe *pipe, bool writer, struct pipe_end **out) {
+    struct pipe_end *end = slub_alloc_zeroed(&end_cache);
+    if (end == NULL) return -ENOMEM;
+    int error = object_init(&end->object, KPIO_KIND_PIPE, writer ? &writer_ops : &reader_ops, pipe->job, sizeof *end);
+    if (error != 0) {
+        slub_free(&end_cache, end);
+        return error;
+    }
+    end->pipe = pipe;
+    end->writer = writer;
+    side_of(end)->end = end;
+    side_of(end)->open = true;
+    pipe->ends++;
+    *out = end;
+    return 0;
+}
+
+static int pipe_alloc(struct job *job, enum pipe_mode mode, uint32_t size, struct pipe **out) {
+    int error = job_charge(job, JOB_KERNEL_BYTES, size + sizeof(struct pipe));
+    if (error != 0) return error;
+    struct pipe *pipe = slub_alloc_zeroed(&pipe_cache);
+    uint8_t *bytes = pipe != NULL ? kmalloc(size) : NULL;
+    if (bytes == NULL) {
+        if (pipe != NULL) slub_free(&pipe_cache, pipe);
+        job_uncharge(job, JOB_KERNEL_BYTES, size + sizeof(struct pipe));
+        return -ENOMEM;
+    }
+    spin_init(&pipe->lock, "pipe");
+    list_init(&pipe->reader.waiters);
+    list_init(&pipe->writer.waiters);
+    pipe->mode = (uint8_t)mode;
+    pipe->job = job;
+    pipe->ring = (struct pipe_ring){.bytes = bytes, .size = size};
+    *out = pipe;
+    return 0;
+}
+
+int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader, struct pipe_end **writer) {
+    struct pipe *pipe;
+    if (mode > PIPE_SEQPACKET || size > PIPE_SIZE_MAX) return -EINVAL;
+    uint32_t rounded = size == 0 ? PIPE_SIZE_DEFAULT : size < PIPE_SIZE_MIN ? PIPE_SIZE_MIN : 1u << log2_ceil(size);
+    int error = pipe_alloc(job, mode, rounded, &pipe);
+    if (error != 0) return error;
+    pipe->ends = 1;  // ours, until both exist
+    error = end_create(pipe, false, reader);
+    if (error == 0) {
+        error = end_create(pipe, true, writer);
+        if (error != 0) object_put(&(*reader)->object);
+    }
+    pipe_put(pipe);
+    return error;
+}
+
+void pipe_init(void) {
+    slub_cache_init(&pipe_cache, "pipe", sizeof(struct pipe), 0);
+    slub_cache_init(&end_cache, "pipe end", sizeof(struct pipe_end), 0);
+}

@@ -1,0 +1,6 @@
+// Waiting in a pipe. Internal to kernel/ipc.
+#pragma once
+#include "kernel/ipc/pipe.h"
+
+// pipe->lock is held. Wakes the waiters of a side: those through `via` (NULL: any); the first, or all.
+void pipe_wake_locked(struct pipe_side *side, const struct handle *via, bool all, int64_t result);

@@ -1,0 +1,121 @@
+#include "abi/gen/errors.h"
+#include "abi/gen/syscalls.h"
+#include "kernel/hal/hal.h"
+#include "kernel/mm/usercopy.h"
+#include "kernel/object/aspace_object.h"
+#include "kernel/object/process.h"
+#include "kernel/object/vmo_object.h"
+
+#define MAP_FLAGS                                                                                                    \
+    (KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_EXECUTE | KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE |                 \
+     KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_LOCAL_SHARE)
+
+// A reference is taken where the object may go away meanwhile: one's own address space cannot.
+static inline int aspace_lookup(uint64_t value, uint32_t rights, struct aspace **out) {
+    struct handle *h;
+    int error = handle_get_full((kpio_handle)value, KPIO_KIND_ASPACE, rights, &h);
+    if (error) return error;
+    struct aspace *a = aspace_of(h->object);
+    if (unlikely(a != current_thread()->aspace)) aspace_get(a);
+    *out = a;
+    return 0;
+}
+
+static inline void aspace_release(struct aspace *a) {
+    if (unlikely(a != current_thread()->aspace)) aspace_put(a);
+}
+
+// What a mapping through a handle with these rights may ever allow. A private copy may be written without WRITE.
+static inline unsigned allowed_prot(uint32_t rights, uint64_t flags) {
+    unsigned prot = rights & PROT_ALL;
+    if (flags & KPIO_MAP_PRIVATE && rights & KPIO_RIGHT_READ) prot |= KPIO_MAP_WRITE;
+    return prot;
+}
+
+static inline uint32_t needed_rights(uint64_t flags) {
+    uint32_t rights = KPIO_RIGHT_MAP | (flags & PROT_ALL);
+    if (unlikely(flags & KPIO_MAP_PRIVATE)) rights = (rights & ~KPIO_RIGHT_WRITE) | KPIO_RIGHT_READ;
+    return rights;
+}
+_Static_assert(KPIO_RIGHT_READ == KPIO_MAP_READ && KPIO_RIGHT_WRITE == KPIO_MAP_WRITE &&
+                   KPIO_RIGHT_EXECUTE == KPIO_MAP_EXECUTE, "one word says what a mapping asks and what a handle allows");
+
+static inline int memory_lookup(uint64_t value, uint64_t offset, uint64_t size, uint64_t flags, struct handle **h,
+                         struct vmo **vmo) {
+    struct handle *named = handle_table_lookup(&current_process()->handles, (kpio_handle)value);
+    bool device = named && (named->object->kind == KPIO_KIND_MMIO || named->object->kind == KPIO_KIND_DMA);
+    enum kpio_kind kind = unlikely(device) ? (enum kpio_kind)named->object->kind : KPIO_KIND_VMO;
+    int error = handle_get_full((kpio_handle)value, kind, needed_rights(flags), h);
+    if (unlikely(error)) return error;
+    if (unlikely(device)) return hal_vmo((*h)->object, offset, size, vmo);
+    *vmo = vmo_of((*h)->object);
+    return 0;
+}
+
+int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags, uint64_t address) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
+    if (error) return error;
+    struct aspace_map request = {
+        .first = offset >> PAGE_SHIFT,
+        .size = size,
+        .address = address,
+        .flags = (unsigned)flags,
+    };
+    struct handle *h = NULL;
+    if ((kpio_handle)memory != KPIO_HANDLE_NONE) error = memory_lookup(memory, offset, size, flags, &h, &request.vmo);
+    if (!error && (flags & ~(uint64_t)MAP_FLAGS || !is_aligned(offset, PAGE_SIZE))) error = -EINVAL;
+    if (!error && h) {
+        request.max_prot = allowed_prot(h->rights, flags);
+        request.tie = aspace_tie_to_handle;
+        request.arg = h;
+    }
+    uint64_t at;
+    if (!error) error = aspace_map(a, &request, &at);
+    aspace_release(a);
+    return error ? error : (int64_t)at;
+}
+
+int64_t sys_aspace_unmap(uint64_t space, uint64_t address, uint64_t size, uint64_t a3, uint64_t a4, uint64_t a5) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
+    if (error) return error;
+    error = aspace_unmap(a, address, size);
+    aspace_release(a);
+    return error;
+}
+
+int64_t sys_aspace_protect(uint64_t space, uint64_t address, uint64_t size, uint64_t flags, uint64_t a4, uint64_t a5) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
+    if (error) return error;
+    error = flags & ~(uint64_t)PROT_ALL ? -EINVAL : aspace_protect(a, address, size, (unsigned)flags);
+    aspace_release(a);
+    return error;
+}
+
+int64_t sys_aspace_query(uint64_t space, uint64_t address, uint64_t info, uint64_t count, uint64_t a4, uint64_t a5) {
+    struct aspace *a;
+    struct aspace_range range;
+    int error = aspace_lookup(space, KPIO_RIGHT_INSPECT, &a);
+    if (error) return error;
+    error = aspace_query(a, address, &range);
+    aspace_release(a);
+    if (error) return error;
+    size_t words = count < sizeof(range) / 8 ? count : sizeof(range) / 8;
+    error = copy_to_user(user_ptr(info), &range, words * 8);
+    return error ? error : (int64_t)(sizeof(range) / 8);
+}
+
+int64_t sys_aspace_clone(uint64_t space, uint64_t target, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
+    struct aspace *from, *to;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP | KPIO_RIGHT_READ, &from);
+    if (error) return error;
+    error = aspace_lookup(target, KPIO_RIGHT_MAP, &to);
+    if (!error) {
+        error = aspace_clone(from, to);
+        aspace_release(to);
+    }
+    aspace_release(from);
+    return error;
+}

@@ -1,0 +1,80 @@
+#include "lib/string.h"
+#include "user/shell/line.h"
+#include "user/shell/shell.h"
+
+static int64_t run_help(unsigned count, char **words) {
+    for (size_t i = 0; i < command_count; i++)
+        print("  %-28s %s\n", commands[i].usage, commands[i].help);
+    print("Arrows move and recall, Ctrl-C drops the line, Ctrl-U and Ctrl-K cut it.\n");
+    return 0;
+}
+
+static int64_t run_power(unsigned count, char **words) {
+    return kpio_system_power(startup_handle("system"), strcmp(words[0], "reboot") == 0);
+}
+
+const struct command commands[] = {
+    {"help", "help", "this list", run_help},
+    {"ps", "ps", "processes, with their jobs", run_ps},
+    {"jobs", "jobs", "jobs, what they use and may use", run_jobs},
+    {"handles", "handles PID", "what a process holds", run_handles},
+    {"memory", "memory", "memory and objects of the whole system", run_memory},
+    {"log", "log", "the kernel's log", run_log},
+    {"kill", "kill PID", "ends a process", run_kill},
+    {"services", "services", "what init runs", run_services},
+    {"start", "start SERVICE", "starts one that was stopped or given up", run_control},
+    {"stop", "stop SERVICE", "ends it for good", run_control},
+    {"restart", "restart SERVICE", "kills it; init starts it again", run_control},
+    {"replace", "replace SERVICE", "a new version takes over its state", run_control},
+    {"bench", "bench", "what a few operations cost here", run_bench},
+    {"caps", "caps", "what this monitor itself was given", run_caps},
+    {"poweroff", "poweroff", "switches the machine off", run_power},
+    {"reboot", "reboot", "starts it anew", run_power},
+};
+const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+int64_t word_number(const char *word, uint64_t *number) {
+    uint64_t value = 0;
+    if (*word == 0) return -EINVAL;
+    for (; *word >= '0' && *word <= '9'; word++) value = value * 10 + (uint64_t)(*word - '0');
+    if (*word != 0) return -EINVAL;
+    *number = value;
+    return 0;
+}
+
+static unsigned split(char *line, char **words) {
+    unsigned count = 0;
+    for (char *at = line; *at != 0;) {
+        while (*at == ' ') *at++ = 0;
+        if (*at == 0 || count == WORDS_MAX) break;
+        words[count++] = at;
+        while (*at != 0 && *at != ' ') at++;
+    }
+    return count;
+}
+
+static void run_line(char *line) {
+    char *words[WORDS_MAX];
+    unsigned count = split(line, words);
+    if (count == 0) return;
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(commands[i].name, words[0]) != 0) continue;
+        bool wants_word = strchr(commands[i].usage, ' ') != NULL;
+        if (count != (wants_word ? 2u : 1u)) {
+            print("usage: %s\n", commands[i].usage);
+            return;
+        }
+        int64_t result = commands[i].run(count, words);
+        if (result < 0) print("%s: %s\n", words[0], error_name(result));
+        return;
+    }
+    print("%s: no such command; help lists them\n", words[0]);
+}
+
+int main(int argc, char **argv) {
+    char line[LINE_MAX];
+    print("\nKPIO monitor; help lists the commands.\n");
+    while (line_read("kpio> ", line)) run_line(line);
+    print("shell: the console cannot be read\n");
+    return 1;
+}

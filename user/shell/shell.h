@@ -1,0 +1,31 @@
+// The monitor: commands on the console.
+#pragma once
+#include "user/libkpio/kpio.h"
+
+#define WORDS_MAX 8u
+
+struct command {
+    const char *name, *usage, *help;
+    // words[0] is the command; returns 0 or a negative errno, which is shown.
+    int64_t (*run)(unsigned count, char **words);
+};
+extern const struct command commands[];
+extern const size_t command_count;
+
+// A number, or -EINVAL said in the result.
+int64_t word_number(const char *word, uint64_t *number);
+
+int64_t run_ps(unsigned count, char **words);
+int64_t run_jobs(unsigned count, char **words);
+int64_t run_handles(unsigned count, char **words);
+int64_t run_kill(unsigned count, char **words);
+int64_t run_memory(unsigned count, char **words);
+int64_t run_log(unsigned count, char **words);
+int64_t run_caps(unsigned count, char **words);
+int64_t run_services(unsigned count, char **words);
+int64_t run_control(unsigned count, char **words);
+int64_t run_bench(unsigned count, char **words);
+
+const char *kind_name(uint32_t kind);
+// "READ+WRITE" in short letters; returns buffer.
+const char *rights_text(uint32_t rights, char *buffer, size_t size);

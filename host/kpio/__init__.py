@@ -1,0 +1,1 @@
+"""The host side of KPIO: what stands behind the `kpio` command. Standard library only."""

@@ -1,0 +1,1 @@
+"""Measuring: the suites of `kpio bench`, the QEMU plugin, the Linux side, the table."""

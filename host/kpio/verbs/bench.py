@@ -1,0 +1,102 @@
+"""Count what the kernel's operations cost, in guest instructions: exact, and the same on every machine.
+
+Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), scale (cache lines written by two CPUs,
+on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk).
+"""
+import json
+
+from .. import build, packages, progress
+from ..bench import kernel, linux, record, reference, scale, table
+from ..errors import FAILED, OK, USAGE, KpioError
+
+HELP = "count the cost of the kernel's operations"
+EXAMPLES = """  kpio bench                           the suite `kernel`
+  kpio bench kernel --json             one JSON object per line
+  kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
+  kpio bench scale                     what two CPUs write, by operation
+  kpio bench scale --record            the same, and into docs/benchmarks.md
+"""
+SUITES = ("kernel", "scale", "linux")
+
+
+def add_arguments(verb):
+    verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
+    verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
+    verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
+    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suite kernel)")
+
+
+def execute(arguments):
+    if arguments.against and arguments.suite != "kernel":
+        raise KpioError(f"--against {arguments.against} goes with the suite kernel", USAGE)
+    return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux}[arguments.suite](arguments)
+
+
+def prepared():
+    packages.require("build", "run", "bench")
+    return build.ensure(build.Build())
+
+
+def show_json(results):
+    for result in results:
+        print(json.dumps(result), flush=True)
+
+
+def show_table(arguments, text):
+    print(text)
+    if arguments.record:
+        record.write(arguments.suite, text)
+
+
+def bench_kernel(arguments):
+    if arguments.against:
+        packages.require("run", "linux")
+    variant = prepared()
+    with progress.step("Measuring KPIO") as shown:
+        results = kernel.measure(variant, shown.detail)
+    other = None
+    if arguments.against:
+        with progress.step("Measuring Linux") as shown:
+            other = linux.measure([item.linux_test for item in reference.KERNEL if item.linux_test],
+                                  detail=shown.detail)
+    if arguments.json:
+        show_json(compared(results, other) if other else results.values())
+    else:
+        show_table(arguments, table.kernel(results, other))
+    missing = [item.name for item in reference.KERNEL if item.name not in results]
+    if missing:
+        raise KpioError(f"the guest measured nothing for {', '.join(missing)}")
+    return OK
+
+
+def compared(results, other):
+    """KPIO's results with what Linux took for the same work, and the ratio."""
+    for item in reference.KERNEL:
+        measured = other.get(item.linux_test, {}).get("ns")
+        result = results.get(item.name)
+        if result and measured:
+            result = {**result, "linux": measured, "ratio": round(measured / result["value"], 2)}
+        if result:
+            yield result
+
+
+def bench_scale(arguments):
+    variant = prepared()
+    with progress.step("Measuring on 1, 2, 4 and 8 CPUs") as shown:
+        results = scale.measure(variant, shown.detail)
+    if arguments.json:
+        show_json(results)
+    else:
+        show_table(arguments, table.scale(results))
+    return OK if results else FAILED
+
+
+def bench_linux(arguments):
+    packages.require("run", "linux")
+    with progress.step("Measuring Linux") as shown:
+        results = linux.measure([], disk=True, detail=shown.detail)
+    if arguments.json:
+        show_json(results.values())
+    else:
+        show_table(arguments, table.linux(results))
+    return OK

@@ -1,0 +1,56 @@
+"""Run guest suites again and again, each time with another seed, until one fails or the time is over.
+
+Meant for storms and races: what shows once in a thousand boots.
+"""
+import time
+
+from .. import build, guest, ktest, machine, packages
+from ..errors import FAILED, OK, USAGE, KpioError
+from ..paths import ROOT
+
+HELP = "repeat guest suites with new seeds until one fails"
+EXAMPLES = """  kpio soak storm                      for ten minutes
+  kpio soak storm driver_kill --minutes 60 --smp 8
+  kpio soak race --seed 1234 --rounds 1     replays one round
+"""
+
+
+def add_arguments(verb):
+    verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/")
+    verb.add_argument("--minutes", type=float, default=10, help="default 10")
+    verb.add_argument("--rounds", type=int, default=0, help="stop after so many rounds (default: none but the time)")
+    verb.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
+    machine.add_arguments(verb)
+    verb.set_defaults(build="debug", accel="tcg")
+
+
+def execute(arguments):
+    for suite in arguments.suites:
+        if not (ROOT / f"tests/guest/{suite}.c").is_file():
+            raise KpioError(f"there is no suite {suite} in tests/guest/", USAGE)
+    packages.require("build", "run")
+    variant = build.ensure(build.Build(arguments.build))
+    chosen = machine.from_arguments(arguments, arguments.accel if arguments.accel != "auto" else "tcg")
+    end, rounds = time.monotonic() + arguments.minutes * 60, 0
+    while time.monotonic() < end and (not arguments.rounds or rounds < arguments.rounds):
+        for suite in arguments.suites:
+            if not passes(variant, chosen, suite, arguments.seed + rounds, arguments.append):
+                return FAILED
+        rounds += 1
+    print(f"{rounds} rounds of {', '.join(arguments.suites)}: no failure")
+    return OK
+
+
+def passes(variant, chosen, name, seed, append):
+    suite = ktest.Suite()
+    outcome = guest.boot(chosen, variant.kernel, variant.initrd,
+                         f"kpio.test={name} kpio.seed={seed} kpio.long {append}".strip(), on_line=suite.line)
+    flaw = suite.flaw(outcome)
+    failed = [case for case in suite.cases if case.result == "failed"]
+    print(f"{name} seed {seed}: {suite.count('passed')} passed, {len(failed)} failed ({outcome.seconds:.0f} s)",
+          flush=True)
+    for case in failed:
+        print(f"  {case.name}: {case.detail}")
+    if flaw:
+        print(flaw)
+    return not failed and not flaw

@@ -1,0 +1,118 @@
+// System calls as such, handles, threads, processes, and what booting took.
+#include "lib/string.h"
+#include "tests/bench/guest/lib/bench.h"
+#include "tests/bench/guest/lib/kernel_benches.h"
+
+static void null_syscalls(void *context, uint32_t batch) {
+    for (uint32_t i = 0; i < batch; i++) (void)kpio_nop();
+}
+
+void bench_null_syscall(void) {
+    bench_run(&(struct bench){.name = "null_syscall", .unit = "insns", .windows = 100, .batch = 256,
+                              .operate = null_syscalls});
+}
+
+static void dup_close(void *arg, uint32_t batch) {
+    kpio_handle event = *(kpio_handle *)arg;
+    for (uint32_t i = 0; i < batch; i++) {
+        int64_t copy = kpio_handle_dup(event, KPIO_RIGHTS_SAME);
+        if (copy < 0 || kpio_handle_close((uint64_t)copy) < 0) bench_fail("handle_dup_close", "dup or close", copy);
+    }
+}
+
+void bench_handles(void) {
+    kpio_handle event = (kpio_handle)bench_check("event", kpio_event_create());
+    bench_run(&(struct bench){.name = "handle_dup_close", .unit = "insns", .windows = 100, .batch = 64,
+                              .operate = dup_close, .context = &event});
+    (void)kpio_handle_close((uint64_t)event);
+}
+
+// ---- revoke_1000 --------------------------------------------------------------------------------------------------------
+#define REVOKE_PROCESSES 10u
+#define REVOKE_HANDLES 1000u
+
+struct revoke_context {
+    kpio_handle event;
+    kpio_handle processes[REVOKE_PROCESSES];
+};
+
+int role_sleeper(void) {
+    for (;;) time_sleep_ms(1000000);
+}
+
+static void spread_handles(void *arg) {
+    const struct revoke_context *c = arg;
+    for (uint32_t i = 0; i < REVOKE_HANDLES; i++)
+        (void)bench_check("revoke_1000", kpio_handle_give(c->processes[i % REVOKE_PROCESSES], c->event,
+                                                          KPIO_RIGHTS_SAME, KPIO_SEND_COPY));
+}
+
+static void revoke(void *arg, uint32_t batch) {
+    int64_t revoked = kpio_handle_revoke(((struct revoke_context *)arg)->event, 0);
+    if (revoked != batch) bench_fail("revoke_1000", "not every handle was revoked", revoked);
+}
+
+void bench_revoke(void) {
+    struct revoke_context context = {.event = (kpio_handle)bench_check("event", kpio_event_create())};
+    for (uint32_t i = 0; i < REVOKE_PROCESSES; i++) context.processes[i] = bench_spawn("sleeper", NULL, 0);
+    time_sleep_ms(50);
+    bench_run(&(struct bench){.name = "revoke_1000", .unit = "insns", .windows = 20, .batch = REVOKE_HANDLES,
+                              .prepare = spread_handles, .operate = revoke, .context = &context});
+    for (uint32_t i = 0; i < REVOKE_PROCESSES; i++) bench_reap(context.processes[i]);
+    (void)kpio_handle_close((uint64_t)context.event);
+}
+
+// ---- threads and processes ----------------------------------------------------------------------------------------------
+static char thread_stack[16384] __attribute__((aligned(16)));
+
+static int64_t thread_body(void *arg) { return 0; }
+
+static void create_join(void *arg, uint32_t batch) {
+    for (uint32_t i = 0; i < batch; i++) {
+        struct thread thread;
+        int error = thread_spawn(&thread, "short", thread_body, NULL, thread_stack, sizeof(thread_stack));
+        if (error == 0) error = thread_join(&thread, NULL);
+        if (error != 0) bench_fail("thread_create_join", "spawn or join", error);
+    }
+}
+
+void bench_thread(void) {
+    bench_run(&(struct bench){.name = "thread_create_join", .unit = "insns", .windows = 30, .batch = 8,
+                              .operate = create_join});
+}
+
+static void spawn_exit(void *arg, uint32_t batch) {
+    const struct process_spec *spec = arg;
+    for (uint32_t i = 0; i < batch; i++) {
+        const char *what = "";
+        int64_t status = 0, process = process_spawn(spec, &what);
+        if (process < 0) bench_fail("process_spawn_exit", what, process);
+        int error = wait_terminated((kpio_handle)process, KPIO_TIME_NEVER, &status);
+        if (error != 0 || status != 0) bench_fail("process_spawn_exit", "did not end with 0", error ? error : -EIO);
+        (void)kpio_handle_close((uint64_t)process);
+    }
+}
+
+void bench_process(void) {
+    struct program program;
+    (void)bench_check("/bin/true", archive_program(bench_archive(), "/bin/true", &program));
+    struct process_spec spec = {.name = "true", .job = startup_handle("job"), .program = &program, .stack_bytes = 16384};
+    bench_run(&(struct bench){.name = "process_spawn_exit", .unit = "insns", .windows = 30, .batch = 4,
+                              .operate = spawn_exit, .context = &spec});
+}
+
+void bench_boot(void) {
+    struct kpio_system_info info = {0};
+    (void)bench_check("boot_to_init", kpio_system_info(startup_handle("system"), &info));
+    bench_value("boot_to_init", "insns", info.boot_to_init_insns);
+    uint64_t used = info.memory_total - info.memory_free;
+    bench_value("memory_after_init", "bytes", used - info.page_array_bytes - info.wasm_pool_bytes);
+}
+
+int bench_role(const char *role) {
+    if (strcmp(role, "ipc_echo") == 0) return role_ipc_echo();
+    if (strcmp(role, "event_waiter") == 0) return role_event_waiter();
+    if (strcmp(role, "sleeper") == 0) return role_sleeper();
+    print("bench: no role %s\n", role);
+    return 1;
+}

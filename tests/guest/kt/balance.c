@@ -1,0 +1,66 @@
+#include "tests/guest/kt/balance.h"
+
+#include "lib/fmt.h"
+#include "tests/guest/kt/kt.h"
+
+// Slabs keep a few empty pages for each of their caches and CPUs, and per-CPU lists of pages count as free.
+#define PAGES_TOLERATED 256u
+#define SETTLE_ROUNDS 20u
+
+static const char *const kind_names[KPIO_KIND_COUNT] = {
+    "none", "job", "process", "thread", "vmo", "aspace", "endpoint", "reply", "event", "port", "timer", "irq", "mmio",
+    "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system"};
+
+static void read_once(struct kt_balance *balance) {
+    struct kpio_system_info info = {0};
+    int64_t error = kpio_system_info(kt_system(), &info);
+    if (error) print("system_info: %s\n", error_name(error));
+    balance->free_pages = info.memory_free / 4096;
+    balance->handles = info.handles;
+    for (unsigned kind = 0; kind < KPIO_KIND_COUNT; kind++) balance->objects[kind] = info.objects[kind];
+}
+
+static bool same_counts(const struct kt_balance *a, const struct kt_balance *b) {
+    if (a->handles != b->handles) return false;
+    for (unsigned kind = 0; kind < KPIO_KIND_COUNT; kind++)
+        if (a->objects[kind] != b->objects[kind]) return false;
+    return true;
+}
+
+void kt_balance_take(struct kt_balance *balance) {
+    struct kt_balance earlier;
+    read_once(&earlier);
+    for (unsigned round = 0; round < SETTLE_ROUNDS; round++) {
+        time_sleep_ms(1);
+        read_once(balance);
+        if (same_counts(&earlier, balance) && round > 0) return;
+        earlier = *balance;
+    }
+}
+
+void kt_balance_warm_up(void) {
+    struct kt_balance balance;
+    wait_warm_up();
+    kt_balance_take(&balance);
+}
+
+bool kt_balance_equal(const struct kt_balance *before, const struct kt_balance *after, char *reason, size_t size) {
+    for (unsigned kind = 0; kind < KPIO_KIND_COUNT; kind++) {
+        if (before->objects[kind] != after->objects[kind]) {
+            (void)fmt_print(reason, size, "%s objects before %lu, after %lu", kind_names[kind],
+                            (unsigned long)before->objects[kind], (unsigned long)after->objects[kind]);
+            return false;
+        }
+    }
+    if (before->handles != after->handles) {
+        (void)fmt_print(reason, size, "handles before %lu, after %lu", (unsigned long)before->handles,
+                        (unsigned long)after->handles);
+        return false;
+    }
+    if (before->free_pages > after->free_pages + PAGES_TOLERATED) {
+        (void)fmt_print(reason, size, "free pages before %lu, after %lu", (unsigned long)before->free_pages,
+                        (unsigned long)after->free_pages);
+        return false;
+    }
+    return true;
+}

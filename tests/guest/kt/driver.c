@@ -1,0 +1,138 @@
+#include "tests/guest/kt/driver.h"
+
+#include "protocols/gen/init.h"
+
+#define FUNCTIONS_MAX 64
+#define PATIENCE_MS 10000
+
+int64_t kt_device_find(uint32_t device, unsigned nth) {
+    uint64_t functions[FUNCTIONS_MAX];
+    int64_t count = kpio_pci_list(startup_handle("system"), functions, FUNCTIONS_MAX);
+    for (int64_t i = 0; i < count && i < FUNCTIONS_MAX; i++)
+        if ((uint32_t)(functions[i] >> 16) == device && nth-- == 0) return (int64_t)(functions[i] & 0xffff);
+    return count < 0 ? count : -ENODEV;
+}
+
+// ---- init's part -------------------------------------------------------------------------------------------------------
+
+static struct {
+    kpio_handle endpoint;
+    struct thread thread;
+    uint32_t ready;  // calls of `ready` so far
+} fake_init;
+
+enum { LABEL_STOP = 0x7f00 };
+
+static int64_t serve_ready(void *context, uint64_t badge, const struct init_ready_request *request,
+                           struct init_ready_reply *reply) {
+    __atomic_fetch_add(&fake_init.ready, 1, __ATOMIC_RELEASE);
+    (void)kpio_futex_wake((uint64_t)&fake_init.ready, 64, UINT32_MAX, 0);
+    return 0;
+}
+
+static int64_t serve_log(void *context, uint64_t badge, const struct init_log_request *request,
+                         struct init_log_reply *reply) {
+    print("driver: %.*s", (int)request->text_size, (const char *)request->text);
+    return 0;
+}
+
+static int64_t init_main(void *arg) {
+    static const struct init_server server = {.ready = serve_ready, .log = serve_log};
+    int64_t header = kpio_ipc_receive(fake_init.endpoint, KPIO_TIME_NEVER);
+    while (header >= 0 || header == -ECANCELED || header == -EINTR) {
+        if (header >= 0 && KPIO_MESSAGE_LABEL(header) == LABEL_STOP) break;
+        uint64_t reply = header < 0 ? KPIO_REPLY_NONE : init_dispatch(&server, NULL, (uint64_t)header, 0);
+        header = reply == KPIO_REPLY_NONE ? kpio_ipc_receive(fake_init.endpoint, KPIO_TIME_NEVER)
+                                          : kpio_ipc_reply_receive(fake_init.endpoint, reply, KPIO_TIME_NEVER);
+    }
+    (void)kpio_ipc_reply(KPIO_MESSAGE(0, 0, 0));
+    return 0;
+}
+
+int64_t kt_init_start(void) {
+    int64_t endpoint = kpio_endpoint_create();
+    if (endpoint < 0) return endpoint;
+    fake_init.endpoint = (kpio_handle)endpoint;
+    fake_init.ready = 0;
+    return thread_spawn(&fake_init.thread, "init", init_main, NULL, NULL, 0);
+}
+
+int64_t kt_init_stop(void) {
+    (void)kpio_ipc_call(fake_init.endpoint, KPIO_MESSAGE(LABEL_STOP, 0, 0), time_after_ms(PATIENCE_MS));
+    int64_t error = thread_join(&fake_init.thread, NULL);
+    return error ? error : kpio_handle_close((uint64_t)fake_init.endpoint);
+}
+
+// ---- a driver's life -----------------------------------------------------------------------------------------------------
+
+static int64_t ready_wait(uint32_t before) {
+    uint64_t deadline = time_after_ms(PATIENCE_MS);
+    while (__atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE) == before) {
+        int64_t error = kpio_futex_wait((uint64_t)&fake_init.ready, before, UINT32_MAX, deadline, 0);
+        if (error == -ETIMEDOUT) return error;
+    }
+    return 0;
+}
+
+static int64_t spawn(struct kt_driver *d, kpio_handle pci, kpio_handle endpoint) {
+    static struct archive archive;
+    struct program program;
+    const char *arguments[] = {d->program, NULL}, *what = "";
+    const struct process_grant grants[] = {
+        {"console", startup_handle("system"), KPIO_RIGHT_LOG, KPIO_SEND_COPY},
+        {"pci", pci, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
+        {"service", endpoint, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
+        {"init", fake_init.endpoint, KPIO_RIGHT_CALL, KPIO_SEND_COPY},
+        {"state", d->state, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
+    };
+    int64_t error = archive.data ? 0 : archive_open(&archive);
+    if (!error) error = archive_program(&archive, d->program, &program);
+    if (error) return error;
+    const struct process_spec spec = {.name = "driver", .job = startup_handle("job"), .program = &program, .grants = grants,
+                                      .grant_count = d->state > 0 ? 5 : 4, .arguments = arguments,
+                                      .settings = d->settings};
+    int64_t process = process_spawn(&spec, &what);
+    if (process < 0) print("%s: %s: %s\n", d->program, what, error_name(process));
+    return process;
+}
+
+int64_t kt_driver_start(struct kt_driver *d) {
+    const uint32_t calling = KPIO_RIGHT_CALL | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER | KPIO_RIGHT_WAIT;
+    int64_t address = kt_device_find(d->device, d->nth);
+    if (address < 0) return address;
+    int64_t pci = kpio_pci_open(startup_handle("system"), (uint64_t)address), endpoint = kpio_endpoint_create();
+    if (pci < 0 || endpoint < 0) return pci < 0 ? pci : endpoint;
+    d->endpoint = (kpio_handle)kpio_handle_dup((kpio_handle)endpoint, calling);
+    uint32_t before = __atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE);
+    int64_t process = spawn(d, (kpio_handle)pci, (kpio_handle)endpoint);
+    if (process < 0) {
+        (void)kpio_handle_close((uint64_t)pci);
+        (void)kpio_handle_close((uint64_t)endpoint);
+        return process;
+    }
+    d->process = (kpio_handle)process;
+    return ready_wait(before);
+}
+
+// The process is at its end: what is left of it here goes.
+static int64_t driver_gone(struct kt_driver *d) {
+    int64_t error = wait_terminated(d->process, time_after_ms(PATIENCE_MS), NULL);
+    (void)kpio_handle_close((uint64_t)d->process);
+    (void)kpio_handle_close((uint64_t)d->endpoint);
+    d->process = d->endpoint = KPIO_HANDLE_NONE;
+    return error;
+}
+
+int64_t kt_driver_kill(struct kt_driver *d) {
+    if (d->process <= 0) return 0;
+    (void)kpio_process_kill(d->process, 99);
+    return driver_gone(d);
+}
+
+int64_t kt_driver_retire(struct kt_driver *d) {
+    int64_t header = kpio_ipc_call(d->endpoint, KPIO_MESSAGE(SERVICE_RETIRE, 0, 0), time_after_ms(PATIENCE_MS));
+    if (header < 0) return header;
+    if (d->state > 0) (void)kpio_handle_close((uint64_t)d->state);
+    d->state = KPIO_MESSAGE_HANDLES(header) > 0 ? message_handle_taken(0, KPIO_KIND_VMO) : KPIO_HANDLE_NONE;
+    return driver_gone(d);
+}

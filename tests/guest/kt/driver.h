@@ -1,0 +1,33 @@
+// Drivers under test: the programs of /drv with a device of this machine, started and killed by the suite instead of init.
+// The suite answers what they ask of init. Functions return 0 or a negative errno, and need nothing of the framework:
+// benchmarks use them too.
+#pragma once
+#include "tests/guest/kt/kt.h"
+
+struct kt_driver {
+    const char *program;       // "/drv/virtio_rng"
+    uint32_t device;           // PCI ids: vendor | device << 16
+    unsigned nth;              // which of the machine's devices with that id, from 0
+    const char *const *settings;
+    kpio_handle process;       // 0: does not run
+    kpio_handle endpoint;      // to call it
+    kpio_handle state;         // given to the next one, or 0
+};
+
+// The PCI address of the device, or -ENODEV.
+int64_t kt_device_find(uint32_t device, unsigned nth);
+// Skips the case when the machine lacks it.
+static inline void kt_device_need(uint32_t device, unsigned nth) {
+    if (kt_device_find(device, nth) < 0) kt_skip("this machine has no such device");
+}
+
+// Before the first start: a thread that plays init. Ends with kt_init_stop.
+[[nodiscard]] int64_t kt_init_start(void);
+[[nodiscard]] int64_t kt_init_stop(void);
+
+// Starts it and waits until it takes calls.
+[[nodiscard]] int64_t kt_driver_start(struct kt_driver *driver);
+// Kills it and waits until the process is gone.
+[[nodiscard]] int64_t kt_driver_kill(struct kt_driver *driver);
+// Asks it to hand its state over and end; the next start gets that.
+[[nodiscard]] int64_t kt_driver_retire(struct kt_driver *driver);

@@ -1,0 +1,68 @@
+"""The interactive verbs, driven as their user drives them."""
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+from kpio import packages
+from kpio.paths import ROOT
+
+KPIO = [sys.executable, str(ROOT / "kpio")]
+
+
+class Shell:
+    """`kpio shell` on pipes."""
+
+    def __init__(self, *options):
+        self.process = subprocess.Popen([*KPIO, "shell", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        self.text = ""
+
+    def read_until(self, pattern, seconds=60):
+        """The console up to what the pattern matches, which must come soon."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+            data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            assert data, f"no {pattern!r} within {seconds} s; the console says:\n{self.text}"
+            self.text += data.decode(errors="replace")
+        found, self.text = self.text, ""
+        return found
+
+    def type(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def shell():
+    opened = Shell("--smp", "2")
+    yield opened
+    opened.close()
+
+
+def test_shell(shell):
+    shell.read_until(r"kpio> ")
+    shell.type("ps")
+    listed = shell.read_until(r"running\s.*\bshell\r?\n[^$]*kpio> ")
+    assert re.search(r"\b1\s+\d+\s+running.*\binit\b", listed)
+    shell.type("memory")
+    shell.read_until(r"(?i)free")
+    shell.type("no_such_command")
+    shell.read_until(r"no_such_command.*\n")
+    shell.type("poweroff")
+    assert shell.process.wait(timeout=60) == 0, "power-off ends QEMU with success"
+
+
+@pytest.mark.skipif(packages.find_tool("gdb") is None, reason="no gdb here: ./kpio debug would install it")
+def test_debug_stops_at_a_symbol():
+    done = subprocess.run([*KPIO, "debug", "--build", "release", "--batch", "-x", "hbreak kernel_main", "-x", "continue",
+                           "-x", "backtrace"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert re.search(r"#0 .*kernel_main \(\)", done.stdout), done.stdout + done.stderr

@@ -307,13 +307,13 @@ static int64_t fuzz(void *arg) {
 }
 
 // Partners for IPC: these call, and the next one answers.
-__attribute__((noreturn)) static int64_t call_always(void *arg) {
+[[gnu::noreturn]] static int64_t call_always(void *arg) {
     for (;;)
         if (kpio_ipc_call(originals[BASE_CALLERS], KPIO_MESSAGE(1, 8, 0), KPIO_TIME_NEVER) < 0)
             (void)kpio_event_wait(originals[BASE_JOB], 0, 0, 0);
 }
 
-__attribute__((noreturn)) static int64_t answer_always(void *arg) {
+[[gnu::noreturn]] static int64_t answer_always(void *arg) {
     for (int64_t message = -EAGAIN;;) {
         if (message < 0) message = kpio_ipc_receive(originals[BASE_SERVER], KPIO_TIME_NEVER);
         else {

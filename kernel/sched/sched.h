@@ -112,6 +112,8 @@ static inline int64_t wait_block(nanos_t deadline) {
     sched_schedule();
     return t->wait.result;
 }
+// For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h): prepared with `unlink` NULL.
+static inline void wait_block_always(void) { sched_schedule(); }
 // wait_block for a thread that hands its CPU to `next` by sched_switch_lend or sched_switch_return.
 int64_t wait_block_lend(nanos_t deadline, struct thread *next);
 int64_t wait_block_return(nanos_t deadline, struct thread *next);
@@ -142,6 +144,12 @@ void wait_queue_unlink(struct thread *t);  // wait.unlink of its waiters
 static inline void wait_queue_join_unlock(struct wait_queue *q, struct handle *via, void *object) {
     list_push_back(&q->waiters, &current_thread()->wait.node);
     wait_prepare(&q->lock, wait_queue_unlink, via, object);
+    spin_unlock(&q->lock);
+}
+// The same for wait_block_always.
+static inline void wait_queue_join_always_unlock(struct wait_queue *q) {
+    list_push_back(&q->waiters, &current_thread()->wait.node);
+    wait_prepare(&q->lock, NULL, NULL, NULL);
     spin_unlock(&q->lock);
 }
 // Wakes up to `count` waiters, the longest first. q->lock is held. Returns how many.

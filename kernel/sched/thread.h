@@ -60,7 +60,7 @@ enum { RANK_NONE, RANK_IDLE, RANK_FAIR, RANK_REALTIME };  // real-time: RANK_REA
 // What a thread waits for. Fields are guarded by *lock while it is not NULL.
 struct wait_state {
     struct spinlock *lock;              // guards the queue that the thread is on; NULL: not waiting
-    void (*unlink)(struct thread *t);   // takes it off that queue; called with *lock held, by a cancellation
+    void (*unlink)(struct thread *t);   // takes it off that queue; called with *lock held, by a cancellation. NULL: none may
     struct handle *via;                 // the handle that the operation went through, or NULL; only compared
     struct list_node node;              // for the queue
     int64_t result;                     // what wait_block returns

@@ -20,6 +20,10 @@ static struct spinlock *lock_wait(struct thread *t) {
 static bool claim_wait(struct thread *t, int64_t result) {
     struct spinlock *lock = lock_wait(t);
     if (lock == NULL) return false;
+    if (t->wait.unlink == NULL) {  // wait_block_always
+        spin_unlock(lock);
+        return false;
+    }
     t->wait.unlink(t);
     wait_claim_locked(t, result);
     spin_unlock(lock);

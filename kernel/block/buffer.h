@@ -1,0 +1,59 @@
+// The buffer cache: single blocks of a device, by number, for the metadata of file systems. File contents never go through
+// it (kernel/block/page_cache.h). A buffer lives while somebody holds it, while it is dirty or a journal's, and else as
+// long as memory lasts; the reclaimer takes the coldest clean ones.
+//
+//   state of a buffer       content                      written back
+//   0                       none yet                     -
+//   UPTODATE                the device's                 -
+//   UPTODATE | DIRTY        newer than the device's      by buffer_sync, by age, or under memory pressure
+//   UPTODATE | JOURNALED    newer; belongs to a journal  only by the journal, in its order (kernel/fs/ext4/journal.h)
+//
+// Locks: cache->lock (spin) guards hash and lists, a leaf. The content is guarded by who owns the block: the file system's
+// own locks. Also built for host tests.
+#pragma once
+#include "kernel/block/block.h"
+#include "kernel/sched/mutex.h"
+
+struct buffer_cache;
+
+enum { BUFFER_UPTODATE = 1 << 0, BUFFER_DIRTY = 1 << 1, BUFFER_JOURNALED = 1 << 2, BUFFER_WRITING = 1 << 3,
+       BUFFER_VERIFIED = 1 << 4 /* the owner's: its checksum was seen to be right */ };
+
+struct buffer {
+    uint64_t block;
+    uint8_t *data;           // cache->block_size bytes
+    struct buffer_cache *cache;
+    uint32_t refs;           // atomic
+    uint32_t state;          // BUFFER_*; atomic
+    int error;               // of the last write-back, until buffer_sync has told
+    struct list_node hash;
+    struct list_node list;   // clean and unused by age, or dirty
+    void *journal;           // the journal's own record of it, or NULL
+};
+
+// A cache over a device that the caller has claimed, with blocks of 512 to 65,536 bytes: 0 or -ENOMEM.
+[[nodiscard]] int buffer_cache_create(struct block_device *device, uint32_t block_size, struct buffer_cache **out);
+// Nothing is held any more. Dirty buffers are given up: sync first.
+void buffer_cache_destroy(struct buffer_cache *cache);
+struct block_device *buffer_cache_device(struct buffer_cache *cache);
+uint32_t buffer_cache_block_size(const struct buffer_cache *cache);
+
+// The block with its content, held: 0, or -EIO, -ENOMEM, -EINVAL (beyond the device). May block.
+[[nodiscard]] int buffer_read(struct buffer_cache *cache, uint64_t block, struct buffer **out);
+// The block, held, its content zeroed instead of read (it is new); not yet dirty. -ENOMEM, -EINVAL.
+[[nodiscard]] int buffer_new(struct buffer_cache *cache, uint64_t block, struct buffer **out);
+// The block if it is in the cache with its content, held, or NULL. Does not block.
+struct buffer *buffer_find(struct buffer_cache *cache, uint64_t block);
+// Starts reading blocks that will be wanted soon. Does not wait; errors show when they are read.
+void buffer_read_ahead(struct buffer_cache *cache, uint64_t block, uint32_t count);
+static inline void buffer_get(struct buffer *b) { __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED); }
+void buffer_put(struct buffer *b);
+
+// The content was changed (or is about to be): it is to be written back. Without a journal.
+void buffer_mark_dirty(struct buffer *b);
+// The blocks are nobody's any more: their content is dropped, dirty or not.
+void buffer_forget(struct buffer_cache *cache, uint64_t block, uint64_t count);
+// Writes one buffer now and waits: 0 or -EIO.
+[[nodiscard]] int buffer_write(struct buffer *b, unsigned block_flags);
+// Writes all dirty buffers, waits, flushes the device. 0 or the first error since the last call.
+[[nodiscard]] int buffer_sync(struct buffer_cache *cache);

@@ -1,0 +1,61 @@
+// The page cache: one for read, write and mmap of all files. A file's pages are the pages of a PAGED VMO; this module is the
+// pager of those VMOs, keeps the pages by the ARC policy in its reference-bit form (CAR), reads ahead, writes back, and
+// holds writers to their dirty limits. It moves the data itself, between pages and the block device; the file system only
+// says where they lie:
+//
+//     read   page missing ─▶ ops->map(range) ─▶ extent ─▶ block_submit ─▶ page supplied to the VMO
+//     write  ops->reserve(range) ─▶ page dirtied in memory       (delayed allocation: no place yet)
+//     back   ops->prepare(range) ─▶ extent ─▶ block_submit(write) ─▶ done ─▶ ops->complete(extent)
+//
+// `prepare` chooses blocks but records nothing on disk; `complete` records blocks and file size, in one transaction, after
+// the data are on the device. So no crash shows a file blocks that its data never reached (ordered data).
+//
+// Locks, in order: the file system's inode lock, cache->lock (none of the ops is called with it), vmo->lock.
+#pragma once
+#include "kernel/block/block.h"
+#include "kernel/mm/vmo.h"
+#include "kernel/sched/mutex.h"
+
+struct file_cache;
+
+enum file_extent_state {
+    FILE_HOLE,       // nothing there: reads as zeros
+    FILE_UNWRITTEN,  // blocks, but they read as zeros until written
+    FILE_MAPPED,
+};
+struct file_extent {
+    uint64_t offset, bytes;  // in the file; multiples of the file system's block
+    uint64_t sector;         // on the device; not for a hole
+    uint8_t state;           // enum file_extent_state
+    bool fresh;              // prepare: blocks set aside now, complete must record them (or give them back)
+};
+
+// What a file system does for the cache. Called without spin locks; may block, except where said. Offsets and sizes are in
+// bytes and multiples of the file system's block, but may pass the end of the file by less than a page.
+struct file_cache_ops {
+    // The extent at `offset`: begins there, is at least one block, at most `bytes`. 0, -EIO (damage), -ENOMEM.
+    int (*map)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
+    // The range will be dirtied: sets aside what it may need. 0, -ENOSPC, -EDQUOT, -EROFS, -EFBIG, -EIO.
+    int (*reserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
+    // Reserved, and will not be dirtied, or was cut off before it was written. Does not fail.
+    void (*unreserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
+    // Write-back: where the range is to be written. An extent as of map, never a hole. 0, or -EIO, -ENOSPC, ...: the data are
+    // lost to the device, stay in memory, and the next sync tells.
+    int (*prepare)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
+    // The extent's data are on the device (error 0), or could not be written: records it, also the file's size up to
+    // `size_written` (what the file was long when these data were taken). 0 or an error that the next sync tells.
+    int (*complete)(struct file_cache *, const struct file_extent *extent, uint64_t size_written, int error);
+    // Optional, for files whose data are not blocks of a device (FUSE): they replace map/prepare/complete and the block I/O.
+    int (*read_pages)(struct file_cache *, uint64_t first, struct page **pages, uint32_t count);
+    int (*write_pages)(struct file_cache *, uint64_t first, struct page **pages, uint32_t count, uint64_t size);
+};
+
+struct cache_domain;  // one per mounted file system: its dirty pages, its write-back thread
+
+// device may be NULL with read_pages/write_pages. `limit_pages` 0: only the overall dirty limit.
+[[nodiscard]] int cache_domain_create(const char *name, struct block_device *device, uint64_t limit_pages,
+                                      struct cache_domain **out);
+// All files of it are gone.
+void cache_domain_destroy(struct cache_domain *domain);
+// Writes everything dirty of the domain back and waits. 0 or the first error.
+[[nodiscard]] int cache_domain_sync(struct cache_domain *domain);

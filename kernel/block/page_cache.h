@@ -59,3 +59,58 @@ struct cache_domain;  // one per mounted file system: its dirty pages, its write
 void cache_domain_destroy(struct cache_domain *domain);
 // Writes everything dirty of the domain back and waits. 0 or the first error.
 [[nodiscard]] int cache_domain_sync(struct cache_domain *domain);
+
+// Embedded in a file system's inode. Fields are the cache's.
+struct file_cache {
+    const struct file_cache_ops *ops;
+    struct cache_domain *domain;
+    struct vmo *vmo;           // the pages; made at the first use
+    uint64_t size;             // of the file, bytes: what reads and page-ins stop at
+    uint32_t dirty_pages;
+    uint32_t error_sequence;   // moves with every failed write-back; a file compares what it saw last
+    int error;                 // the last one
+    struct list_node node;     // in the domain's list of dirty files
+    struct {
+        uint64_t next, size, ahead;  // adaptive read-ahead: page expected next, window, where the next window is started
+    } sequential;
+    uint64_t mapped_writable;  // shared writable mappings
+};
+
+void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size);
+// The inode leaves memory: nothing is dirty (or it is discarded, with `discard`), no mapping is left. Does not wait for
+// the device except for writes at work.
+void file_cache_destroy(struct file_cache *cache, bool discard);
+
+// Bytes read (short at the end of the file), or -EFAULT, -EIO, -ENOMEM. May be called by many at once.
+[[nodiscard]] int64_t file_cache_read(struct file_cache *cache, uint64_t offset, struct user_ptr to, uint64_t bytes);
+// Bytes written, or the error if there are none: also what reserve says. Grows the size. The caller holds the inode's lock
+// against other writers and truncation. Waits while the writer's job, the file or the system is over its dirty limit.
+[[nodiscard]] int64_t file_cache_write(struct file_cache *cache, uint64_t offset, struct user_ptr from, uint64_t bytes);
+// The same with kernel memory, for loaders, symlinks, file systems themselves.
+[[nodiscard]] int64_t file_cache_read_kernel(struct file_cache *cache, uint64_t offset, void *to, uint64_t bytes);
+[[nodiscard]] int64_t file_cache_write_kernel(struct file_cache *cache, uint64_t offset, const void *from, uint64_t bytes);
+
+// The file is to become `size` long. Shrinking drops pages beyond it (waits for writes at work, unmaps them) and zeroes the
+// rest of the last page; the file system frees blocks afterwards. Growing only moves the size.
+[[nodiscard]] int file_cache_resize(struct file_cache *cache, uint64_t size);
+// The range's pages go, dirty or not; partial pages are zeroed at the ends. For holes that are punched.
+[[nodiscard]] int file_cache_discard(struct file_cache *cache, uint64_t offset, uint64_t bytes);
+// The first byte >= offset that is dirty in memory and so no hole, whatever the file system says; UINT64_MAX: none.
+uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset);
+
+// Writes what is dirty in the range back and waits for it: 0 or the first error. The file system then makes its own records
+// durable (inode sync).
+[[nodiscard]] int file_cache_sync(struct file_cache *cache, uint64_t offset, uint64_t bytes);
+// The VMO for mapping, with a reference. The inode must stay while it is mapped: `gone` of it is told to the owner by
+// the callback set here.
+[[nodiscard]] int file_cache_vmo(struct file_cache *cache, struct vmo **out);
+// Drops clean pages in the range (posix_fadvise DONTNEED, and tests that need a cold cache).
+void file_cache_drop(struct file_cache *cache, uint64_t offset, uint64_t bytes);
+
+void page_cache_init(void);  // once, after memory and scheduler
+// Writes everything dirty of all domains back and waits. 0 or the first error.
+[[nodiscard]] int page_cache_sync_all(void);
+struct page_cache_stats {
+    uint64_t pages, dirty, writing, hits, misses, read_ahead_pages, ghosts, bytes_of_index;
+};
+void page_cache_stats(struct page_cache_stats *out);

@@ -1,0 +1,181 @@
+// What the VFS and a file system know of each other. A file system (ext4, FAT32, tmpfs, FUSE) makes `struct filesystem`,
+// embeds `struct inode` in its own inodes and answers inode_ops. The VFS does the rest: paths, mounts, name cache, inode
+// cache, handles, locks, attributes in memory, and through the page cache the data.
+//
+//     directory handle ─▶ path walk ─▶ name cache ─(miss)─▶ ops->lookup ─▶ inode number ─▶ inode_get ─▶ ops->read_inode
+//
+// Locks, in order: fs->rename_lock; inode->lock of directories, an ancestor before its descendants, else by address; of
+// files, after directories; then the file system's own; then the caches'.
+// What each operation finds held is said with it. Names come checked: 1..255 bytes, no '/', no NUL, neither "." nor "..".
+// Also built for host tests.
+#pragma once
+#include "kernel/block/page_cache.h"
+#include "kernel/core/rcu.h"
+#include "kernel/core/types.h"
+#include "kernel/sched/mutex.h"
+#include "lib/list.h"
+
+#define FS_NAME_MAX 255u
+#define FS_PATH_MAX 4096u
+#define FS_SYMLINK_DEPTH 40u
+
+struct filesystem;
+struct inode;
+
+// Mode bits as POSIX (sys/stat.h): type in 0170000.
+#define FS_TYPE(mode) ((mode) & 0170000u)
+enum { FS_FIFO = 0010000, FS_CHAR = 0020000, FS_DIRECTORY = 0040000, FS_BLOCK = 0060000, FS_REGULAR = 0100000,
+       FS_SYMLINK = 0120000, FS_SOCKET = 0140000 };
+
+struct fs_time {
+    int64_t seconds;        // since 1970-01-01 UTC
+    uint32_t nanoseconds;
+};
+struct fs_time fs_now(void);  // the real clock
+
+enum { INODE_IMMUTABLE = 1 << 0, INODE_APPEND = 1 << 1,  // as chattr +i, +a
+       INODE_DELETED = 1 << 2,   // no name is left; freed with the last reference
+       INODE_DIRTY = 1 << 3,     // attributes in memory are newer than the file system's
+       INODE_BAD = 1 << 4 };     // could not be read, or is damaged: operations say -EIO
+
+struct inode {
+    struct filesystem *fs;
+    const struct inode_ops *ops;
+    uint64_t number;          // unique in the file system
+    uint32_t generation;
+    uint32_t refs;            // atomic
+    uint32_t flags;           // INODE_*; atomic
+    // Attributes: read with stat without the lock, changed with it.
+    uint32_t mode, links, uid, gid;
+    uint64_t device;          // of a device node: major << 32 | minor
+    uint64_t size;            // of a regular file: cache.size says it; else here
+    uint64_t blocks;          // allocated, in 512-byte units
+    struct fs_time accessed, modified, changed, born;
+    struct rw_mutex lock;     // directory: its entries; file: size, allocation and attributes
+    struct file_cache cache;  // regular files
+    struct vmo *memory;       // tmpfs: the content instead of a cache
+    struct list_node hash, lru;
+    struct rcu_head rcu;
+    void *vfs;                // name cache, locks, mounts: the VFS's own
+};
+
+struct inode_new {            // what create makes
+    uint32_t mode, uid, gid;  // with the type
+    uint64_t device;          // CHAR, BLOCK
+    const char *target;       // SYMLINK
+    size_t target_bytes;
+};
+
+enum { FS_SET_MODE = 1 << 0, FS_SET_UID = 1 << 1, FS_SET_GID = 1 << 2, FS_SET_ACCESSED = 1 << 3, FS_SET_MODIFIED = 1 << 4 };
+struct inode_change {
+    uint32_t what;            // FS_SET_*
+    uint32_t mode, uid, gid;
+    struct fs_time accessed, modified;
+};
+
+enum { FS_RENAME_EXCHANGE = 1 << 0 };
+enum { FS_ALLOCATE_KEEP_SIZE = 1 << 0, FS_ALLOCATE_PUNCH_HOLE = 1 << 1, FS_ALLOCATE_ZERO_RANGE = 1 << 2 };
+enum { FS_XATTR_CREATE = 1 << 0, FS_XATTR_REPLACE = 1 << 1 };
+
+// One entry of a directory. Returns false: no more wanted now; the entry counts as not taken.
+typedef bool fs_emit(void *context, const char *name, size_t bytes, uint64_t number, uint32_t type, uint64_t next_cookie);
+
+// NULL entries: -EOPNOTSUPP (xattrs, allocate) or -EPERM (link, symlinks on FAT). On success an operation that changes
+// something has updated the attributes in memory of the inodes concerned (links, size, times) and made them part of its own
+// transaction; a failed one has changed nothing. "excl": inode->lock is held by a writer; "shared": by a reader.
+struct inode_ops {
+    // dir shared. *number of the entry: 0, -ENOENT, -EIO.
+    int (*lookup)(struct inode *dir, const char *name, size_t bytes, uint64_t *number);
+    // dir excl; the name does not exist. The new inode, with a reference. -ENOSPC, -EDQUOT, -EMLINK, -EINVAL (name), ...
+    int (*create)(struct inode *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out);
+    // dir excl, inode excl. -EMLINK, ...
+    int (*link)(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
+    // dir excl, inode excl. A directory must be empty: -ENOTEMPTY. links falls; at 0 (2 for directories) it is DELETED and
+    // stays on an orphan list until ops->evict.
+    int (*unlink)(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
+    // from_dir, to_dir excl (may be one). `replaced` is what to_name names now, excl, or NULL; type and emptiness: the file
+    // system checks emptiness (-ENOTEMPTY), the VFS the rest (types, loops). EXCHANGE: both names swap their inodes.
+    int (*rename)(struct inode *from_dir, const char *from_name, size_t from_bytes, struct inode *inode, struct inode *to_dir,
+                  const char *to_name, size_t to_bytes, struct inode *replaced, unsigned flags);
+    // dir shared. Entries from cookie on (0: the first), "." and ".." not among them: 0 or -EIO. Cookies stay good while
+    // entries come and go: none that stays is shown twice or left out.
+    int (*read_directory)(struct inode *dir, uint64_t cookie, fs_emit *emit, void *context);
+    // Any lock. Bytes of the target (not terminated), at most `size`.
+    int64_t (*read_link)(struct inode *inode, char *buffer, size_t size);
+    // excl. Changes attributes.
+    int (*change)(struct inode *inode, const struct inode_change *change);
+    // excl. The page cache was resized; frees what lies beyond, or records the larger size.
+    int (*resize)(struct inode *inode, uint64_t size);
+    // excl; FS_ALLOCATE_*. Pages of a punched or zeroed range are gone from the cache already. -ENOSPC, -EOPNOTSUPP, ...
+    int (*allocate)(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags);
+    // No lock. Data in the range have been written by the page cache; makes all that is needed to find them durable.
+    // data_only: fdatasync.
+    int (*sync)(struct inode *inode, bool data_only);
+    // shared / excl. Names with their prefix ("user.mime"). Bytes of the value, -ENODATA, -ERANGE when it does not fit;
+    // size 0 asks how large. list: names, each with its NUL.
+    int64_t (*xattr_get)(struct inode *inode, const char *name, void *value, size_t size);
+    int (*xattr_set)(struct inode *inode, const char *name, const void *value, size_t size, unsigned flags);
+    int (*xattr_remove)(struct inode *inode, const char *name);
+    int64_t (*xattr_list)(struct inode *inode, char *list, size_t size);
+    // The last reference of a DELETED inode is gone: frees its blocks and its number. The cache is empty. Does not fail: what
+    // cannot be done is left to the orphan list.
+    void (*evict)(struct inode *inode);
+};
+
+struct fs_statistics {
+    uint64_t block_size, blocks, blocks_free, blocks_available, inodes, inodes_free, name_max, id;
+    uint32_t type_magic;      // as Linux statfs
+    uint32_t flags;           // FS_MOUNT_*
+};
+enum { FS_MOUNT_READ_ONLY = 1 << 0, FS_MOUNT_NO_ACCESS_TIME = 1 << 1 };
+
+struct fs_ops {
+    // A zeroed inode in the file system's own structure, and back (after a grace period).
+    struct inode *(*alloc_inode)(struct filesystem *fs);
+    void (*free_inode)(struct inode *inode);
+    // Fills inode (number is set): 0, -EIO, -ENOENT or -ESTALE (not in use).
+    int (*read_inode)(struct inode *inode);
+    // Everything done so far durable: 0 or error. The page cache's dirty data were written before.
+    int (*sync)(struct filesystem *fs);
+    void (*statistics)(struct filesystem *fs, struct fs_statistics *out);
+    // No inode is in memory any more; writes the rest, releases the device, frees fs. Errors are logged.
+    void (*unmount)(struct filesystem *fs);
+};
+
+struct filesystem {
+    const struct fs_ops *ops;
+    const struct fs_type *type;
+    struct block_device *device;  // NULL: none
+    struct cache_domain *domain;
+    uint64_t root;                // inode number
+    uint64_t id;                  // unique since boot
+    uint32_t flags;               // FS_MOUNT_*; atomic: damage sets READ_ONLY
+    uint32_t block_size;
+    uint64_t max_file_bytes;
+    bool case_insensitive;        // FAT: the name cache compares so
+    struct mutex rename_lock;
+    uint32_t inodes;              // in memory; atomic
+    void *vfs;                    // the VFS's own
+};
+
+struct fs_type {
+    const char *name;             // "ext4"
+    // Reads and checks the volume: 0 and *out, or -EINVAL (not this type), -EOPNOTSUPP (a feature, named in the log),
+    // -EIO, -ENOMEM, -EROFS. The device is claimed by the caller; NULL for types without one.
+    int (*mount)(struct block_device *device, unsigned flags, const char *options, struct filesystem **out);
+};
+extern const struct fs_type ext4_type, fat32_type, tmpfs_type;
+
+// ---- the inode cache, for file systems and the VFS (kernel/fs/vfs/inode.c) --------------------------------------------------
+// The inode of that number, read if it is not in memory: 0 with a reference, or read_inode's error.
+[[nodiscard]] int inode_get(struct filesystem *fs, uint64_t number, struct inode **out);
+// Enters a new inode that create has filled (number set), with a reference. -ENOMEM.
+[[nodiscard]] int inode_enter(struct filesystem *fs, uint64_t number, struct inode **out);
+static inline void inode_hold(struct inode *inode) { __atomic_fetch_add(&inode->refs, 1, __ATOMIC_RELAXED); }
+// May block: the last reference of a deleted inode evicts it.
+void inode_put(struct inode *inode);
+static inline uint64_t inode_size(const struct inode *inode) {
+    return FS_TYPE(inode->mode) == FS_REGULAR && inode->memory == NULL ? inode->cache.size : inode->size;
+}
+// The volume is damaged: logged once with what and where, and from now on it is read-only. Returns -EIO.
+int fs_damaged(struct filesystem *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -46,7 +46,10 @@ struct block_request {
 };
 
 struct block_ops {
-    void (*submit)(struct block_device *, struct block_request *);  // checked; does not block
+    // Checked; does not block. The driver answers each with block_finish.
+    void (*submit)(struct block_device *, struct block_request *);
+    // The last reference is gone. NULL: the structure is static.
+    void (*release)(struct block_device *);
 };
 
 struct block_device {
@@ -58,12 +61,13 @@ struct block_device {
     uint32_t max_vectors;     // of one request, at least 1
     uint32_t max_sectors;     // of one READ or WRITE
     bool read_only, discards, zeroes;
-    uint32_t refs;            // atomic
+    uint32_t refs;            // atomic; the creator's is the list's
     struct block_device *disk;  // partition: the whole disk, referenced; NULL: it is one
     uint64_t first_sector;    // partition
-    uint32_t claims;          // who uses it exclusively; atomic: see block_claim
+    uint32_t claims;          // BLOCK_CLAIMED, or how many partitions are; under the list's lock
     struct list_node node;    // in the list of all
 };
+#define BLOCK_CLAIMED UINT32_MAX
 
 void block_submit(struct block_device *device, struct block_request *request);
 
@@ -80,3 +84,14 @@ void block_submit(struct block_device *device, struct block_request *request);
 void block_release(struct block_device *device);
 static inline void block_get(struct block_device *device) { __atomic_fetch_add(&device->refs, 1, __ATOMIC_RELAXED); }
 void block_put(struct block_device *device);
+
+// ---- for users who look for a device ---------------------------------------------------------------------------------------
+// With a reference, or NULL. `index` counts in the order in which they were found: a disk, then its partitions.
+struct block_device *block_find(const char *name, size_t bytes);
+struct block_device *block_at(unsigned index);
+
+// ---- for drivers -------------------------------------------------------------------------------------------------------------
+// Enters the device, with refs 1, into the list of all. It stays there.
+void block_register(struct block_device *device);
+// The request is done: an -EIO is logged, done is called. Any context.
+void block_finish(struct block_device *device, struct block_request *request, int error);

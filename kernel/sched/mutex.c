@@ -162,4 +162,7 @@ void completion_wait(struct completion *c) {
     }
     wait_queue_join_always_unlock(&c->queue);
     wait_block_always();
+    // It often lies on this stack: the signaller, on another CPU, must be out of it first.
+    spin_lock(&c->queue.lock);
+    spin_unlock(&c->queue.lock);
 }

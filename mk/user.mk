@@ -1,7 +1,7 @@
 # User programs are static PIE ELFs of libkpio. A program is
 #   user/<name>/*.c               -> /bin/<name> (init: /sbin/init)
 #   drivers/<class>/<name>/*.c    -> /drv/<name>
-#   tests/guest/<suite>.c         -> /test/<suite>, with the test framework tests/guest/kt
+#   tests/guest/<suite>.c         -> /test/<suite>, with tests/guest/<suite>/*.c and the test framework tests/guest/kt
 #   tests/bench/guest/<suite>.c   -> /bench/<suite>, with tests/bench/guest/lib
 # and goes into the boot archive with the manifests user/init/manifests/* as /etc/init/*.
 .PHONY: programs
@@ -40,7 +40,7 @@ $(foreach n,$(USER_NAMES),$(eval $(call program,$(if $(filter init,$(n)),sbin/in
 DRIVER_FOLDERS := $(sort $(patsubst %/,%,$(dir $(wildcard drivers/*/*/*.c))))
 $(foreach d,$(DRIVER_FOLDERS),$(eval $(call program,drv/$(notdir $(d)),$(wildcard $(d)/*.c),$(patsubst %.c,$(OUT)/uobj/%.o,$(wildcard $(dir $(d))*.c drivers/*.c)))))
 SUITES := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
-$(foreach s,$(SUITES),$(eval $(call program,test/$(s),tests/guest/$(s).c,$(KT_OBJ))))
+$(foreach s,$(SUITES),$(eval $(call program,test/$(s),tests/guest/$(s).c $(wildcard tests/guest/$(s)/*.c),$(KT_OBJ))))
 $(foreach s,$(patsubst tests/bench/guest/%.c,%,$(wildcard tests/bench/guest/*.c)),$(eval $(call program,bench/$(s),tests/bench/guest/$(s).c,$(BENCH_OBJ))))
 
 MANIFESTS := $(wildcard user/init/manifests/*)

@@ -1,12 +1,4 @@
-// The system-call fuzzer's handles: a pool that calls take theirs from and put what they got into. The pool's first few
-// are copies of handles that no call sees, and come back when calls have used them up; so do the kinds that can be made.
-#pragma once
-#include "abi/gen/errors.h"
-#include "abi/gen/stubs.h"
-#include "user/libkpio/kpio.h"
-
-#define POOL 192
-enum { BASE_JOB, BASE_SYSTEM, BASE_ASPACE, BASE_PROCESS, BASE_PCI, BASE_CALLERS, BASE_SERVER, BASE_COUNT };
+#include "tests/guest/fuzz/fuzz.h"
 
 struct pooled {
     kpio_handle handle;
@@ -14,11 +6,11 @@ struct pooled {
     uint8_t kind;
 };
 static struct pooled pool[POOL];
-static kpio_handle originals[BASE_COUNT];
-static uint32_t base_rights[BASE_COUNT];
+kpio_handle originals[BASE_COUNT];
+uint32_t base_rights[BASE_COUNT];
 static uint32_t pool_next, pool_swept;
 
-static inline void pool_set(uint32_t at, kpio_handle handle) {
+static void pool_set(uint32_t at, kpio_handle handle) {
     struct kpio_handle_info info;
     kpio_handle old = pool[at].handle;
     if (handle <= 0 || kpio_handle_info(handle, &info) != 0) return;
@@ -27,7 +19,7 @@ static inline void pool_set(uint32_t at, kpio_handle handle) {
 }
 
 // Device registers are only read: a device that random writes start could do DMA to anywhere.
-static inline void pool_add(int64_t handle) {
+void pool_add(int64_t handle) {
     struct kpio_handle_info info;
     if (handle <= 0 || kpio_handle_info((kpio_handle)handle, &info) != 0) return;
     if (info.kind == KPIO_KIND_MMIO && info.rights & KPIO_RIGHT_WRITE) {
@@ -39,8 +31,7 @@ static inline void pool_add(int64_t handle) {
     pool_set(BASE_COUNT + next % (POOL - BASE_COUNT), (kpio_handle)handle);
 }
 
-// One of these kinds (a set; 0: any) with these rights, from `start` on; 0: there is none.
-static inline kpio_handle pool_find(uint32_t start, uint32_t kinds, uint32_t rights) {
+kpio_handle pool_find(uint32_t start, uint32_t kinds, uint32_t rights) {
     for (uint32_t i = 0; i < POOL; i++) {
         const struct pooled *p = &pool[(start + i * 7) % POOL];
         bool fits = (kinds == 0 || kinds >> p->kind & 1) && (p->rights & rights) == rights;
@@ -49,20 +40,22 @@ static inline kpio_handle pool_find(uint32_t start, uint32_t kinds, uint32_t rig
     return 0;
 }
 
-static inline void pool_make_process(void) {
+kpio_handle pool_at(uint32_t place) { return pool[place % POOL].handle; }
+
+static void pool_make_process(void) {
     kpio_handle aspace = 0;
     pool_add(kpio_process_create(originals[BASE_JOB], 0, (const uint8_t *)"made", 4, &aspace));
     pool_add(aspace);
 }
 
-static inline void pool_make_mmio(void) {
+static void pool_make_mmio(void) {
     for (uint32_t i = 0; i < 6; i++) {
         int64_t bar = kpio_pci_bar(originals[BASE_PCI], i);
         if (bar > 0) pool_add(bar);
     }
 }
 
-static inline void pool_make(uint32_t kind) {
+static void pool_make(uint32_t kind) {
     kpio_handle other = 0;
     uint64_t address;
     switch (kind) {
@@ -91,8 +84,7 @@ static inline void pool_make(uint32_t kind) {
     }
 }
 
-// What makes one of each useful kind be there again.
-static inline void pool_refill(void) {
+void pool_refill(void) {
     static const uint32_t rights[KPIO_KIND_COUNT] = {
         [KPIO_KIND_PROCESS] = KPIO_RIGHT_MANAGE | KPIO_RIGHT_KILL, [KPIO_KIND_THREAD] = KPIO_RIGHT_MANAGE,
         [KPIO_KIND_ENDPOINT] = KPIO_RIGHT_BADGE, [KPIO_KIND_VMO] = KPIO_RIGHT_WRITE, [KPIO_KIND_DMA] = KPIO_RIGHT_MAP};

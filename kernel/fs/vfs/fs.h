@@ -35,8 +35,9 @@ struct fs_time fs_now(void);  // the real clock
 
 enum { INODE_IMMUTABLE = 1 << 0, INODE_APPEND = 1 << 1,  // as chattr +i, +a
        INODE_DELETED = 1 << 2,   // no name is left; freed with the last reference
-       INODE_DIRTY = 1 << 3,     // attributes in memory are newer than the file system's
-       INODE_BAD = 1 << 4 };     // could not be read, or is damaged: operations say -EIO
+       INODE_DIRTY = 1 << 3,     // times in memory are newer than the file system's: inode_write
+       INODE_BAD = 1 << 4,       // could not be read, or is damaged: operations say -EIO
+       INODE_NEW = 1 << 5 };     // the inode cache's: being read
 
 struct inode {
     struct filesystem *fs;
@@ -54,9 +55,14 @@ struct inode {
     struct rw_mutex lock;     // directory: its entries; file: size, allocation and attributes
     struct file_cache cache;  // regular files
     struct vmo *memory;       // tmpfs: the content instead of a cache
-    struct list_node hash, lru;
+    // The VFS's own.
+    struct list_node hash, lru, in_fs;
     struct rcu_head rcu;
-    void *vfs;                // name cache, locks, mounts: the VFS's own
+    struct inode *parent;     // directory: where ".." leads, referenced; itself for a root
+    struct list names;        // directory: the cached names in it
+    uint32_t mounts;          // directory: what is mounted on it; atomic
+    int32_t writers;          // file: who may write it, or less than 0: who may execute it; atomic
+    void *vfs;                // file: its locks; symlink: its target
 };
 
 struct inode_new {            // what create makes
@@ -127,7 +133,7 @@ struct fs_statistics {
     uint32_t type_magic;      // as Linux statfs
     uint32_t flags;           // FS_MOUNT_*
 };
-enum { FS_MOUNT_READ_ONLY = 1 << 0, FS_MOUNT_NO_ACCESS_TIME = 1 << 1 };
+enum { FS_MOUNT_READ_ONLY = 1 << 0, FS_MOUNT_NO_ACCESS_TIME = 1 << 1, FS_MOUNT_DAMAGED = 1 << 2 };
 
 struct fs_ops {
     // A zeroed inode in the file system's own structure, and back (after a grace period).
@@ -153,9 +159,14 @@ struct filesystem {
     uint32_t block_size;
     uint64_t max_file_bytes;
     bool case_insensitive;        // FAT: the name cache compares so
+    bool keeps_inodes;            // tmpfs: an inode stays in memory until it is deleted, or unmounted
+    // The VFS's own.
     struct mutex rename_lock;
-    uint32_t inodes;              // in memory; atomic
-    void *vfs;                    // the VFS's own
+    struct list inode_list;       // in memory
+    uint32_t inodes;              // their number
+    uint32_t mounts;              // atomic
+    struct list_node node;        // in the list of all
+    char damage[96];              // the first, in words
 };
 
 struct fs_type {
@@ -167,13 +178,37 @@ struct fs_type {
 extern const struct fs_type ext4_type, fat32_type, tmpfs_type;
 
 // ---- the inode cache, for file systems and the VFS (kernel/fs/vfs/inode.c) --------------------------------------------------
+// A file system's mount calls this first, with its zeroed structure.
+void filesystem_init(struct filesystem *fs, const struct fs_type *type, const struct fs_ops *ops);
 // The inode of that number, read if it is not in memory: 0 with a reference, or read_inode's error.
 [[nodiscard]] int inode_get(struct filesystem *fs, uint64_t number, struct inode **out);
 // Enters a new inode that create has filled (number set), with a reference. -ENOMEM.
 [[nodiscard]] int inode_enter(struct filesystem *fs, uint64_t number, struct inode **out);
 static inline void inode_hold(struct inode *inode) { __atomic_fetch_add(&inode->refs, 1, __ATOMIC_RELAXED); }
-// May block: the last reference of a deleted inode evicts it.
+// Takes a reference unless the inode is on its way out of memory: for one found without a lock (RCU).
+[[nodiscard]] bool inode_tryhold(struct inode *inode);
+// May block: the last reference of a deleted inode evicts it. No lock held but the rename_lock and locks of directories.
 void inode_put(struct inode *inode);
+// The times changed; inode_write hands them to ops->change. inode->lock is held by the caller of inode_write (excl).
+static inline void inode_mark_dirty(struct inode *inode) {
+    if (!(__atomic_load_n(&inode->flags, __ATOMIC_RELAXED) & INODE_DIRTY))
+        __atomic_fetch_or(&inode->flags, INODE_DIRTY, __ATOMIC_RELAXED);
+}
+[[nodiscard]] int inode_write(struct inode *inode);
+// For ops->unlink and rename: the last name went.
+static inline void inode_mark_deleted(struct inode *inode) {
+    __atomic_fetch_or(&inode->flags, INODE_DELETED, __ATOMIC_RELEASE);
+}
+// All dirty inodes of fs: 0 or the first error. Then the file system's own records may be synced.
+[[nodiscard]] int inodes_write(struct filesystem *fs);
+// Takes up to `count` unused inodes out of memory; returns how many went.
+uint32_t inodes_reclaim(uint32_t count);
+// Before unmounting: takes all inodes of fs out of memory. -EBUSY when some are in use.
+[[nodiscard]] int inodes_release(struct filesystem *fs);
+// Above this number unused ones are taken out of memory by whoever brings in more.
+void inodes_set_limit(uint32_t limit);
+// What the VFS keeps of an inode goes: called before it leaves memory. Set by the VFS.
+extern void (*inode_forget)(struct inode *inode);
 static inline uint64_t inode_size(const struct inode *inode) {
     return FS_TYPE(inode->mode) == FS_REGULAR && inode->memory == NULL ? inode->cache.size : inode->size;
 }

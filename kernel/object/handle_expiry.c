@@ -1,5 +1,10 @@
 // A handle with an expiry has an entry in a small hash table. Its timer only passes the entry to a worker thread, as a
 // revocation takes preemptible steps; lookups compare the time themselves, so nothing gets through in between.
+//
+// An entry is in the table and its timer armed before anybody else sees it; whoever takes it out of the table (the end of
+// its handle, a new deadline, the worker) owns it then, cancels the timer and frees the entry. A timer that was due just
+// then may still wait for expiry_lock on another CPU: it finds an entry without a handle, and as it fires between two
+// quiescent points, a grace period keeps the memory for it. The same keeps an entry that the worker looks at.
 // Locks: expiry_lock is a leaf under object->tree.
 #include "kernel/object/handle_expiry.h"
 
@@ -14,11 +19,11 @@
 
 struct expiry {
     struct list_node node;      // in its bucket, while handle is not NULL
-    struct list_node due_node;  // on the worker's list, while due
-    struct handle *handle;      // NULL: forgotten
+    struct list_node due_node;  // on the worker's list, when its time has come
+    struct handle *handle;      // NULL: taken out
     nanos_t deadline;
     struct ktimer timer;
-    bool due;                   // passed to the worker, which frees it
+    struct rcu_head rcu;
 };
 
 static struct spinlock expiry_lock = SPINLOCK_INIT("handle expiry");
@@ -32,7 +37,7 @@ static struct list *bucket_of(const struct handle *h) { return &buckets[(uintptr
 static struct expiry *find(const struct handle *h) {
     struct list *bucket = bucket_of(h);
     for (struct list_node *n = list_first(bucket); n; n = list_next(bucket, n)) {
-        struct expiry *e = (struct expiry *)((char *)n - offsetof(struct expiry, node));
+        struct expiry *e = container_of(n, struct expiry, node);
         if (e->handle == h) return e;
     }
     return NULL;
@@ -49,51 +54,83 @@ nanos_t handle_expiry_of(const struct handle *h) {
 bool handle_has_expired(const struct handle *h) { return arch_now() >= handle_expiry_of(h); }
 
 static void fire(struct ktimer *timer) {
-    struct expiry *e = (struct expiry *)((char *)timer - offsetof(struct expiry, timer));
+    struct expiry *e = container_of(timer, struct expiry, timer);
     spin_lock(&expiry_lock);
-    if (e->handle && !e->due) {
-        e->due = true;
-        list_push_back(&due, &e->due_node);
-    }
+    bool is_due = e->handle != NULL;
+    if (is_due) list_push_back(&due, &e->due_node);
     spin_unlock(&expiry_lock);
+    if (!is_due) return;
     spin_lock(&worker_wait.lock);
-    struct list_node *n = list_pop_front(&worker_wait.waiters);
-    if (n) wait_wake_locked((struct thread *)((char *)n - offsetof(struct thread, wait.node)), 0);
+    (void)wait_queue_wake_locked(&worker_wait, 1, 0);
     spin_unlock(&worker_wait.lock);
 }
 
-static void unlink_waiter(struct thread *t) { list_remove(&t->wait.node); }
+// expiry_lock is held. The entry becomes the caller's, for retire.
+static void take_out_locked(struct expiry *e) {
+    list_remove(&e->node);
+    if (list_node_is_linked(&e->due_node)) list_remove(&e->due_node);
+    e->handle = NULL;
+}
 
-// Revokes what the entry names. RCU keeps the handle's memory while the locks are changed.
-static void expire(struct expiry *e) {
+static void entry_free(struct rcu_head *head) { slub_free(&expiry_cache, container_of(head, struct expiry, rcu)); }
+
+static void retire(struct expiry *e) {
+    ktimer_cancel(&e->timer);
+    rcu_call(&e->rcu, entry_free);
+}
+
+// ---- the worker -------------------------------------------------------------------------------------------------------
+
+// The next entry whose time has come, and its handle, whose object gets a reference: while an entry has a handle, that
+// counts on its object. The entry stays where it is.
+static struct expiry *next_due(struct handle **h) {
     spin_lock(&expiry_lock);
-    struct handle *h = e->handle;
-    struct object *o = h ? h->object : NULL;
-    if (h) {
-        e->handle = NULL;
-        list_remove(&e->node);
-        object_get(o);  // the handle still counts on it
-    }
+    struct expiry *e = list_first_entry(&due, struct expiry, due_node);
+    *h = e != NULL ? e->handle : NULL;
+    if (e != NULL) object_get((*h)->object);
     spin_unlock(&expiry_lock);
-    if (h) {
-        spin_lock(o->tree);
-        bool alive = h->value != 0 && h->flags & HANDLE_EXPIRES;
+    return e;
+}
+
+// The tree lock is held. Whether the entry still stands for h: then it does no more.
+static bool claim(struct expiry *e, const struct handle *h) {
+    spin_lock(&expiry_lock);
+    bool mine = e->handle == h;
+    if (mine) take_out_locked(e);
+    spin_unlock(&expiry_lock);
+    return mine;
+}
+
+// In a table or in a message, not closed a moment ago.
+static bool is_live(const struct handle *h) {
+    return h->value != 0 || (h->flags & (HANDLE_IN_FLIGHT | HANDLE_DEAD)) == HANDLE_IN_FLIGHT;
+}
+
+// Revokes what the entry stands for. False: another revocation of the handle is at work, which may leave the handle
+// itself alive, so this one comes after it.
+static bool expire(struct expiry *e, struct handle *h) {
+    struct object *o = h->object;
+    spin_lock(o->tree);
+    bool busy = is_live(h) && h->flags & HANDLE_REVOKING;
+    bool mine = !busy && claim(e, h);
+    if (mine && is_live(h)) {
         h->flags &= (uint8_t)~HANDLE_EXPIRES;
-        if (alive && !(h->flags & HANDLE_REVOKING)) handle_revoke_locked(h, o, true);
-        else spin_unlock(o->tree);
-        object_put(o);
+        handle_revoke_locked(h, o, true);
+    } else {
+        spin_unlock(o->tree);
     }
-    slub_free(&expiry_cache, e);
+    if (mine) retire(e);
+    object_put(o);
+    return !busy;
 }
 
 static void worker(void *arg) {
     for (;;) {
-        spin_lock(&expiry_lock);
-        struct list_node *n = list_pop_front(&due);
-        spin_unlock(&expiry_lock);
-        if (n) {
-            expire((struct expiry *)((char *)n - offsetof(struct expiry, due_node)));
-            sched_preempt_point();
+        struct handle *h;
+        struct expiry *e = next_due(&h);
+        if (e != NULL) {
+            if (expire(e, h)) sched_preempt_point();
+            else sched_yield();
             continue;
         }
         spin_lock(&worker_wait.lock);
@@ -101,10 +138,8 @@ static void worker(void *arg) {
             spin_unlock(&worker_wait.lock);
             continue;
         }
-        list_push_back(&worker_wait.waiters, &current_thread()->wait.node);
-        wait_prepare(&worker_wait.lock, unlink_waiter, NULL, NULL);
-        spin_unlock(&worker_wait.lock);
-        wait_block(TIME_NEVER);
+        wait_queue_join_unlock(&worker_wait, NULL, NULL);
+        (void)wait_block(TIME_NEVER);
     }
 }
 
@@ -116,56 +151,51 @@ void handle_expiry_init(void) {
     verify(sched_kthread_create("expiry", worker, NULL));
 }
 
-// Takes the entry of h out. Returns it when the caller frees it after cancelling its timer, NULL when there is none or
-// the worker has it.
-static struct expiry *take_out(struct handle *h) {
+// ---- setting and forgetting -------------------------------------------------------------------------------------------
+
+// Puts `fresh` (or nothing) in the place of the entry of h, which the caller retires.
+static struct expiry *exchange(struct handle *h, struct expiry *fresh) {
     spin_lock(&expiry_lock);
-    struct expiry *e = find(h);
-    if (e) {
-        list_remove(&e->node);
-        e->handle = NULL;
-        if (e->due) e = NULL;
+    struct expiry *old = find(h);
+    if (old != NULL) take_out_locked(old);
+    if (fresh != NULL) {
+        fresh->handle = h;
+        list_push_back(bucket_of(h), &fresh->node);
+        ktimer_arm(&fresh->timer, fresh->deadline);
     }
     spin_unlock(&expiry_lock);
+    return old;
+}
+
+void handle_expiry_forget(struct handle *h) {
+    struct expiry *old = exchange(h, NULL);
+    if (old != NULL) retire(old);
+}
+
+static struct expiry *entry_make(nanos_t deadline) {
+    struct expiry *e = slub_alloc_zeroed(&expiry_cache);
+    if (e == NULL) return NULL;
+    ktimer_init(&e->timer, fire);
+    list_node_init(&e->due_node);
+    e->deadline = deadline;
     return e;
 }
 
-static void cancel_and_free(struct expiry *e) {
-    if (!e) return;
-    ktimer_cancel(&e->timer);  // handle is NULL: a timer that fires now leaves the entry alone
-    slub_free(&expiry_cache, e);
-}
-
-void handle_expiry_forget(struct handle *h) { cancel_and_free(take_out(h)); }
-
 int handle_expire(kpio_handle value, nanos_t deadline) {
-    struct expiry *fresh = NULL;
-    if (deadline != TIME_NEVER) {
-        fresh = slub_alloc_zeroed(&expiry_cache);
-        if (!fresh) return -ENOMEM;
-        ktimer_init(&fresh->timer, fire);
-        fresh->deadline = deadline;
-    }
+    struct expiry *fresh = NULL, *old = NULL;
+    if (deadline != TIME_NEVER && (fresh = entry_make(deadline)) == NULL) return -ENOMEM;
     struct handle *h = handle_lookup(value);
-    if (!h) {
-        if (fresh) slub_free(&expiry_cache, fresh);
-        return -EBADF;
+    bool alive = false;
+    if (h != NULL) {
+        spin_lock(h->object->tree);
+        alive = h->value == value;
+        if (alive) {
+            old = exchange(h, fresh);
+            h->flags = (uint8_t)(fresh != NULL ? h->flags | HANDLE_EXPIRES : h->flags & ~HANDLE_EXPIRES);
+        }
+        spin_unlock(h->object->tree);
     }
-    struct expiry *old = take_out(h);
-    spin_lock(h->object->tree);
-    bool alive = h->value == value;
-    if (alive && fresh) {
-        spin_lock(&expiry_lock);
-        fresh->handle = h;
-        list_push_back(bucket_of(h), &fresh->node);
-        spin_unlock(&expiry_lock);
-        h->flags |= HANDLE_EXPIRES;
-    } else if (alive) {
-        h->flags &= (uint8_t)~HANDLE_EXPIRES;
-    }
-    spin_unlock(h->object->tree);
-    if (alive && fresh) ktimer_arm(&fresh->timer, deadline);
-    else if (fresh) slub_free(&expiry_cache, fresh);
-    cancel_and_free(old);
+    if (!alive && fresh != NULL) slub_free(&expiry_cache, fresh);  // nobody has seen it
+    if (old != NULL) retire(old);
     return alive ? 0 : -EBADF;
 }

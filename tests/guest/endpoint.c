@@ -3,9 +3,11 @@
 #include "tests/guest/kt/kt.h"
 
 #define NEVER KPIO_TIME_NEVER
-enum { OP_ECHO = 1, OP_ADD, OP_STOP, OP_BADGE, OP_HANDLE, OP_SLEEP, OP_DIE };
+enum { OP_ECHO = 1, OP_ADD, OP_STOP, OP_BADGE, OP_HANDLE, OP_HOLD, OP_DIE };
 
 static kpio_handle endpoint;
+static kpio_handle release;  // an event: lets the server go that OP_HOLD holds
+static uint32_t held;        // it is there
 
 // A server: answers until told to stop.
 static int64_t serve(void *arg) {
@@ -34,8 +36,9 @@ static int64_t serve(void *arg) {
             message_handle(0, thread_self()->handles[0].handle, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
             reply = KPIO_MESSAGE(0, 24, 1);
             break;
-        case OP_SLEEP:
-            time_sleep_ms(words[0]);
+        case OP_HOLD:
+            __atomic_store_n(&held, 1, __ATOMIC_RELEASE);
+            (void)kpio_event_wait(release, 1, 1, kt_soon());
             break;
         case OP_DIE:
             return served;
@@ -54,6 +57,8 @@ static int64_t serve(void *arg) {
 static struct thread server;
 static void start_server(void) {
     endpoint = KT_HANDLE(kpio_endpoint_create());
+    release = KT_HANDLE(kpio_event_create());
+    held = 0;
     KT_EQUAL(thread_spawn(&server, "server", serve, NULL, NULL, 0), 0);
 }
 static void stop_server(void) {
@@ -61,8 +66,10 @@ static void stop_server(void) {
     KT_EQUAL(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_STOP, 0, 0), kt_soon()), 0);
     KT_EQUAL(thread_join(&server, &served), 0);
     KT_CHECK(served > 0);
+    kt_close(release);
     kt_close(endpoint);
 }
+static void release_server(void) { KT_OK(kpio_event_signal(release, 0, 1)); }
 
 KT_TEST(call_and_reply) {
     start_server();
@@ -179,12 +186,11 @@ KT_TEST(receive_now_or_never) {
 
 KT_TEST(call_times_out_and_the_late_reply_is_cancelled) {
     start_server();
-    uint64_t *words = thread_message();
-    words[0] = 50;
-    KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_SLEEP, 8, 0), time_after_ms(5)), ETIMEDOUT);
-    // The server got ECANCELED and goes on; a queued call times out as well.
-    words[0] = 50;
-    KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_SLEEP, 8, 0), time_after_ms(5)), ETIMEDOUT);
+    kt_blocked(server.handle);
+    KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_HOLD, 0, 0), time_after_ms(5)), ETIMEDOUT);
+    // A queued call times out as well. The server gets ECANCELED for the first and goes on.
+    KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_HOLD, 0, 0), time_after_ms(5)), ETIMEDOUT);
+    release_server();
     KT_EQUAL(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_ECHO, 0, 0), kt_soon()), KPIO_MESSAGE(OP_ECHO, 0, 0));
     stop_server();
 }
@@ -193,7 +199,7 @@ static kpio_handle kept;
 static int64_t reply_late(void *arg) {
     int64_t header = kpio_ipc_receive(endpoint, kt_soon());
     if (header < 0) return header;
-    time_sleep_ms(30);
+    (void)kpio_event_wait(kept, 2, 0, kt_soon());
     message_handle(0, kept, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
     return kpio_ipc_reply(KPIO_MESSAGE(0, 0, 1));
 }
@@ -204,10 +210,12 @@ KT_TEST(handles_of_a_late_reply_stay) {
     endpoint = KT_HANDLE(kpio_endpoint_create());
     kept = KT_HANDLE(kpio_event_create());
     KT_EQUAL(thread_spawn(&late, "late", reply_late, NULL, NULL, 0), 0);
+    kt_blocked(late.handle);
     KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(1, 0, 0), time_after_ms(5)), ETIMEDOUT);
+    KT_OK(kpio_event_signal(kept, 0, 2));
     KT_EQUAL(thread_join(&late, &result), 0);
     KT_EQUAL(result, -ECANCELED);
-    KT_EQUAL(kpio_event_signal(kept, 0, 1), 1);
+    KT_EQUAL(kpio_event_signal(kept, 2, 1), 1);
     kt_close(kept);
     kt_close(endpoint);
 }
@@ -216,6 +224,7 @@ KT_TEST(server_thread_that_ends_releases_its_caller) {
     start_server();
     KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_DIE, 0, 0), kt_soon()), EPIPE);
     KT_EQUAL(thread_join(&server, NULL), 0);
+    kt_close(release);
     kt_close(endpoint);
 }
 
@@ -237,42 +246,51 @@ KT_TEST(server_process_that_crashes_releases_its_callers) {
     kt_close(caller);
 }
 
-static kpio_handle to_revoke;
-static int64_t revoke_soon(void *arg) {
-    time_sleep_ms(10);
-    return kpio_handle_revoke(to_revoke, 1);
+// The handle of a call that is under way ends: each of these waits until it is, with nobody's speed in between.
+static kpio_handle to_end;
+static bool to_end_served;
+static void until_under_way(void) {
+    while (to_end_served && !__atomic_load_n(&held, __ATOMIC_ACQUIRE)) (void)kpio_thread_yield();
+    if (!to_end_served) (void)kt_wait_queued(endpoint);
 }
-static int64_t close_soon(void *arg) {
-    time_sleep_ms(10);
-    return kpio_handle_close((uint64_t)to_revoke);
+static int64_t revoke_it(void *arg) {
+    until_under_way();
+    return kpio_handle_revoke(to_end, 1);
+}
+static int64_t close_it(void *arg) {
+    until_under_way();
+    return kpio_handle_close((uint64_t)to_end);
+}
+static int64_t let_it_expire(void *arg) {
+    until_under_way();
+    return kpio_handle_expire(to_end, time_after_ms(1));
 }
 
 static void call_ends_with_its_handle(int64_t (*how)(void *), bool served) {
     struct thread other;
+    int64_t result;
     if (served) start_server();
     else endpoint = KT_HANDLE(kpio_endpoint_create());
-    to_revoke = KT_HANDLE(kpio_handle_dup(endpoint, KPIO_RIGHT_CALL));
+    to_end = KT_HANDLE(kpio_handle_dup(endpoint, KPIO_RIGHT_CALL | KPIO_RIGHT_EXPIRE));
+    to_end_served = served;
     KT_EQUAL(thread_spawn(&other, "other", how, NULL, NULL, 0), 0);
-    *(uint64_t *)thread_message() = 60;
-    KT_ERROR(kpio_ipc_call(to_revoke, KPIO_MESSAGE(OP_SLEEP, 8, 0), kt_soon()), ECANCELED);
-    KT_EQUAL(thread_join(&other, NULL), 0);
-    if (served) stop_server();
-    else kt_close(endpoint);
+    KT_ERROR(kpio_ipc_call(to_end, KPIO_MESSAGE(OP_HOLD, 0, 0), kt_soon()), ECANCELED);
+    KT_ERROR(kpio_ipc_call(to_end, KPIO_MESSAGE(OP_ECHO, 0, 0), kt_soon()), EBADF);
+    KT_EQUAL(thread_join(&other, &result), 0);
+    KT_CHECK(result >= 0);
+    if (served) {
+        release_server();
+        stop_server();
+    } else {
+        kt_close(endpoint);
+    }
 }
-KT_TEST(queued_call_ends_when_its_handle_is_revoked) { call_ends_with_its_handle(revoke_soon, false); }
-KT_TEST(served_call_ends_when_its_handle_is_revoked) { call_ends_with_its_handle(revoke_soon, true); }
-KT_TEST(queued_call_ends_when_its_handle_is_closed) { call_ends_with_its_handle(close_soon, false); }
-KT_TEST(served_call_ends_when_its_handle_is_closed) { call_ends_with_its_handle(close_soon, true); }
-
-KT_TEST(expired_handle_cannot_call) {
-    start_server();
-    kpio_handle h = KT_HANDLE(kpio_handle_dup(endpoint, KPIO_RIGHT_CALL | KPIO_RIGHT_EXPIRE));
-    KT_EQUAL(kpio_handle_expire(h, time_after_ms(100)), 0);
-    *(uint64_t *)thread_message() = 400;
-    KT_ERROR(kpio_ipc_call(h, KPIO_MESSAGE(OP_SLEEP, 8, 0), kt_soon()), ECANCELED);
-    KT_ERROR(kpio_ipc_call(h, KPIO_MESSAGE(OP_ECHO, 0, 0), kt_soon()), EBADF);
-    stop_server();
-}
+KT_TEST(queued_call_ends_when_its_handle_is_revoked) { call_ends_with_its_handle(revoke_it, false); }
+KT_TEST(served_call_ends_when_its_handle_is_revoked) { call_ends_with_its_handle(revoke_it, true); }
+KT_TEST(queued_call_ends_when_its_handle_is_closed) { call_ends_with_its_handle(close_it, false); }
+KT_TEST(served_call_ends_when_its_handle_is_closed) { call_ends_with_its_handle(close_it, true); }
+KT_TEST(queued_call_ends_when_its_handle_expires) { call_ends_with_its_handle(let_it_expire, false); }
+KT_TEST(served_call_ends_when_its_handle_expires) { call_ends_with_its_handle(let_it_expire, true); }
 
 static int64_t send_one(void *arg) { return kpio_ipc_send(endpoint, KPIO_MESSAGE(9, 0, 0), kt_soon()); }
 

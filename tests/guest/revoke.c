@@ -68,7 +68,8 @@ KT_CHILD(waiter) {
     return result == -ECANCELED && again == -EBADF ? 42 : result;
 }
 
-KT_TEST(blocked_call_in_another_process_ends) {
+// What the waiter said: -EBADF when the revocation came before its wait.
+static int64_t revoke_under_waiter(void) {
     kpio_handle event = KT_HANDLE(kpio_event_create()), ready = KT_HANDLE(kpio_event_create());
     kpio_handle lent = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHTS_SAME));
     struct process_grant grants[] = {
@@ -79,9 +80,16 @@ KT_TEST(blocked_call_in_another_process_ends) {
     KT_EQUAL(kpio_event_wait(ready, 1, 0, kt_soon()), 1);
     time_sleep_ms(5);
     KT_CHECK(KT_OK(kpio_handle_revoke(lent, 1)) >= 2);
-    KT_EQUAL(kt_wait(child), 42);
+    int64_t status = kt_wait(child);
     kt_close(event);
     kt_close(ready);
+    return status;
+}
+
+KT_TEST(blocked_call_in_another_process_ends) {
+    int64_t status = -EBADF;
+    for (uint64_t deadline = kt_soon(); status == -EBADF && time_now() < deadline;) status = revoke_under_waiter();
+    KT_EQUAL(status, 42);
 }
 
 // ---- in flight -----------------------------------------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ KT_TEST(what_waits_to_be_received_is_not_yet_sent) {
     flight_endpoint = KT_HANDLE(kpio_endpoint_create());
     flight_event = KT_HANDLE(kpio_event_create());
     KT_EQUAL(thread_spawn(&sender, "sender", send_event, NULL, NULL, 0), 0);
-    time_sleep_ms(5);
+    KT_EQUAL(kt_wait_queued(flight_endpoint), 0);  // its handle was checked: revoked before, it would not be sent
     KT_EQUAL(kpio_handle_revoke(flight_event, 1), 1);
     KT_EQUAL(kpio_ipc_receive(flight_endpoint, kt_soon()), KPIO_MESSAGE(1, 0, 1));
     KT_EQUAL(thread_self()->handles[0].handle, 0);  // arrives as nothing
@@ -218,4 +226,62 @@ KT_TEST(thousand_handles_over_ten_processes) {
     KT_EQUAL(kpio_handle_revoke(event, 0), 1000);
     for (unsigned i = 0; i < 10; i++) KT_EQUAL(kt_wait(children[i]), 0);
     kt_close(event);
+}
+
+// ---- expiry against everything else that ends a handle ---------------------------------------------------------------------------
+
+#define EXPIRY_SLOTS 8
+static kpio_handle expiry_slots[EXPIRY_SLOTS];
+
+static void expiry_slot_fill(kpio_handle *slot, int64_t fresh) {
+    kpio_handle old = __atomic_exchange_n(slot, fresh > 0 ? (kpio_handle)fresh : 0, __ATOMIC_ACQ_REL);
+    if (old > 0) (void)kpio_handle_close((uint64_t)old);
+}
+
+// Handles in shared slots are made, expire, are given other times, move, are closed and revoked by all at once.
+static int64_t expiry_racer(void *arg) {
+    uint64_t random = (uint64_t)arg * 0x9e3779b97f4a7c15ull | 1;
+    for (unsigned round = 0; round < (kt_long() ? 200000u : 4000u); round++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        kpio_handle *slot = &expiry_slots[(random >> 33) % EXPIRY_SLOTS];
+        kpio_handle h = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+        uint64_t soon = time_now() + (random >> 40) % 200000;
+        switch ((random >> 60) % 8) {
+        case 0: (void)kpio_handle_close((uint64_t)h); break;
+        case 1: (void)kpio_handle_revoke(h, 1); break;
+        case 2: (void)kpio_handle_revoke(h, 0); break;
+        case 3: (void)kpio_handle_expire(h, KPIO_TIME_NEVER); break;
+        case 4: expiry_slot_fill(slot, kpio_handle_give(kt_process(), h, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE)); break;
+        case 5: expiry_slot_fill(slot, kpio_handle_dup(race_root, KPIO_RIGHTS_SAME)); break;
+        default: (void)kpio_handle_expire(h, soon);
+        }
+    }
+    return 0;
+}
+
+KT_TEST(expiry_against_close_revoke_and_move) {
+    struct thread threads[4];
+    struct kpio_handle_info info;
+    race_root = KT_HANDLE(kpio_event_create());
+    for (unsigned i = 0; i < EXPIRY_SLOTS; i++) expiry_slots[i] = 0;
+    for (uint64_t i = 0; i < 4; i++)
+        KT_EQUAL(thread_spawn(&threads[i], "racer", expiry_racer, (void *)(i + 1), NULL, 0), 0);
+    for (unsigned i = 0; i < 4; i++) KT_EQUAL(thread_join(&threads[i], NULL), 0);
+    KT_OK(kpio_handle_revoke(race_root, 0));
+    KT_EQUAL(kpio_handle_info(race_root, &info), 0);
+    KT_EQUAL(info.children, 0);
+    kt_close(race_root);
+}
+
+// One that is always on its way somewhere must not escape its time.
+KT_TEST(a_handle_on_the_move_expires) {
+    kpio_handle root = KT_HANDLE(kpio_event_create());
+    for (unsigned round = 0; round < (kt_long() ? 2000u : 100u); round++) {
+        int64_t h = KT_OK(kpio_handle_dup(root, KPIO_RIGHTS_SAME));
+        KT_EQUAL(kpio_handle_expire((kpio_handle)h, time_now() + 200000), 0);
+        uint64_t deadline = kt_soon();
+        while (h > 0 && time_now() < deadline) h = kpio_handle_give(kt_process(), (kpio_handle)h, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
+        KT_EQUAL(h, -EBADF);
+    }
+    kt_close(root);
 }

@@ -60,6 +60,16 @@ int64_t kt_wait(kpio_handle process) {
     return status;
 }
 
+int64_t kt_wait_queued(kpio_handle endpoint) {
+    struct kpio_port_packet packet;
+    int64_t port = kpio_port_create();
+    if (port < 0) return port;
+    int64_t result = kpio_port_bind((kpio_handle)port, endpoint, KPIO_SIGNAL_READABLE, 0, 0);
+    if (result == 0) result = kpio_port_wait((kpio_handle)port, &packet, 1, kt_soon());
+    (void)kpio_handle_close((uint64_t)port);
+    return result < 0 ? result : 0;
+}
+
 void kt_blocked(kpio_handle thread) {
     // A thread on its way to a CPU counts as blocked too: it must have run, and stay so for a while.
     struct kpio_thread_info info = {0};

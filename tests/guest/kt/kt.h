@@ -97,5 +97,7 @@ kpio_handle kt_spawn_in(kpio_handle job, const char *child, const struct process
 int64_t kt_wait(kpio_handle process);
 // Waits until a thread of this process is blocked.
 void kt_blocked(kpio_handle thread);
+// Waits until a call or send is queued at the endpoint: 0 or a negative errno. Any thread.
+[[nodiscard]] int64_t kt_wait_queued(kpio_handle endpoint);
 // A deadline for what should happen soon: 10 s.
 uint64_t kt_soon(void);

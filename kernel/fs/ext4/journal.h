@@ -21,11 +21,12 @@ struct journal_handle {
 
 struct journal_config {
     struct buffer_cache *cache;      // of the file system
-    // The journal's area: block number in `cache` of each of its blocks. 0 or -EIO.
-    int (*map)(void *context, uint32_t journal_block, uint64_t *block);
+    // The journal's area: where its block `journal_block` lies in `cache`, and how many follow it there. 0 or -EIO.
+    int (*map)(void *context, uint32_t journal_block, uint64_t *block, uint32_t *count);
     void *context;
     uint32_t blocks;                 // of the area
-    uint8_t uuid[16];                // of the file system: for the log only
+    bool checksums;                  // the file system has metadata_csum: the log gets checksums too (version 3)
+    bool wide;                       // the file system has 64bit: so do block numbers in the log
     // The journal has failed or was aborted: the file system goes read-only.
     void (*failed)(void *context, int error);
 };
@@ -65,5 +66,9 @@ uint32_t journal_transaction_id(const struct journal_handle *handle);
 [[nodiscard]] int journal_wait(struct journal *journal, uint32_t id, bool flush);
 // Commits what is running and waits.
 [[nodiscard]] int journal_sync(struct journal *journal);
-// After damage: nothing more is committed.
+// After damage: nothing more is committed, and every later call says -EROFS or -EIO.
 void journal_abort(struct journal *journal, int error);
+// The error that the journal recorded on disk before this mount (it was aborted), else 0.
+int journal_recorded_error(const struct journal *journal);
+// Blocks of the log that are free, for statistics and tests.
+uint32_t journal_free_blocks(const struct journal *journal);

@@ -8,8 +8,11 @@
 //   UPTODATE | DIRTY        newer than the device's      by buffer_sync, by age, or under memory pressure
 //   UPTODATE | JOURNALED    newer; belongs to a journal  only by the journal, in its order (kernel/fs/ext4/journal.h)
 //
-// Locks: cache->lock (spin) guards hash and lists, a leaf. The content is guarded by who owns the block: the file system's
-// own locks. Also built for host tests.
+// A buffer without a state above may also be READING (io tells); a dirty one that is written home is WRITING, and dirty no
+// more; when the write fails it is dirty again and keeps the error.
+//
+// Locks, in order: cache->write_lock (sleeps: one writer back at a time), cache->lock (spin: hash, lists, io; a leaf). The
+// content is guarded by who owns the block: the file system's own locks. Also built for host tests.
 #pragma once
 #include "kernel/block/block.h"
 #include "kernel/sched/mutex.h"
@@ -17,7 +20,8 @@
 struct buffer_cache;
 
 enum { BUFFER_UPTODATE = 1 << 0, BUFFER_DIRTY = 1 << 1, BUFFER_JOURNALED = 1 << 2, BUFFER_WRITING = 1 << 3,
-       BUFFER_VERIFIED = 1 << 4 /* the owner's: its checksum was seen to be right */ };
+       BUFFER_VERIFIED = 1 << 4 /* the owner's: its checksum was seen to be right */,
+       BUFFER_USED = 1 << 5 /* since the reclaimer last looked */ };
 
 struct buffer {
     uint64_t block;
@@ -25,9 +29,11 @@ struct buffer {
     struct buffer_cache *cache;
     uint32_t refs;           // atomic
     uint32_t state;          // BUFFER_*; atomic
-    int error;               // of the last write-back, until buffer_sync has told
-    struct list_node hash;
-    struct list_node list;   // clean and unused by age, or dirty
+    int error;               // of the last write-back; 0 when it worked
+    uint32_t age;            // dirty: the cache's age then
+    struct buffer *next;     // with the same hash
+    struct list_node list;   // clean (coldest first), or dirty (oldest first)
+    struct buffer_io *io;    // the request that reads or writes it now, or NULL
     void *journal;           // the journal's own record of it, or NULL
 };
 
@@ -55,5 +61,20 @@ void buffer_mark_dirty(struct buffer *b);
 void buffer_forget(struct buffer_cache *cache, uint64_t block, uint64_t count);
 // Writes one buffer now and waits: 0 or -EIO.
 [[nodiscard]] int buffer_write(struct buffer *b, unsigned block_flags);
+// Writes these now, whatever their state, and waits; neighbours in one request. Sorts the array by block. 0 or the first
+// error: buffer->error tells which were not written. JOURNALED stays as it is.
+[[nodiscard]] int buffer_write_many(struct buffer_cache *cache, struct buffer **buffers, size_t count);
 // Writes all dirty buffers, waits, flushes the device. 0 or the first error since the last call.
 [[nodiscard]] int buffer_sync(struct buffer_cache *cache);
+
+// ---- for the kernel's thread, the reclaimer, tests -----------------------------------------------------------------------------
+// Writes back what has been dirty since before the last call, in all caches. Errors show at the next buffer_sync.
+void buffer_age_all(void);
+// Frees the coldest clean buffers of all caches, about `pages` pages of them; returns how many pages. Only tries locks.
+size_t buffer_reclaim(size_t pages);
+uint32_t buffer_count(const struct buffer_cache *cache);
+// Provided by buffer_kernel.c, in host tests by a stand-in: a block's memory, aligned to its size (to a page at most); the
+// reclaimer and the thread, started with the first cache.
+[[nodiscard]] void *buffer_memory_alloc(uint32_t bytes);
+void buffer_memory_free(void *memory, uint32_t bytes);
+void buffer_kernel_start(void);

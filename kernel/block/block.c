@@ -107,11 +107,18 @@ static int check(const struct block_device *device, const struct block_request *
     return r->op != BLOCK_READ && device->read_only ? -EROFS : 0;
 }
 
+// Done without a driver. It may be what the device was to be told of others with.
+static coldpath void answer(struct block_device *device, struct block_request *request, int error) {
+    struct block_device *disk = device->disk != NULL ? device->disk : device;
+    if (disk->ops->tell != NULL && !(request->flags & BLOCK_MORE)) disk->ops->tell(disk);
+    request->error = error;
+    request->done(request);
+}
+
 void block_submit(struct block_device *device, struct block_request *request) {
     int error = check(device, request);
     if (unlikely(error) || (request->op == BLOCK_DISCARD && !device->discards)) {
-        request->error = error;
-        request->done(request);
+        answer(device, request, error);
         return;
     }
     if (device->disk != NULL) {

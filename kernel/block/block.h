@@ -23,7 +23,10 @@ enum block_op {
     BLOCK_DISCARD,       // the content may be forgotten; done even where the device cannot
     BLOCK_WRITE_ZEROES,  // by the device; -EOPNOTSUPP where it cannot
 };
-enum { BLOCK_FUA = 1 << 0 };  // BLOCK_WRITE: on stable storage when done
+enum {
+    BLOCK_FUA = 1 << 0,   // BLOCK_WRITE: on stable storage when done
+    BLOCK_MORE = 1 << 1,  // the submitter gives the device another request at once: it may be told of both with that one
+};
 
 struct block_vector {
     void *data;      // in the direct map (a page, kmalloc'ed memory), 512-byte aligned
@@ -32,7 +35,7 @@ struct block_vector {
 
 struct block_request {
     uint8_t op;               // enum block_op
-    uint8_t flags;            // BLOCK_FUA
+    uint8_t flags;            // BLOCK_FUA, BLOCK_MORE
     uint16_t vector_count;
     int error;                // when done: 0, -EIO, -EROFS, -EINVAL (outside the device, alignment), -ENODEV
     uint64_t sector;          // 512-byte units, from the start of the device submitted to; the layers below change it
@@ -48,6 +51,8 @@ struct block_request {
 struct block_ops {
     // Checked; does not block. The driver answers each with block_finish.
     void (*submit)(struct block_device *, struct block_request *);
+    // Optional: the device is told of requests with BLOCK_MORE that it does not know of yet.
+    void (*tell)(struct block_device *);
     // The last reference is gone. NULL: the structure is static.
     void (*release)(struct block_device *);
 };

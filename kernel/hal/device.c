@@ -44,6 +44,14 @@ int device_open(struct device *device) {
     return error;
 }
 
+bool device_take(struct device *device) {
+    spin_lock(&device->queue.lock);
+    bool taken = device->state == DEVICE_IDLE || device->state == DEVICE_KERNEL;
+    if (taken) device->state = DEVICE_KERNEL;
+    spin_unlock(&device->queue.lock);
+    return taken;
+}
+
 static void reaper_hand_over(struct device *device) {
     spin_lock(&reaper.queue.lock);
     list_push_back(&reaper.devices, &device->closing);

@@ -47,6 +47,8 @@ void device_init(struct device *device, const char *name, const struct device_op
 
 // Makes it the caller's. Waits while a previous driver's end is being worked on, at most 5 s. -EBUSY, -ENODEV, -EINTR.
 [[nodiscard]] int device_open(struct device *device);
+// Makes it the kernel's, for good. False: a process has it.
+[[nodiscard]] bool device_take(struct device *device);
 // The last handle is gone. Does not block.
 void device_close(struct device *device);
 // A reset that the driver asked for: like its end, but handles, vectors and register mappings stay. 0, -EBUSY, -EIO,

@@ -20,6 +20,9 @@ struct hal_virtio_mmio {
     uint64_t base, size, gsi, type;
 };
 unsigned hal_virtio_mmio_list(const struct hal_virtio_mmio **list);
+// Makes number `index` of the list the kernel's, for good, and with it all that lies in the same page. Its registers, or
+// NULL: a process has them.
+volatile uint32_t *hal_virtio_mmio_take(unsigned index);
 
 // Pages set aside for good because a device could not be reset.
 uint64_t hal_quarantined_pages(void);

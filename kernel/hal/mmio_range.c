@@ -26,6 +26,10 @@ struct group {
 static struct group groups[GROUPS_MAX];
 static unsigned group_count;
 static struct hal_virtio_mmio devices[DEVICES_MAX];
+static struct {
+    struct group *group;
+    volatile uint32_t *registers;
+} places[DEVICES_MAX];                            // of devices[]
 static unsigned device_count;
 
 static struct group *group_of(struct device *device) { return container_of(device, struct group, device); }
@@ -108,6 +112,8 @@ static void virtio_add(uint64_t base, uint64_t size, uint64_t gsi) {
     uint32_t type = registers[VIRTIO_MMIO_TYPE / 4];
     if (type == 0) return;  // a slot without a device
     group->virtio[group->virtio_count++] = registers;
+    places[device_count].group = group;
+    places[device_count].registers = registers;
     devices[device_count++] = (struct hal_virtio_mmio){base, size, gsi, type};
     log_info("hal: virtio-mmio device of type %u at 0x%lx, interrupt %lu", type, base, gsi);
 }
@@ -199,6 +205,10 @@ void mmio_ranges_init(void) {
 unsigned hal_virtio_mmio_list(const struct hal_virtio_mmio **list) {
     *list = devices;
     return device_count;
+}
+
+volatile uint32_t *hal_virtio_mmio_take(unsigned index) {
+    return index < device_count && device_take(&places[index].group->device) ? places[index].registers : NULL;
 }
 
 int mmio_make_range(uint64_t base, uint64_t size, struct mmio **out) {

@@ -178,16 +178,43 @@ int pci_bar_make(struct pci_function *f, uint32_t index, struct mmio **out) {
     return 0;
 }
 
+static void command_change(struct pci_function *f, uint32_t set, uint32_t clear) {
+    spin_lock(&f->lock);
+    uint32_t command = pci_read(ecam_config(), f->info.address, PCI_COMMAND, 2);
+    pci_write(ecam_config(), f->info.address, PCI_COMMAND, 2, (command | set) & ~clear);
+    (void)pci_read(ecam_config(), f->info.address, PCI_COMMAND, 2);  // flushes what the device had posted
+    spin_unlock(&f->lock);
+}
+
 int pci_set_bus_master(struct pci_function *f, bool on) {
     int error = 0;
     spin_lock(&f->device.queue.lock);
     if (on && f->device.state != DEVICE_OPEN) error = -EINVAL;
-    spin_lock(&f->lock);
-    uint32_t command = pci_read(ecam_config(), f->info.address, PCI_COMMAND, 2);
-    command = on ? command | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_MEMORY : command & ~(uint32_t)PCI_COMMAND_BUS_MASTER;
-    if (!error) pci_write(ecam_config(), f->info.address, PCI_COMMAND, 2, command);
-    (void)pci_read(ecam_config(), f->info.address, PCI_COMMAND, 2);  // flushes what the device had posted
-    spin_unlock(&f->lock);
+    else pci_kernel_bus_master(f, on);
     spin_unlock(&f->device.queue.lock);
     return error;
+}
+
+// ---- for drivers in the kernel --------------------------------------------------------------------------------------------
+
+struct pci_function *pci_next(struct pci_function *f) {
+    struct list_node *node = f == NULL ? list_first(&functions) : list_next(&functions, &f->node);
+    return node == NULL ? NULL : container_of(node, struct pci_function, node);
+}
+
+int pci_take(struct pci_function *f) {
+    if (!device_take(&f->device)) return -EBUSY;
+    command_change(f, PCI_COMMAND_MEMORY, PCI_COMMAND_BUS_MASTER);
+    return 0;
+}
+
+volatile void *pci_map(struct pci_function *f, unsigned bar, uint64_t offset, uint64_t bytes) {
+    if (bar >= PCI_BARS || !f->info.bar[bar].usable || f->shared[bar]) return NULL;
+    if (bytes == 0 || !range_fits(offset, bytes, f->info.bar[bar].size)) return NULL;
+    return vmap_device(paddr(f->info.bar[bar].base + offset), bytes);
+}
+
+void pci_kernel_bus_master(struct pci_function *f, bool on) {
+    if (on) command_change(f, PCI_COMMAND_BUS_MASTER | PCI_COMMAND_MEMORY, 0);
+    else command_change(f, 0, PCI_COMMAND_BUS_MASTER);
 }

@@ -35,6 +35,18 @@ size_t pci_list(uint64_t first, uint64_t *entries, size_t count);
 // An MSI-X vector, or where there is no MSI-X the one MSI vector. -EINVAL, -EBUSY, -ENOSPC, -ENOMEM.
 [[nodiscard]] int pci_irq_make(struct pci_function *f, uint32_t index, struct irq **out);
 
+// ---- for drivers in the kernel ---------------------------------------------------------------------------------------------
+// The function behind this one in the list; NULL: the first.
+struct pci_function *pci_next(struct pci_function *f);
+// Makes it the kernel's for good, with memory decoding on and bus mastering still off. -EBUSY: a process has it.
+[[nodiscard]] int pci_take(struct pci_function *f);
+// Registers in a memory BAR, mapped for good; NULL when they are not there.
+volatile void *pci_map(struct pci_function *f, unsigned bar, uint64_t offset, uint64_t bytes);
+// Points the MSI-X vector at that CPU's interrupt vector and unmasks it. 0, or -EINVAL, -ENOMEM.
+[[nodiscard]] int pci_route(struct pci_function *f, unsigned index, uint32_t cpu, int vector);
+// Of a function that was taken.
+void pci_kernel_bus_master(struct pci_function *f, bool on);
+
 // ---- the object ----------------------------------------------------------------------------------------------------------
 
 struct pci {

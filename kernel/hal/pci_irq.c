@@ -26,12 +26,12 @@ static void msix_mask(struct irq *irq, bool masked) {
     (void)entry[3];  // what was on its way has arrived
 }
 
-static int msix_program(struct irq *irq) {
-    struct pci_function *f = function_of(irq);
-    volatile uint32_t *entry = f->msix_table + 4 * irq->index;
+// Leaves the entry masked.
+static void msix_set(struct pci_function *f, unsigned index, uint32_t cpu, int vector) {
+    volatile uint32_t *entry = f->msix_table + 4 * index;
     uint64_t address;
     uint32_t data;
-    arch_msi_message(irq->cpu, irq->vector, &address, &data);
+    arch_msi_message(cpu, vector, &address, &data);
     entry[3] = 1;
     entry[0] = (uint32_t)address;
     entry[1] = (uint32_t)(address >> 32);
@@ -40,6 +40,10 @@ static int msix_program(struct irq *irq) {
     uint32_t control = register_read(f, f->info.msix + 2u);
     register_write(f, f->info.msix + 2u, 2, (control & ~MSIX_MASK_ALL) | MSIX_ENABLE);
     spin_unlock(&f->lock);
+}
+
+static int msix_program(struct irq *irq) {
+    msix_set(function_of(irq), irq->index, irq->cpu, irq->vector);
     return 0;
 }
 
@@ -58,6 +62,15 @@ static int msix_prepare(struct pci_function *f) {
     if ((command & PCI_COMMAND_MEMORY) == 0)
         pci_write(ecam_config(), info->address, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
     for (unsigned i = 0; i < info->table.entries; i++) f->msix_table[4 * i + 3] = 1;
+    return 0;
+}
+
+int pci_route(struct pci_function *f, unsigned index, uint32_t cpu, int vector) {
+    if (index >= f->info.table.entries) return -EINVAL;
+    int error = msix_prepare(f);
+    if (error) return error;
+    msix_set(f, index, cpu, vector);
+    f->msix_table[4 * index + 3] = 0;
     return 0;
 }
 

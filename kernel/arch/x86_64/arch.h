@@ -11,12 +11,13 @@ struct mem_range {
 };
 #define BOOT_MAX_RANGES 64
 
-// What the boot loader told (PVH start info; later multiboot2). Filled before kernel_main, kept for good.
+// What the boot loader told (PVH start info or Multiboot2). Filled before kernel_main, kept for good.
 struct boot_info {
     char cmdline[2048];
     struct mem_range ram[BOOT_MAX_RANGES];  // usable, page aligned, sorted, without kernel image, initrd, boot tables
     unsigned ram_count;
     struct mem_range initrd;    // size 0: none
+    struct mem_range disk;      // a disk image that the loader put into memory; size 0: none
     struct mem_range kernel;    // physical image
     paddr_t rsdp;               // 0: none
     struct {

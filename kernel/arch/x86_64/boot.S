@@ -1,6 +1,7 @@
-// PVH entry: 32-bit protected mode, paging off, %ebx = physical address of struct hvm_start_info. Position independent:
-// goes to 64-bit mode on an identity mapping of the first 4 GiB, lets boot_early relocate the image and build the final
-// page tables, then jumps to the image's final address.
+// Entries: 32-bit protected mode, paging off, %ebx = physical address of what the loader left: PVH's struct hvm_start_info,
+// or with the magic number in %eax Multiboot2 information. Position independent: goes to 64-bit mode on an identity mapping
+// of the first 4 GiB, lets boot_early relocate the image and build the final page tables, then jumps to the image's final
+// address.
 #include "kernel/arch/x86_64/asm.h"
 
 // The identity mapping. Kept: other processors start on it.
@@ -31,15 +32,43 @@ boot_complaint:
 #define REL(symbol) (symbol - base)(%ebp)
 
 .section .text.boot, "ax"
+// Multiboot2, section 3.1: in the first 32 KiB of the file, 8-byte aligned.
+.macro tag_head type, flags, size
+    .balign 8
+    .short \type, \flags
+    .long \size
+.endm
+.balign 8
+.globl multiboot2_header
+.hidden multiboot2_header
+multiboot2_header:
+    .long 0xe85250d6, 0, multiboot2_end - multiboot2_header
+    .long -(0xe85250d6 + (multiboot2_end - multiboot2_header))
+    tag_head 3, 0, 12       // entry address, as linked (kernel.ld puts the header at 2 MiB); the loader adds what it moved
+    .long 0x200000 + boot_multiboot2 - multiboot2_header
+    tag_head 5, 1, 20       // framebuffer, if there can be one
+    .long 1024, 768, 32
+    tag_head 6, 0, 8        // modules at page boundaries
+    tag_head 10, 1, 24      // may be loaded elsewhere: range, alignment, as low as possible
+    .long 0x200000, 0xffffffff, 0x200000, 1
+    tag_head 0, 0, 8
+multiboot2_end:
+
 .code32
+boot_multiboot2:
+    mov %eax, %ebp
+    jmp boot_common
 .globl boot_pvh
 .hidden boot_pvh
 boot_pvh:
+    xor %ebp, %ebp
+boot_common:
     cld
     rdtsc
     mov %eax, %esi
     mov %edx, %edi
-    // Where are we? The only memory known to be ours to write is the start info: borrow its first word as a stack.
+    mov %ebp, %edx
+    // Where are we? The only memory known to be ours to write is what the loader left: borrow its first word as a stack.
     mov (%ebx), %ecx
     lea 4(%ebx), %esp
     call base
@@ -47,8 +76,10 @@ base:
     pop %ebp
     mov %ecx, (%ebx)
     lea REL(boot_stack_top), %esp
+    push $0
+    push %edx                       // the magic number and the entry TSC are read back by the 64-bit code
     push %edi
-    push %esi                       // entry TSC, read back by the 64-bit code
+    push %esi
     mov %ebx, %esi                  // cpuid changes ebx
 
     mov $0x80000000, %eax
@@ -128,6 +159,7 @@ boot_64:
     mov %eax, %fs
     mov %eax, %gs
     pop %r12                        // entry TSC
+    pop %r14                        // magic
     mov %esi, %r13d                 // start info
     // Clear bss, then GS: stack protector and this_cpu() work from the first C function on.
     lea kernel_bss_start(%rip), %rdi
@@ -149,6 +181,7 @@ boot_64:
 
     mov %r13, %rdi
     mov %r12, %rsi
+    mov %r14d, %edx
     call boot_early                 // rax: virtual minus physical address of the image; rdx: final root
     mov %rdx, %r12
     mov %rax, %r13

@@ -41,9 +41,9 @@ static void patch_smap(void) {
         memcpy((char *)site + *site, "\x0f\x1f\x00", 3);
 }
 
-struct boot_result boot_early(uint64_t start_info, uint64_t entry_tsc) {
+struct boot_result boot_early(uint64_t start_info, uint64_t entry_tsc, uint32_t magic) {
     struct boot_result result;
-    boot_info_read(start_info, entry_tsc, &mapped);
+    boot_info_read(start_info, entry_tsc, magic, &mapped);
     boot_seed_init();
     uint64_t address = choose_address();
     relocate(address - KERNEL_LINK_BASE);

@@ -12,17 +12,18 @@ struct boot_result {
     uint64_t delta;  // virtual minus physical address of the image
     uint64_t root;   // physical address of the final page-table root
 };
-// Called on the identity mapping. start_info: struct hvm_start_info.
-struct boot_result boot_early(uint64_t start_info, uint64_t entry_tsc);
+// Called on the identity mapping. start_info: what the loader left, in the form that `magic` names: MULTIBOOT2_MAGIC, or else
+// a PVH start info.
+struct boot_result boot_early(uint64_t start_info, uint64_t entry_tsc, uint32_t magic);
 // Called at the final address on the final page tables.
 [[gnu::noreturn]] void boot_kernel(void);
 
 // boot_info.c: fills boot_info and `mapped` (what the direct map must cover, before anything was taken away).
-void boot_info_read(uint64_t start_info, uint64_t entry_tsc, struct range_set *mapped);
+void boot_info_read(uint64_t start_info, uint64_t entry_tsc, uint32_t magic, struct range_set *mapped);
 // A word "name" or "name=value" of the command line; *value gets the text after '=', *length its length.
 bool boot_option(const char *name, const char **value, size_t *length);
 // What was wrong with what the loader passed; told once there is a log.
-enum { BOOT_CMDLINE_CUT = 1, BOOT_BAD_INITRD = 2, BOOT_MAP_CUT = 4 };
+enum { BOOT_CMDLINE_CUT = 1, BOOT_BAD_INITRD = 2, BOOT_MAP_CUT = 4, BOOT_BAD_DISK = 8 };
 extern uint32_t boot_problems;
 // boot_seed.c: mixes what chance there is into boot_info.seed; boot_random draws from a stream beside it.
 void boot_seed_init(void);

@@ -1,64 +1,46 @@
-// Reads what a PVH loader left (Xen's struct hvm_start_info) into boot_info. Every field is checked: a map that lies
-// costs memory, never the boot, as long as some RAM is left.
-#include "kernel/arch/x86_64/boot.h"
+// Fills boot_info from what the loader left (boot_pvh.c, boot_multiboot2.c). Every field is checked: a map that lies costs
+// memory, never the boot, as long as some RAM is left.
+#include "kernel/arch/x86_64/boot_loader.h"
 #include "lib/string.h"
 #include "lib/util.h"
 
-#define PVH_MAGIC 0x336ec578u
 #define MAX_MEMMAP 256u
-#define IDENTITY_LIMIT (4ull << 30)
 #define MAX_PHYSICAL (16ull << 40)  // more than any machine we run on; the direct map has room for it
-
-struct hvm_start_info {
-    uint32_t magic, version, flags, nr_modules;
-    uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr;
-    uint64_t memmap_paddr;  // version 1 and later
-    uint32_t memmap_entries, reserved;
-};
-struct hvm_module {
-    uint64_t paddr, size, cmdline_paddr, reserved;
-};
-struct hvm_memmap_entry {
-    uint64_t addr, size;
-    uint32_t type, reserved;
-};
-enum { MEMMAP_RAM = 1, MEMMAP_RESERVED = 2, MEMMAP_ACPI = 3, MEMMAP_NVS = 4 };
 
 struct boot_info boot_info;
 uint32_t boot_problems;
 
 // The loader's structures must lie in the identity mapping and not in the image (this very memory).
-static const void *loader_data(uint64_t address, uint64_t size) {
-    if (address == 0 || !range_fits(address, size, IDENTITY_LIMIT)) return NULL;
+const void *boot_loader_data(uint64_t address, uint64_t size) {
+    if (address == 0 || !range_fits(address, size, BOOT_IDENTITY_LIMIT)) return NULL;
     return (const void *)address;
 }
 
 static void read_cmdline(uint64_t address) {
-    const char *text = loader_data(address, 1);
+    const char *text = boot_loader_data(address, 1);
     if (text == NULL) return;
-    size_t limit = MIN(sizeof(boot_info.cmdline) - 1, IDENTITY_LIMIT - address);
+    size_t limit = MIN(sizeof(boot_info.cmdline) - 1, BOOT_IDENTITY_LIMIT - address);
     size_t i = 0;
     for (; i < limit && text[i] != '\0'; i++) boot_info.cmdline[i] = text[i];
     if (i == limit) boot_problems |= BOOT_CMDLINE_CUT;
 }
 
-static void read_initrd(const struct hvm_start_info *start) {
-    const struct hvm_module *module = loader_data(start->modlist_paddr, sizeof(*module));
+// The pages of a module that the loader put into memory, or nothing.
+static struct mem_range read_module(struct mem_range module, uint32_t problem) {
     uint64_t end;
-    if (start->nr_modules == 0) return;
-    if (module == NULL || module->size == 0 || !checked_add(module->paddr, module->size, &end) || end > MAX_PHYSICAL) {
-        boot_problems |= BOOT_BAD_INITRD;
-        return;
+    if (module.size == 0) return (struct mem_range){0};
+    if (!checked_add(module.base, module.size, &end) || end > MAX_PHYSICAL) {
+        boot_problems |= problem;
+        return (struct mem_range){0};
     }
-    boot_info.initrd = (struct mem_range){.base = module->paddr, .size = module->size};
+    return module;
 }
 
 // Twice over the map: RAM first, then everything else is taken away from it, so that the order does not matter and an
 // overlap is decided for "not RAM".
-static void read_memmap(const struct hvm_start_info *start, struct range_set *ram, struct range_set *mapped) {
-    unsigned count = MIN(start->memmap_entries, MAX_MEMMAP);
-    const struct hvm_memmap_entry *map = loader_data(start->memmap_paddr, count * sizeof(*map));
-    if (start->version < 1 || map == NULL) return;
+static void read_memmap(const struct boot_loader *loader, struct range_set *ram, struct range_set *mapped) {
+    unsigned count = MIN(loader->memmap_entries, MAX_MEMMAP);
+    const struct boot_memmap_entry *map = loader->memmap;
     for (unsigned i = 0; i < count; i++) {
         uint64_t base = MIN(map[i].addr, MAX_PHYSICAL), end;
         if (!checked_add(map[i].addr, map[i].size, &end) || end > MAX_PHYSICAL) end = MAX_PHYSICAL;
@@ -90,41 +72,47 @@ static uint64_t take_low_page(void) {
     return best;
 }
 
-void boot_info_read(uint64_t start_info, uint64_t entry_tsc, struct range_set *mapped) {
-    const struct hvm_start_info *start = loader_data(start_info, sizeof(*start));
+// Takes a module's pages out of the RAM to be used. A module outside of RAM, or over the image, is none.
+static void keep_module(struct mem_range *module, const struct range_set *mapped, uint32_t problem) {
+    const struct mem_range *image = &boot_info.kernel;
+    uint64_t base = align_down(module->base, PAGE_SIZE), end = align_up(module->base + module->size, PAGE_SIZE);
+    if (module->size == 0) return;
+    range_set_remove(&ram, base, end);
+    if (range_set_contains(mapped, base, end) && (base >= image->base + image->size || end <= image->base)) return;
+    *module = (struct mem_range){0};
+    boot_problems |= problem;
+}
+
+void boot_info_read(uint64_t start_info, uint64_t entry_tsc, uint32_t magic, struct range_set *mapped) {
     uint64_t image = (uint64_t)kernel_image_start, image_end = (uint64_t)kernel_image_end;
+    struct boot_loader loader;
+    memset(&loader, 0, sizeof(loader));
+    if (magic == MULTIBOOT2_MAGIC) boot_multiboot2_read(start_info, &loader);
+    else boot_pvh_read(start_info, &loader);
 
     boot_info.entry_tsc = entry_tsc;
-    if (start == NULL || start->magic != PVH_MAGIC) boot_fail("no PVH start info");
-    boot_info.rsdp = paddr(start->rsdp_paddr);
+    boot_info.rsdp = paddr(loader.rsdp);
     boot_info.kernel = (struct mem_range){.base = image, .size = image_end - image};
-    read_cmdline(start->cmdline_paddr);
-    read_initrd(start);
-    read_memmap(start, &ram, mapped);
+    read_cmdline(loader.cmdline);
+    boot_info.initrd = read_module(loader.modules[0], BOOT_BAD_INITRD);
+    boot_info.disk = read_module(loader.modules[1], BOOT_BAD_DISK);
+    read_memmap(&loader, &ram, mapped);
 
-    // The first page stays out (a physical 0 means "none" in many places), as do the image and the initrd.
+    // The first page stays out (a physical 0 means "none" in many places), as do the image and the modules.
     range_set_remove(&ram, 0, PAGE_SIZE);
     range_set_remove(&ram, image, image_end);
-    if (boot_info.initrd.size != 0) {
-        uint64_t base = align_down(boot_info.initrd.base, PAGE_SIZE);
-        uint64_t end = align_up(boot_info.initrd.base + boot_info.initrd.size, PAGE_SIZE);
-        range_set_remove(&ram, base, end);
-        // An initrd outside of RAM, or over the image, is none.
-        if (!range_set_contains(mapped, base, end) || (base < image_end && end > image)) {
-            boot_info.initrd = (struct mem_range){0};
-            boot_problems |= BOOT_BAD_INITRD;
-        }
-    }
+    keep_module(&boot_info.initrd, mapped, BOOT_BAD_INITRD);
+    keep_module(&boot_info.disk, mapped, BOOT_BAD_DISK);
     boot_trampoline_page = take_low_page();
     for (unsigned i = 0; i < ram.count; i++) boot_info.ram[i] = ram.range[i];
     boot_info.ram_count = ram.count;
-    if (start->memmap_entries > MAX_MEMMAP || ram.overflowed || mapped->overflowed) boot_problems |= BOOT_MAP_CUT;
+    if (loader.memmap_entries > MAX_MEMMAP || ram.overflowed || mapped->overflowed) boot_problems |= BOOT_MAP_CUT;
 }
 
 uint64_t boot_page_alloc(void) {
     for (unsigned i = 0; i < boot_info.ram_count; i++) {
         struct mem_range *r = &boot_info.ram[i];
-        if (r->base < (1 << 20) || r->size < 2 * PAGE_SIZE || r->base >= IDENTITY_LIMIT) continue;
+        if (r->base < (1 << 20) || r->size < 2 * PAGE_SIZE || r->base >= BOOT_IDENTITY_LIMIT) continue;
         uint64_t page = r->base;
         r->base += PAGE_SIZE;
         r->size -= PAGE_SIZE;

@@ -43,6 +43,7 @@ static void problems_log(void) {
     if (boot_problems & BOOT_CMDLINE_CUT)
         log_warn("boot: the command line is longer than %zu bytes; the rest is ignored", sizeof(boot_info.cmdline) - 1);
     if (boot_problems & BOOT_BAD_INITRD) log_warn("boot: the boot archive does not lie in memory, ignored");
+    if (boot_problems & BOOT_BAD_DISK) log_warn("boot: the disk image does not lie in memory, ignored");
     if (boot_problems & BOOT_MAP_CUT) log_warn("boot: the memory map is too long; some memory is not used");
 }
 

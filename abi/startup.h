@@ -2,8 +2,9 @@
 // first thread starts, the thread block's in rsi. The kernel writes it for init, libkpio (process_spawn) for the rest.
 //
 // init gets: "system" (all rights), "job" (the root job), "process", "aspace", "thread" (its own), and "initrd", a VMO of
-// the whole boot archive with READ, EXECUTE, MAP, DUPLICATE, TRANSFER, INSPECT. Its argv is {"init"}; the kernel's command
-// line is read with system_boot_info. Its ELF file is /sbin/init in the archive (newc, lib/cpio.h).
+// the whole boot archive with READ, EXECUTE, MAP, DUPLICATE, TRANSFER, INSPECT; and
+// "framebuffer", an mmio handle, where the boot loader set one up (system_boot_info tells its mode). Its argv is {"init"};
+// the kernel's command line is read with system_boot_info. Its ELF file is /sbin/init in the archive (newc, lib/cpio.h).
 // Everybody else gets "process", "aspace", "thread" (its own) and what its manifest or parent grants.
 #pragma once
 #include "abi/types.h"

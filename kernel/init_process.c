@@ -10,6 +10,7 @@
 #include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/options.h"
 #include "kernel/core/log.h"
+#include "kernel/hal/hal.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/vmo.h"
 #include "kernel/object/aspace_object.h"
@@ -146,6 +147,10 @@ static int give_handles(struct loading *l) {
     if (!error) error = give_shared(l, "job", &job_root->object);
     if (!error) error = give_shared(l, "process", &l->process->object);
     if (!error) error = give_shared(l, "thread", &l->thread->object);
+    if (error || boot_info.framebuffer.size == 0) return error;
+    struct object *framebuffer;
+    if (hal_framebuffer(&framebuffer) != 0) log_warn("boot: the framebuffer at %#lx cannot be handed out", boot_info.framebuffer.base);
+    else error = give(l, "framebuffer", framebuffer, framebuffer->ops->rights);
     return error;
 }
 

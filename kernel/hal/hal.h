@@ -24,5 +24,8 @@ unsigned hal_virtio_mmio_list(const struct hal_virtio_mmio **list);
 // NULL: a process has them.
 volatile uint32_t *hal_virtio_mmio_take(unsigned index);
 
+// The boot framebuffer as an mmio object, the caller's reference: 0, -ENODEV when the loader set none up, -EBUSY, -ENOMEM.
+[[nodiscard]] int hal_framebuffer(struct object **out);
+
 // Pages set aside for good because a device could not be reset.
 uint64_t hal_quarantined_pages(void);

@@ -38,7 +38,7 @@ int mmio_make(struct device *device, uint64_t base, uint64_t size, struct mmio *
     mmio->device = device;
     mmio->base = align_down(base, PAGE_SIZE);
     mmio->size = align_up(base + size, PAGE_SIZE) - mmio->base;
-    struct job *job = current_process()->job;
+    struct job *job = current_process() ? current_process()->job : job_root;  // at boot for init
     int error = vmo_create_physical(job, paddr(mmio->base), mmio->size, VMO_UNCACHED, &mmio->vmo);
     if (error) {
         kfree(mmio);

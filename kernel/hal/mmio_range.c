@@ -227,6 +227,14 @@ int mmio_make_range(uint64_t base, uint64_t size, struct mmio **out) {
     return -EINVAL;
 }
 
+int hal_framebuffer(struct object **out) {
+    struct mmio *mmio;
+    if (boot_info.framebuffer.size == 0) return -ENODEV;
+    int error = mmio_make_range(boot_info.framebuffer.base, boot_info.framebuffer.size, &mmio);
+    if (!error) *out = &mmio->object;
+    return error;
+}
+
 struct device *mmio_device(struct object *o) {
     struct mmio *mmio = container_of(o, struct mmio, object);
     return mmio->owns_device && group_of(mmio->device)->virtio_count > 0 ? mmio->device : NULL;

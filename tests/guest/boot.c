@@ -89,6 +89,29 @@ KT_TEST(system_handle_rights) {
     kt_close(narrow);
 }
 
+// Loaders that set one up are those of images; the host says so: kpio.framebuffer=1.
+KT_TEST(the_boot_framebuffer_can_be_drawn_on) {
+    struct {
+        uint64_t base, size, width, height, pitch, bits;
+    } mode = {0};
+    int64_t bytes = KT_OK(kpio_system_boot_info(kt_system(), 1, &mode, sizeof(mode)));
+    kpio_handle framebuffer = startup_handle("framebuffer");
+    KT_EQUAL(bytes != 0, kt_setting("framebuffer", 0));
+    KT_EQUAL(framebuffer != KPIO_HANDLE_NONE, bytes != 0);
+    if (bytes == 0) return;
+    KT_CHECK(mode.width > 0 && mode.height > 0 && mode.pitch * mode.height <= mode.size && mode.bits == 32);
+    KT_ERROR(kpio_mmio_create(kt_system(), mode.base, mode.size), EBUSY);  // it is init's
+    uint64_t at = (uint64_t)KT_OK(kpio_aspace_map(startup_handle("aspace"), framebuffer, 0, mode.size,
+                                                  KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
+    for (uint64_t y = 0; y < mode.height; y += mode.height - 1)
+        for (uint64_t x = 0; x < mode.width; x += mode.width - 1) {
+            volatile uint32_t *pixel = (volatile uint32_t *)(at + y * mode.pitch + x * 4);
+            *pixel = 0x00123456;
+            KT_EQUAL(*pixel, 0x00123456u);
+        }
+    KT_EQUAL(kpio_aspace_unmap(startup_handle("aspace"), at, mode.size), 0);
+}
+
 KT_TEST(kernel_log_can_be_read) {
     static char text[4096];
     uint64_t position = 0;

@@ -9,7 +9,9 @@ int64_t run_program(const struct archive *archive, const char *path, const struc
         {"system", startup_handle("system"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"job", startup_handle("job"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"initrd", startup_handle("initrd"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
+        {"framebuffer", startup_handle("framebuffer"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},  // last: not on every machine
     };
+    const bool has_framebuffer = startup_handle("framebuffer") != KPIO_HANDLE_NONE;
     const char *arguments[] = {path, NULL}, *what = "";
     struct program program;
     int64_t status = 0;
@@ -20,7 +22,7 @@ int64_t run_program(const struct archive *archive, const char *path, const struc
         return result;
     }
     const struct process_spec spec = {.name = options->suite, .job = startup_handle("job"), .program = &program,
-                                      .grants = grants, .grant_count = ARRAY_SIZE(grants), .arguments = arguments,
+                                      .grants = grants, .grant_count = ARRAY_SIZE(grants) - !has_framebuffer, .arguments = arguments,
                                       .settings = options->settings};
     int64_t process = process_spawn(&spec, &what);
     if (process < 0) {

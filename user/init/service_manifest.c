@@ -82,12 +82,12 @@ static const char *parse_functions(struct grant *grant, struct text rest) {
 }
 
 static const char *set_grant(struct service_manifest *m, struct text value) {
-    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci"};
+    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer"};
     struct text word = next_word(&value);
     struct grant grant = {0};
     size_t kind = 0;
     while (kind < ARRAY_SIZE(kinds) && !text_equal(word, text_of(kinds[kind]))) kind++;
-    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci";
+    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer";
     if (m->grant_count == SERVICE_GRANTS_MAX) return "too many grants";
     for (uint32_t i = 0; i < m->grant_count; i++)
         if (m->grants[i].kind == (enum grant_kind)kind) return "granted twice";

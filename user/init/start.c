@@ -63,6 +63,11 @@ static int64_t add_grant(struct grants *g, const struct grant *grant, const stru
     case GRANT_ARCHIVE: add(g, "initrd", startup_handle("initrd"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY); return 0;
     case GRANT_JOB: add(g, "job", startup_handle("job"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY); return 0;
     case GRANT_SYSTEM: add(g, "system", startup_handle("system"), grant->rights, KPIO_SEND_COPY); return 0;
+    case GRANT_FRAMEBUFFER:
+        g->what = "the boot framebuffer";
+        if (startup_handle("framebuffer") == KPIO_HANDLE_NONE) return -ENODEV;
+        add(g, "framebuffer", startup_handle("framebuffer"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY);
+        return 0;
     case GRANT_CONTROL: return 0;  // a word in the manifest that names.c asks for
     case GRANT_PCI:
         g->what = "its PCI function";

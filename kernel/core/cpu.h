@@ -9,6 +9,7 @@ struct thread;
 struct aspace;
 struct slub_cpu;
 struct page_cpu_cache;
+struct handle_pool;
 
 struct cpu {
     struct cpu *self;             // %gs:0
@@ -22,15 +23,16 @@ struct cpu {
     bool in_idle;                 // halted or about to: a wake-up must send an IPI
     bool in_interrupt;            // an interrupt handler runs; it must not block
     bool online;
+    bool switch_work;             // `previous` ends or moves: the next thread sees to it (kernel/sched/switch.c)
     uint64_t quiescent;           // RCU: number of quiescent points passed; written by this CPU only
     struct thread *fpu_owner;     // whose extended state the registers hold, or NULL
     struct aspace *aspace;        // whose page tables CR3 holds (NULL: the kernel's own)
     void *arch;                   // struct arch_cpu: TSS, GDT, APIC state
     struct thread *previous;      // who ran before the context switch at work
-    bool switch_work;             // it ends or moves: the next thread sees to it (kernel/sched/switch.c)
     struct slub_cpu *slub;        // this CPU's part of every kmem_cache (kernel/mm/slub.h)
     uint64_t *rsp0;               // where the processor looks up the kernel stack on entry (arch; maybe misaligned)
     struct page_cpu_cache *pages; // this CPU's free single pages (kernel/mm/page_cpu_cache.h)
+    struct handle_pool *handle_pool; // this CPU's free handles (kernel/object/handle_pool.h)
 } cacheline_aligned;
 
 _Static_assert(offsetof(struct cpu, current) == 8, "syscall entry reads %gs:8");
@@ -54,9 +56,10 @@ static inline struct thread *current_thread(void) {
     return t;
 }
 static inline uint32_t cpu_id(void) {
-    uint32_t id;
-    __asm__ volatile("movl %%gs:32, %0" : "=r"(id));
-    return id;
+    uint64_t id;
+    __asm__ volatile("movl %%gs:32, %k0" : "=r"(id));
+    if (id > UINT32_MAX) __builtin_unreachable();  // as an index it needs no extension
+    return (uint32_t)id;
 }
 _Static_assert(offsetof(struct cpu, id) == 32, "cpu_id reads %gs:32");
 

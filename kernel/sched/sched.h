@@ -55,10 +55,6 @@ static inline bool sched_can_switch(const struct thread *t) {
     if (likely(t->cpu == cpu_id())) return true;
     return !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && (t->affinity >> cpu_id() & 1);
 }
-// The running thread is BLOCKED (its wait is set up and its lock released); runs `next`, which the caller owns waking, on
-// the current entity: no queue, no timer. `next` becomes a server of this CPU (next->cpu is set). next->on_cpu must be
-// false. For a call: lends. Returns when the running thread is woken.
-void sched_switch_lend(struct thread *next);
 // The running thread is BLOCKED; hands the CPU to `next`. If both run on one entity (a reply to the lender) it goes back
 // to `next`, and the running thread's own entity is at rest; else next's entity takes the CPU as after sched_wake.
 void sched_switch_return(struct thread *next);
@@ -114,7 +110,7 @@ static inline int64_t wait_block(nanos_t deadline) {
 }
 // For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h): prepared with `unlink` NULL.
 static inline void wait_block_always(void) { sched_schedule(); }
-// wait_block for a thread that hands its CPU to `next` by sched_switch_lend or sched_switch_return.
+// wait_block for a thread that hands its CPU to `next` by switch_lend (kernel/sched/switch.h) or sched_switch_return.
 int64_t wait_block_lend(nanos_t deadline, struct thread *next);
 int64_t wait_block_return(nanos_t deadline, struct thread *next);
 // As wait_wake_locked, but leaves making it runnable to the caller (direct switch).
@@ -154,7 +150,8 @@ static inline void wait_queue_join_always_unlock(struct wait_queue *q) {
 }
 // Wakes up to `count` waiters, the longest first. q->lock is held. Returns how many.
 uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t result);
-// Wakes all who wait through `via` (NULL: all). Takes the lock.
+// Wakes all who wait through `via` (NULL: all); `_locked` with q->lock held.
+void wait_queue_cancel_locked(struct wait_queue *q, const struct handle *via, int64_t result);
 void wait_queue_cancel(struct wait_queue *q, const struct handle *via, int64_t result);
 
 // ---- timers ------------------------------------------------------------------------------------------------------------

@@ -23,8 +23,6 @@ void sched_switch_work(struct cpu *c, struct thread *prev) { switch_work(c, prev
 void sched_thread_begin(void) { switch_finish(); }
 
 
-void sched_switch_lend(struct thread *next) { switch_lend(current_thread(), next); }
-
 void sched_switch_return(struct thread *next) { switch_return(current_thread(), next); }
 
 void sched_switch_return_slowly(struct thread *next) {

@@ -64,7 +64,9 @@ static inline __attribute__((always_inline)) void switch_user_threads(struct cpu
     switch_finish();
 }
 
-// As sched_switch_lend, from the running thread prev.
+// The running thread prev is BLOCKED (its wait is set up and its lock released); runs `next`, which the caller owns waking,
+// on the current entity: no queue, no timer. `next` becomes a server of this CPU (next->cpu is set). next->on_cpu must be
+// false. For a call: lends. Returns when prev is woken.
 static inline __attribute__((always_inline)) void switch_lend(struct thread *prev, struct thread *next) {
     struct cpu *c = this_cpu();
     struct sched_entity *e = prev->entity;

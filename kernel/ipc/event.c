@@ -6,7 +6,7 @@
 static struct kmem_cache event_cache;
 
 static void event_handle_gone(struct object *o, struct handle *h) {
-    wait_queue_cancel(&event_of(o)->waiters, h, -ECANCELED);
+    object_cancel_waits(o, &event_of(o)->waiters, h);
 }
 
 static void event_unreachable(struct object *o) { wait_queue_cancel(&event_of(o)->waiters, NULL, -EDESTROYED); }

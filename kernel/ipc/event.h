@@ -54,6 +54,7 @@ static inline uint32_t event_signal(struct event *event, uint32_t clear, uint32_
         spin_unlock(&event->waiters.lock);
         return match;
     }
+    object_expect_waits(&event->object);
     if (unlikely(via->value == KPIO_HANDLE_NONE || deadline == 0)) {
         spin_unlock(&event->waiters.lock);
         return deadline == 0 ? -ETIMEDOUT : -ECANCELED;

@@ -117,14 +117,20 @@ static int link_binding(struct port *port, struct object *source, struct port_bi
     int error = 0;
     spin_lock(lock);
     spin_lock(&port->waiters.lock);
-    if (port->closed || b->via->value == KPIO_HANDLE_NONE) {
+    if (port->closed) {
         error = -EBADF;
     } else if (find_binding(source, port, b->key) != NULL) {
         error = -EEXIST;
     } else {
-        list_push_back(&port->bindings, &b->node);
+        // Linked first, then the handle is looked at: who ends it does the opposite.
         b->next_watcher = source->bindings;
         __atomic_store_n(&source->bindings, b, __ATOMIC_SEQ_CST);
+        if (b->via->value == KPIO_HANDLE_NONE) {
+            unlink_watcher(source, b);
+            error = -EBADF;
+        } else {
+            list_push_back(&port->bindings, &b->node);
+        }
     }
     spin_unlock(&port->waiters.lock);
     if (error == 0) report_now(b);
@@ -264,6 +270,7 @@ int64_t port_wait(struct handle *via, struct kpio_port_packet *packets, uint32_t
         uint32_t taken = take_unlock(port, packets, count);
         return taken != 0 ? (int64_t)taken : -EAGAIN;
     }
+    object_expect_waits(&port->object);
     if (port->closed || via->value == KPIO_HANDLE_NONE || deadline == 0) {
         int64_t error = port->closed ? -EDESTROYED : deadline == 0 ? -ETIMEDOUT : -ECANCELED;
         spin_unlock(&port->waiters.lock);
@@ -311,7 +318,7 @@ static void port_unreachable(struct object *o) {
 }
 
 static void port_handle_gone(struct object *o, struct handle *h) {
-    wait_queue_cancel(&port_of(o)->waiters, h, -ECANCELED);
+    object_cancel_waits(o, &port_of(o)->waiters, h);
 }
 
 static uint32_t port_signals(struct object *o, uint64_t *value) {

@@ -42,6 +42,7 @@ int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline) {
     struct timer *timer = timer_of(via->object);
     spin_lock(&timer->waiters.lock);
     int64_t error = 0;
+    object_expect_waits(&timer->object);
     if (timer->fired != 0) {
         uint64_t fired = timer->fired;
         timer->fired = 0;
@@ -60,7 +61,7 @@ int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline) {
 }
 
 static void timer_handle_gone(struct object *o, struct handle *h) {
-    wait_queue_cancel(&timer_of(o)->waiters, h, -ECANCELED);
+    object_cancel_waits(o, &timer_of(o)->waiters, h);
 }
 
 static void timer_unreachable(struct object *o) {

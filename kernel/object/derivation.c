@@ -6,11 +6,13 @@
 // `with`, an only child of `old`, takes its place.
 static void replace(struct handle *old, struct handle *with) {
     with->parent = old->parent;
-    with->prev = old->prev;
     with->next = old->next;
-    if (old->prev) old->prev->next = with;
-    else if (old->parent) old->parent->child = with;
-    if (old->next) old->next->prev = with;
+    with->link = &with->next;
+    if (old->parent) {
+        with->link = old->link;
+        *with->link = with;
+    }
+    if (with->next) with->next->link = &with->next;
 }
 
 static bool has_one_child(const struct handle *h) { return h->child && !h->child->next; }
@@ -37,7 +39,7 @@ void derivation_revoke_end(struct handle *root) {
     collapse(root);
 }
 
-bool derivation_remove_slowly(struct handle *h) {
+coldcall bool derivation_remove_slowly(struct handle *h) {
     if (h->flags & HANDLE_REVOKING || (h->child && h->child->next)) {
         h->flags |= HANDLE_TOMBSTONE;
         return false;
@@ -52,8 +54,7 @@ bool derivation_remove_slowly(struct handle *h) {
     return true;
 }
 
-bool derivation_is_revoking(const struct handle *h) {
-    if (!h->object->revokes) return false;
+bool derivation_is_revoking_slowly(const struct handle *h) {
     for (unsigned i = 0; i < DERIVATION_WALK; i++, h = h->parent) {
         if (h->flags & HANDLE_REVOKING) return true;
         if (!h->parent) return false;

@@ -58,16 +58,6 @@ int handle_get(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct o
     return 0;
 }
 
-// A handle in no table and no tree.
-static inline void handle_fill(struct handle *h, struct object *o, uint64_t badge, uint32_t rights, uint32_t flags) {
-    h->object = o;
-    h->badge = badge;
-    h->value = 0;
-    h->rights = rights;
-    h->flags = flags;
-    h->table = NULL;
-}
-
 // ---- first handles --------------------------------------------------------------------------------------------------
 
 static int64_t install(struct handle_table *table, struct object *o, uint32_t rights, struct handle *parent) {
@@ -111,73 +101,87 @@ int64_t handle_install_child(struct handle_table *table, struct object *o, uint3
 
 // ---- duplicates -------------------------------------------------------------------------------------------------------
 
-struct handle *handle_make_child(struct handle *parent, kpio_handle value, uint32_t rights, int *error) {
-    struct handle *child = handle_alloc();
-    *error = -ENOMEM;
-    if (unlikely(!child)) return NULL;
-    handle_fill(child, parent->object, parent->badge, rights, parent->flags & HANDLE_AUDITED);
-    spin_lock(parent->object->tree);
-    if (unlikely(parent->value != value || derivation_is_revoking(parent))) {
-        spin_unlock(parent->object->tree);
-        handle_free(child);
-        *error = -EBADF;
-        return NULL;
-    }
-    return child;  // with the tree lock held
-}
-
-// `badged` is a constant where this is inlined.
-static inline __attribute__((always_inline)) int64_t dup_as(kpio_handle value, uint32_t rights, bool badged,
-                                                            uint64_t badge) {
-    struct handle_table *table = &current_process()->handles;
+// Everything that may come up. `badged`: with a badge of its own.
+static coldpath int64_t dup_slowly(struct handle_table *table, kpio_handle value, uint32_t rights, bool badged,
+                                   uint64_t badge) {
     struct handle *h = handle_table_lookup(table, value);
-    if (unlikely(!h)) return -EBADF;
+    if (!h) return -EBADF;
     struct object *o = h->object;
     uint32_t have = h->rights, flags = h->flags;
     uint32_t need = KPIO_RIGHT_DUPLICATE | (badged ? KPIO_RIGHT_BADGE : 0);
-    if (unlikely(flags & HANDLE_EXPIRES) && handle_has_expired(h)) return -EBADF;
+    if (flags & HANDLE_EXPIRES && handle_has_expired(h)) return -EBADF;
     if (badged && o->kind != KPIO_KIND_ENDPOINT) return -EWRONGTYPE;
-    if (unlikely((have & need) != need)) {
+    if ((have & need) != need) {
         audit_record(AUDIT_DENIED, value, o, need, -EACCES);
         return -EACCES;
     }
     if (rights == KPIO_RIGHTS_SAME) rights = have;
-    else if (unlikely(rights & ~have)) return -EINVAL;
+    else if (rights & ~have) return -EINVAL;
     if (badged) rights &= ~KPIO_RIGHT_BADGE;
-    if (unlikely(flags & HANDLE_AUDITED)) audit_record(AUDIT_DUP, value, o, rights, 0);
+    if (flags & HANDLE_AUDITED) audit_record(AUDIT_DUP, value, o, rights, 0);
 
     struct handle *child = handle_alloc();
-    if (unlikely(!child)) return -ENOMEM;
+    if (!child) return -ENOMEM;
     handle_fill(child, o, badged ? badge : h->badge, rights, flags & HANDLE_AUDITED);
     spin_lock(o->tree);
     int64_t result = -EBADF;
-    if (likely(h->value == value && !derivation_is_revoking(h))) result = handle_table_insert(table, child);
-    if (likely(result > 0)) {
+    if (h->value == value && !derivation_is_revoking(h)) result = handle_table_insert(table, child);
+    if (result > 0) {
         derivation_link(child, h);
         handle_object_added(o, rights);
     }
     spin_unlock(o->tree);
-    if (unlikely(result < 0)) handle_free(child);
+    if (result < 0) handle_free(child);
     return result;
 }
 
-int64_t handle_dup(kpio_handle value, uint32_t rights) { return dup_as(value, rights, false, 0); }
-int64_t handle_dup_badged(kpio_handle value, uint32_t rights, uint64_t badge) { return dup_as(value, rights, true, badge); }
+// The ordinary case without a call: a plain handle, memory, an entry and a charge at hand. Whatever else there is, the slow
+// way finds it again.
+int64_t handle_dup(kpio_handle value, uint32_t rights) {
+    struct handle_table *table = &current_process()->handles;
+    struct handle_pool *pool = handle_pool();
+    struct handle *h = handle_table_lookup(table, value), *child;
+    if (unlikely(!h)) return -EBADF;
+    uint32_t have = h->access;
+    if (unlikely(!handle_is_plain(have) || !(have & KPIO_RIGHT_DUPLICATE) || !(child = pool->free)))
+        return dup_slowly(table, value, rights, false, 0);
+    if (likely(rights == KPIO_RIGHTS_SAME)) rights = have;
+    else if (unlikely(rights & ~have)) return -EINVAL;
+
+    struct object *o = h->object;
+    struct spinlock *tree = o->tree;
+    handle_pool_take(pool, child);
+    child->object = o;
+    child->badge = h->badge;
+    child->access = rights;
+    spin_lock(tree);
+    spin_lock(&table->lock);
+    if (unlikely(h->value != value || o->revokes || !handle_table_insert_at_hand(table, child))) {
+        spin_unlock(&table->lock);
+        spin_unlock(tree);
+        handle_pool_give_back(pool, child);
+        return dup_slowly(table, value, rights, false, 0);
+    }
+    spin_unlock(&table->lock);
+    derivation_link(child, h);
+    handle_object_added(o, 0);
+    int64_t result = child->value;
+    spin_unlock(tree);
+    return result;
+}
+
+int64_t handle_dup_badged(kpio_handle value, uint32_t rights, uint64_t badge) {
+    return dup_slowly(&current_process()->handles, value, rights, true, badge);
+}
 
 // ---- closing ----------------------------------------------------------------------------------------------------------
 
-// A handle that expires or is audited has more to end.
-coldpath static void close_flagged(struct handle *h, struct object *o, kpio_handle value, uint32_t rights, uint32_t flags) {
-    if (flags & HANDLE_AUDITED) audit_record(AUDIT_CLOSE, value, o, rights, 0);
-    if (flags & HANDLE_EXPIRES) handle_expiry_forget(h);
-}
-
-int handle_close(struct handle_table *table, kpio_handle value) {
+static coldpath int64_t close_slowly(struct handle_table *table, kpio_handle value) {
     struct handle *h = handle_table_lookup(table, value);
-    if (unlikely(!h)) return -EBADF;
+    if (!h) return -EBADF;
     struct object *o = h->object;
     spin_lock(o->tree);
-    if (unlikely(h->value != value || h->table != table)) {
+    if (h->value != value || h->table != table) {
         spin_unlock(o->tree);
         return -EBADF;
     }
@@ -185,16 +189,47 @@ int handle_close(struct handle_table *table, kpio_handle value) {
     handle_table_remove(table, h);
     bool out_of_tree = derivation_remove(h);
     spin_unlock(o->tree);
-    if (o->ops->handle_gone) o->ops->handle_gone(o, h);
-    if (unlikely(o->bindings)) object_unbind_handle(o, h);
-    if (unlikely(flags & (HANDLE_AUDITED | HANDLE_EXPIRES))) close_flagged(h, o, value, rights, flags);
-    if (likely(out_of_tree)) handle_free(h);
-    handle_object_removed(o, rights);
+    if (flags & HANDLE_AUDITED) audit_record(AUDIT_CLOSE, value, o, rights, 0);
+    handle_end(h, rights, flags, out_of_tree);
+    return 0;
+}
+
+// h has left table and tree, and there is more to do than to free it.
+static coldpath int64_t close_watched(struct handle *h, struct object *o) {
+    handle_tell_watchers(o, h);
+    handle_free(h);
+    handle_object_removed_plain(o, 1);
+    return 0;
+}
+
+// The ordinary case without a call: a plain leaf that nobody waits through.
+int64_t handle_close(struct handle_table *table, kpio_handle value) {
+    uint32_t index = (uint32_t)value & HANDLE_INDEX_MASK;
+    if (unlikely(index >= __atomic_load_n(&table->first_end, __ATOMIC_ACQUIRE))) return close_slowly(table, value);
+    uintptr_t *at = &table->first[index], entry = __atomic_load_n(at, __ATOMIC_RELAXED);
+    struct handle *h = (struct handle *)entry;
+    if (unlikely(entry & 1 || h->value != value)) return -EBADF;
+    struct object *o = h->object;
+    struct spinlock *tree = o->tree;
+    spin_lock(tree);
+    struct handle *parent = h->parent;
+    if (unlikely(h->value != value || h->table != table || !handle_is_plain(h->access) || h->child ||
+                 (parent && parent->flags & HANDLE_TOMBSTONE))) {
+        spin_unlock(tree);
+        return close_slowly(table, value);
+    }
+    handle_table_remove_at(table, h, (uint32_t)value, at);
+    derivation_detach(h);
+    spin_unlock(tree);
+    if (handle_has_watchers(o)) return close_watched(h, o);
+    handle_free(h);
+    handle_object_removed_plain(o, 1);
     return 0;
 }
 
 void handle_table_close_all(struct handle_table *table) {
     spin_lock(&table->lock);
+    table->room -= table->limit;
     table->limit = 0;
     spin_unlock(&table->lock);
     for (uint32_t i = 0; i < __atomic_load_n(&table->used_end, __ATOMIC_ACQUIRE); i++) {

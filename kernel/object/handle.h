@@ -30,46 +30,67 @@ struct handle {
     struct object *object;
     uint64_t badge;
     kpio_handle value;            // 0 while in no table: index | generation << 18
-    uint32_t rights : 24, flags : 8;
-    struct handle *parent;
-    struct handle *child;         // first child
     union {
         struct {
-            struct handle *next, *prev;  // siblings; prev of the first is NULL
+            uint32_t rights : 24, flags : 8;
+        };
+        uint32_t access;          // both at once: handle_is_plain
+    };
+    union {
+        struct handle *parent;
+        uint64_t batch_size;      // ended, the first of a batch (handle_pool.h)
+    };
+    union {
+        struct handle *child;     // first child
+        struct handle *batch_next;
+    };
+    union {
+        struct {
+            struct handle *next;  // sibling
+            struct handle **link; // what points to this one: parent->child or a sibling's next; of a root its own next
         };
         struct rcu_head rcu;
     };
     union {
-        struct handle_table *table;
-        struct handle *pool_next; // ended: nobody reads `table` of a handle without a value
+        struct handle_table *table;  // means something while value is not 0; NULL in flight and in a mapping
+        struct handle *pool_next;    // ended
     };
 };
 _Static_assert(sizeof(struct handle) == 64, "one cache line");
 
+// Whether nothing but the ordinary applies to a handle with this `access`: no flag, and no right that is counted.
+static inline bool handle_is_plain(uint32_t access) { return !(access & (0xff000000u | KPIO_RIGHT_RECEIVE)); }
+
 #define HANDLE_INDEX_BITS 18
 #define HANDLE_CHUNK_BITS 9      // 512 entries: one page
 
-// An entry is a struct handle *, or while free: generation << 32 | index of the next free entry << 1 | 1.
+// An entry is a struct handle *, or while free: value of the next handle in it << 32 | index of the next free entry << 1 | 1.
+// Chunks stay where they are until the table is destroyed. Most tables have one, and what is in it is found without the
+// directory.
 struct handle_table {
-    uintptr_t **directory;        // chunks of entries; &first while there is at most one
-    uint32_t used_end;            // entries from here on were never used; written after their chunk is in place
-    uint32_t free;                // first free entry below used_end, or HANDLE_NO_ENTRY
-    uintptr_t *first;
+    uintptr_t *first;             // the first chunk
+    uint32_t first_end;           // entries of it from here on were never used
+    uint32_t free;                // first free entry, or HANDLE_NO_ENTRY
     struct spinlock lock;
-    uint32_t count, limit;        // handles in the table; most that it takes
-    uint32_t prepaid;             // handles charged to the job beyond count, so that a dup touches no shared counter
-    struct process *process;
+    int32_t room, limit;          // handles that it still takes; that it takes at all
+    uint32_t used_end;            // entries from here on were never used; written after their chunk is in place
+    uintptr_t **directory;        // chunks; &first while there is at most one
+    struct job *job;              // pays; the process has a reference on it, so it is no orphan
 };
-#define HANDLE_NO_ENTRY 0xffffffffu
+#define HANDLE_NO_ENTRY 0x7fffffffu
+
+// Handles in the table.
+static inline uint32_t handle_table_count(const struct handle_table *table) { return (uint32_t)(table->limit - table->room); }
 
 // The handle that the value names in the running process, or NULL (-EBADF). Valid as RCU says; expiry is checked.
 struct handle *handle_lookup(kpio_handle value);
 // The same for any table. One comparison catches index, generation and life.
+coldcall struct handle *handle_table_lookup_far(struct handle_table *table, kpio_handle value);
 static inline struct handle *handle_table_lookup(struct handle_table *table, kpio_handle value) {
     uint32_t index = (uint32_t)value & ((1u << HANDLE_INDEX_BITS) - 1);
-    if (unlikely(index >= __atomic_load_n(&table->used_end, __ATOMIC_ACQUIRE))) return NULL;
-    uintptr_t *chunk = table->directory[index >> HANDLE_CHUNK_BITS];
-    uintptr_t entry = __atomic_load_n(&chunk[index & ((1u << HANDLE_CHUNK_BITS) - 1)], __ATOMIC_RELAXED);
+    if (unlikely(index >= __atomic_load_n(&table->first_end, __ATOMIC_ACQUIRE)))
+        return handle_table_lookup_far(table, value);
+    uintptr_t entry = __atomic_load_n(&table->first[index], __ATOMIC_RELAXED);
     if (unlikely(entry & 1)) return NULL;
     struct handle *h = (struct handle *)entry;
     return likely(h->value == value) ? h : NULL;
@@ -116,7 +137,7 @@ void aspace_mapping_revoked(struct handle *node);
 void handle_drop(struct handle *h);
 
 // ---- operations --------------------------------------------------------------------------------------------------------
-[[nodiscard]] int handle_close(struct handle_table *table, kpio_handle value);
+[[nodiscard]] int64_t handle_close(struct handle_table *table, kpio_handle value);  // 0 or -EBADF
 [[nodiscard]] int64_t handle_dup(kpio_handle value, uint32_t rights);
 [[nodiscard]] int64_t handle_dup_badged(kpio_handle value, uint32_t rights, uint64_t badge);
 [[nodiscard]] int64_t handle_revoke(kpio_handle value, bool self);

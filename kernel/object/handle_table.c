@@ -11,11 +11,26 @@
 #define DIRECTORY_ENTRIES (1u << (HANDLE_INDEX_BITS - HANDLE_CHUNK_BITS))
 
 int handle_table_init(struct handle_table *table, struct process *p) {
-    *table = (struct handle_table){.free = HANDLE_NO_ENTRY, .limit = KPIO_HANDLES_PER_PROCESS, .process = p};
+    *table = (struct handle_table){.free = HANDLE_NO_ENTRY, .room = KPIO_HANDLES_PER_PROCESS,
+                                   .limit = KPIO_HANDLES_PER_PROCESS, .job = p->job};
     spin_init(&table->lock, "handle table");
     table->directory = &table->first;
     table->first = kmalloc(CHUNK_BYTES);
     return table->first ? 0 : -ENOMEM;
+}
+
+coldcall struct handle *handle_table_lookup_far(struct handle_table *table, kpio_handle value) {
+    uint32_t index = (uint32_t)value & HANDLE_INDEX_MASK;
+    if (index >= __atomic_load_n(&table->used_end, __ATOMIC_ACQUIRE)) return NULL;
+    uintptr_t entry = __atomic_load_n(handle_entry_at(table, index), __ATOMIC_RELAXED);
+    if (entry & 1) return NULL;
+    struct handle *h = (struct handle *)entry;
+    return h->value == value ? h : NULL;
+}
+
+static void set_used_end(struct handle_table *table, uint32_t end) {
+    __atomic_store_n(&table->used_end, end, __ATOMIC_RELEASE);
+    if (end <= CHUNK_ENTRIES) __atomic_store_n(&table->first_end, end, __ATOMIC_RELEASE);
 }
 
 // Makes room for the entry at used_end. table->lock held.
@@ -38,68 +53,57 @@ static int grow(struct handle_table *table) {
     return 0;
 }
 
-// Pays for one more handle. table->lock held.
-static int pay(struct handle_table *table) {
-    if (table->count >= table->limit) return -EMFILE;
-    if (likely(table->prepaid)) return table->prepaid--, 0;
-    struct job *job = table->process->job;
-    if (job_charge(job, JOB_HANDLES, HANDLE_PREPAY) == 0) {
-        table->prepaid = HANDLE_PREPAY - 1;
-        return 0;
-    }
-    return job_charge(job, JOB_HANDLES, 1);
-}
-
-void handle_table_refund(struct handle_table *table) {
-    job_uncharge(table->process->job, JOB_HANDLES, HANDLE_PREPAY);
-    table->prepaid -= HANDLE_PREPAY;
-}
-
-int64_t handle_table_insert_slowly(struct handle_table *table, struct handle *h) {
-    int error = pay(table);
-    if (unlikely(error)) goto fail;
-    uint32_t index = table->free, generation = 1;
-    if (index != HANDLE_NO_ENTRY) {
-        uintptr_t entry = *handle_entry_at(table, index);
-        table->free = handle_free_entry_next(entry);
-        generation = handle_free_entry_generation(entry);
-    } else {
-        error = grow(table);
-        if (error) {
-            table->prepaid++;
-            goto fail;
-        }
-        index = table->used_end;
-    }
-    h->table = table;
-    h->value = (kpio_handle)(generation << HANDLE_INDEX_BITS | index);
-    __atomic_store_n(handle_entry_at(table, index), (uintptr_t)h, __ATOMIC_RELEASE);
-    if (index == table->used_end) __atomic_store_n(&table->used_end, index + 1, __ATOMIC_RELEASE);
-    table->count++;
-    spin_unlock(&table->lock);
-    return h->value;
-fail:
-    spin_unlock(&table->lock);
+// Pays for one more handle and, with `fresh`, makes room for it at used_end. table->lock held.
+static int reserve(struct handle_table *table, bool fresh) {
+    if (table->room <= 0) return -EMFILE;
+    int error = job_charge(table->job, JOB_HANDLES, 1);
+    if (error || !fresh) return error;
+    error = grow(table);
+    if (error) job_uncharge(table->job, JOB_HANDLES, 1);
     return error;
+}
+
+static void occupy(struct handle_table *table, struct handle *h, uint32_t value) {
+    uint32_t index = value & HANDLE_INDEX_MASK;
+    h->table = table;
+    h->value = (kpio_handle)value;
+    __atomic_store_n(handle_entry_at(table, index), (uintptr_t)h, __ATOMIC_RELEASE);
+    if (index == table->used_end) set_used_end(table, index + 1);
+    table->room--;
+}
+
+int64_t handle_table_insert(struct handle_table *table, struct handle *h) {
+    spin_lock(&table->lock);
+    int error = 0;
+    if (!handle_table_insert_at_hand(table, h)) {
+        uint32_t index = table->free;
+        error = reserve(table, index == HANDLE_NO_ENTRY);
+        if (!error) {
+            uint32_t value = handle_first_value(table->used_end);
+            if (index != HANDLE_NO_ENTRY) {
+                uintptr_t entry = *handle_entry_at(table, index);
+                table->free = handle_free_entry_next(entry);
+                value = handle_free_entry_value(entry);
+            }
+            occupy(table, h, value);
+        }
+    }
+    spin_unlock(&table->lock);
+    return error ? error : h->value;
 }
 
 int handle_table_insert_at(struct handle_table *table, struct handle *h, kpio_handle value) {
     uint32_t index = (uint32_t)value & HANDLE_INDEX_MASK;
     spin_lock(&table->lock);
     int error = 0;
-    while (!error && table->used_end <= index) {
+    while (table->used_end < index) {
         error = grow(table);
         if (error) break;
-        *handle_entry_at(table, table->used_end) = handle_free_entry(1, HANDLE_NO_ENTRY);
-        table->used_end++;
+        *handle_entry_at(table, table->used_end) = handle_free_entry(handle_first_value(table->used_end), HANDLE_NO_ENTRY);
+        set_used_end(table, table->used_end + 1);
     }
-    if (!error) error = pay(table);
-    if (!error) {
-        h->table = table;
-        h->value = value;
-        *handle_entry_at(table, index) = (uintptr_t)h;
-        table->count++;
-    }
+    if (!error) error = reserve(table, index == table->used_end);
+    if (!error) occupy(table, h, (uint32_t)value);
     spin_unlock(&table->lock);
     return error;
 }
@@ -109,7 +113,7 @@ void handle_table_fill_gaps(struct handle_table *table) {
     for (uint32_t index = table->used_end; index-- > 0;) {
         uintptr_t *entry = handle_entry_at(table, index);
         if (!(*entry & 1)) continue;
-        *entry = handle_free_entry(handle_free_entry_generation(*entry), table->free);
+        *entry = handle_free_entry(handle_free_entry_value(*entry), table->free);
         table->free = index;
     }
     spin_unlock(&table->lock);
@@ -130,8 +134,7 @@ unsigned handle_table_describe(struct handle_table *table, uint32_t *cursor, str
 }
 
 void handle_table_destroy(struct handle_table *table) {
-    assert(table->count == 0);
-    job_uncharge(table->process->job, JOB_HANDLES, table->prepaid);
+    assert(handle_table_count(table) == 0);
     if (table->directory != &table->first) {
         for (uint32_t i = 1; i < DIRECTORY_ENTRIES; i++) kfree(table->directory[i]);
         kfree(table->directory);

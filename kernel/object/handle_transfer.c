@@ -22,11 +22,16 @@ static int check(struct handle *h, kpio_handle value, uint32_t *rights, unsigned
 }
 
 static int take_copy(struct handle *h, kpio_handle value, uint32_t rights, struct handle **out) {
-    int error;
     struct object *o = h->object;
-    struct handle *child = handle_make_child(h, value, rights, &error);
-    if (!child) return error;
-    child->flags |= HANDLE_IN_FLIGHT;
+    struct handle *child = handle_alloc();
+    if (!child) return -ENOMEM;
+    handle_fill(child, o, h->badge, rights, (h->flags & HANDLE_AUDITED) | HANDLE_IN_FLIGHT);
+    spin_lock(o->tree);
+    if (h->value != value || derivation_is_revoking(h)) {
+        spin_unlock(o->tree);
+        handle_free(child);
+        return -EBADF;
+    }
     object_get(o);
     derivation_link(child, h);
     handle_object_added(o, rights);
@@ -49,8 +54,7 @@ static int take_move(struct handle_table *from, struct handle *h, kpio_handle va
     h->flags |= HANDLE_IN_FLIGHT;
     object_get(o);
     spin_unlock(o->tree);
-    if (o->ops->handle_gone) o->ops->handle_gone(o, h);
-    object_unbind_handle(o, h);
+    if (handle_has_watchers(o)) handle_tell_watchers(o, h);
     if (lost_receive) handle_object_lost_receiver(o);
     *out = h;
     return 0;
@@ -124,7 +128,6 @@ static int mapping_link(struct handle *node, struct handle *of, uint32_t rights,
     node->object = o;
     node->rights = rights;
     node->value = 0;
-    node->table = NULL;
     node->child = NULL;
     node->flags = HANDLE_MAPPING;
     spin_lock(o->tree);

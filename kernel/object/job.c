@@ -1,18 +1,11 @@
 #include "kernel/object/job.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/assert.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/id.h"
 #include "lib/string.h"
-
-// What a CPU takes ahead of need. Processes are counted one by one.
-static const uint64_t stock_batch[JOB_RESOURCES] = {
-    [JOB_PAGES] = 32,
-    [JOB_HANDLES] = 32,
-    [JOB_THREADS] = 4,
-    [JOB_KERNEL_BYTES] = 16384,
-};
 
 struct job *job_root;
 static struct spinlock job_tree_lock = SPINLOCK_INIT("job tree");
@@ -50,26 +43,6 @@ static struct job *chain_charge(struct job *job, enum job_resource what, uint64_
     return NULL;
 }
 
-static bool stock_take(struct job *job, enum job_resource what, uint64_t n) {
-    uint64_t *stock = &job->cpus[cpu_id()].stock[what];
-    uint64_t have = __atomic_load_n(stock, __ATOMIC_RELAXED);
-    do {
-        if (have < n) return false;
-    } while (!__atomic_compare_exchange_n(stock, &have, have - n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    return true;
-}
-
-static void stocks_drain(struct job *job) {
-    for (uint32_t cpu = 0; cpu < cpu_count; cpu++) {
-        for (unsigned what = 0; what < JOB_RESOURCES; what++) {
-            uint64_t *stock = &job->cpus[cpu].stock[what];
-            if (__atomic_load_n(stock, __ATOMIC_RELAXED) == 0) continue;
-            uint64_t had = __atomic_exchange_n(stock, 0, __ATOMIC_RELAXED);
-            if (had != 0) chain_uncharge(job, NULL, what, had);
-        }
-    }
-}
-
 // The job after j in a walk of top's subtree, parents first; NULL at the end.
 static struct job *subtree_next_locked(struct job *j, const struct job *top) {
     struct job *child = list_first_entry(&j->children, struct job, sibling);
@@ -81,17 +54,45 @@ static struct job *subtree_next_locked(struct job *j, const struct job *top) {
     return NULL;
 }
 
+// Gives back what this CPU has in stock for the subtree. Somebody who waits for it holds the tree lock.
+static void drain_here(void *top) {
+    for (struct job *j = top; j != NULL; j = subtree_next_locked(j, top)) {
+        uint64_t *stock = j->cpus[cpu_id()].stock;
+        for (unsigned what = 0; what < JOB_RESOURCES; what++) {
+            if (stock[what] != 0) chain_uncharge(j, NULL, what, stock[what]);
+            stock[what] = 0;
+        }
+    }
+}
+
+static uint64_t cpus_with_stock(const struct job *job) {
+    uint64_t mask = 0;
+    for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+        for (unsigned what = 0; what < JOB_RESOURCES; what++)
+            if (__atomic_load_n(&job->cpus[cpu].stock[what], __ATOMIC_RELAXED) != 0) mask |= 1ull << cpu;
+    return mask;
+}
+
+// A CPU that has nothing is not disturbed: who charges in vain again and again asks others once.
+static coldpath void subtree_drain_locked(struct job *top) {
+    uint64_t mask = 0;
+    for (struct job *j = top; j != NULL; j = subtree_next_locked(j, top)) mask |= cpus_with_stock(j);
+    drain_here(top);
+    mask &= ~(1ull << cpu_id());
+    if (mask != 0) arch_call_cpus(mask, drain_here, top);
+}
+
 static coldpath void subtree_drain(struct job *top) {
     spin_lock(&job_tree_lock);
-    for (struct job *j = top; j != NULL; j = subtree_next_locked(j, top)) stocks_drain(j);
+    subtree_drain_locked(top);
     spin_unlock(&job_tree_lock);
 }
 
 static coldpath int charge_slow(struct job *job, enum job_resource what, uint64_t n) {
-    uint64_t batch = stock_batch[what];
+    uint64_t batch = job_stock_batch(what);
     bool ahead = batch != 0 && n <= UINT64_MAX - batch && !__atomic_load_n(&job->orphan, __ATOMIC_ACQUIRE);
     if (ahead && chain_charge(job, what, n + batch) == NULL) {
-        __atomic_fetch_add(&job->cpus[cpu_id()].stock[what], batch, __ATOMIC_RELAXED);
+        job->cpus[cpu_id()].stock[what] += batch;
         return 0;
     }
     // Once there is room below a full ancestor, one further up may turn out to be full.
@@ -106,8 +107,7 @@ static coldpath int charge_slow(struct job *job, enum job_resource what, uint64_
 }
 
 int job_charge(struct job *job, enum job_resource what, uint64_t n) {
-    if (likely(stock_take(job, what, n))) return 0;
-    return charge_slow(job, what, n);
+    return likely(job_stock_take(job, what, n)) ? 0 : charge_slow(job, what, n);
 }
 
 // ---- the end of a job -------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ static void job_free(struct rcu_head *head) {
 // Takes an orphan's stocks back and ends it if nothing else is charged to it. Drops the tree lock.
 static void orphan_check_unlock(struct job *job) {
     struct job *parent = NULL;
-    stocks_drain(job);
+    subtree_drain_locked(job);  // itself: nobody is below an orphan
     bool empty = job->settled;
     for (unsigned what = 0; what < JOB_RESOURCES; what++) empty = empty && job->used[what] == 0;
     if (empty) {
@@ -156,23 +156,15 @@ static void job_settle(struct rcu_head *head) {
     orphan_check_unlock(job);
 }
 
+coldcall void job_stock_trim(struct job *job, enum job_resource what) {
+    uint64_t *stock = &job->cpus[cpu_id()].stock[what], batch = job_stock_batch(what);
+    chain_uncharge(job, NULL, what, *stock - batch);
+    *stock = batch;
+}
+
 void job_uncharge(struct job *job, enum job_resource what, uint64_t n) {
-    if (unlikely(__atomic_load_n(&job->orphan, __ATOMIC_ACQUIRE))) {
-        orphan_uncharge(job, what, n);
-        return;
-    }
-    uint64_t batch = stock_batch[what];
-    if (batch == 0) {
-        chain_uncharge(job, NULL, what, n);
-        return;
-    }
-    uint64_t *stock = &job->cpus[cpu_id()].stock[what];
-    uint64_t have = __atomic_add_fetch(stock, n, __ATOMIC_RELAXED);
-    while (unlikely(have > 2 * batch)) {
-        if (!__atomic_compare_exchange_n(stock, &have, batch, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
-        chain_uncharge(job, NULL, what, have - batch);
-        break;
-    }
+    if (unlikely(__atomic_load_n(&job->orphan, __ATOMIC_ACQUIRE))) orphan_uncharge(job, what, n);
+    else if (job_stock_put(job, what, n)) job_stock_trim(job, what);
 }
 
 // ---- jobs as objects ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // would exceed a limit anywhere changes nothing.
 //
 //        used[] of a job = what it and its descendants use + their stocks
-//        stock[] of a job on a CPU = charged already, not yet used; touched by that CPU, drained by anybody
+//        stock[] of a job on a CPU = charged already, not yet used; changed by that CPU alone, which others ask to drain it
 //
 // Life: handles, processes and child jobs hold references. A job without any is an orphan: gone for everybody, but its
 // memory stays until all that was charged to it is given back.
@@ -15,7 +15,7 @@
 #define JOB_DEPTH_MAX 32  // bounds the walk of a charge
 
 struct job_cpu {
-    uint64_t stock[JOB_RESOURCES];  // atomic; written by others only to drain it
+    uint64_t stock[JOB_RESOURCES];
 } cacheline_aligned;
 
 struct job {
@@ -33,6 +33,34 @@ struct job {
     uint64_t used[JOB_RESOURCES] cacheline_aligned;  // atomic
     uint64_t peak[JOB_RESOURCES];            // of `used`: up to a stock too high
 };
+
+// What a CPU takes ahead of need; it keeps twice as much. Processes are counted one by one.
+static inline uint64_t job_stock_batch(enum job_resource what) {
+    static const uint64_t batch[JOB_RESOURCES] = {
+        [JOB_PAGES] = 32,
+        [JOB_HANDLES] = 32,
+        [JOB_THREADS] = 4,
+        [JOB_KERNEL_BYTES] = 16384,
+    };
+    return batch[what];
+}
+
+// job_charge as far as the stock goes: false when there is more to it.
+static inline bool job_stock_take(struct job *job, enum job_resource what, uint64_t n) {
+    uint64_t *stock = &job->cpus[cpu_id()].stock[what];
+    bool borrow;
+    __asm__("subq %2, %0" : "+m"(*stock), "=@ccc"(borrow) : "er"(n));
+    if (likely(!borrow)) return true;
+    *stock += n;
+    return false;
+}
+// job_uncharge of a job that is no orphan. True: too much is in stock now, and job_stock_trim must follow.
+[[nodiscard]] static inline bool job_stock_put(struct job *job, enum job_resource what, uint64_t n) {
+    uint64_t *stock = &job->cpus[cpu_id()].stock[what];
+    __asm__("addq %1, %0" : "+m"(*stock) : "er"(n) : "cc");
+    return unlikely(*stock > 2 * job_stock_batch(what));
+}
+coldcall void job_stock_trim(struct job *job, enum job_resource what);
 
 extern struct job *job_root;
 void job_init(void);  // makes the root job; before any other CPU runs

@@ -2,6 +2,7 @@
 
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
+#include "kernel/sched/sched.h"
 #include "kernel/mm/charge.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/id.h"
@@ -24,6 +25,7 @@ int object_init(struct object *o, enum kpio_kind kind, const struct object_ops *
     o->kind = (uint8_t)kind;
     o->job = job;
     o->charged_bytes = bytes;
+    o->waited = ops->handle_gone != NULL;
     o->id = ID_LIMIT + own->ids++ * CONFIG_MAX_CPUS + cpu_id();
     spin_init(&o->tree_lock, "object tree");
     o->tree = &o->tree_lock;
@@ -51,6 +53,13 @@ void object_put(struct object *o) {
     uint32_t before = __atomic_fetch_sub(&o->refs, 1, __ATOMIC_ACQ_REL);
     verify(before != 0);
     if (before == 1) object_destroy(o);
+}
+
+void object_cancel_waits(struct object *o, struct wait_queue *q, const struct handle *via) {
+    spin_lock(&q->lock);
+    wait_queue_cancel_locked(q, via, -ECANCELED);
+    if (list_is_empty(&q->waiters)) o->waited = false;
+    spin_unlock(&q->lock);
 }
 
 uint64_t object_count(enum kpio_kind kind) {

@@ -41,6 +41,7 @@ struct object {
     uint32_t handles;                     // atomic
     uint8_t kind;                         // enum kpio_kind
     uint8_t flags;                        // OBJECT_*
+    bool waited;                          // somebody may wait through a handle: ops->handle_gone must be asked
     struct spinlock tree_lock;            // guards the derivation tree of its handles
     struct spinlock *tree;                // &tree_lock, or that of the object it was derived from (file from directory)
     struct job *job;                      // who pays
@@ -68,6 +69,15 @@ void object_put(struct object *o);
     return true;
 }
 uint64_t object_count(enum kpio_kind kind);  // live objects
+
+// A wait through a handle of o begins, under the lock that ops->handle_gone takes. Look at the handle's value after this:
+// who ends a handle clears the value first, then looks at `waited`, with a full barrier between.
+static inline void object_expect_waits(struct object *o) {
+    if (unlikely(!o->waited)) (void)__atomic_exchange_n(&o->waited, true, __ATOMIC_SEQ_CST);
+}
+// An ops->handle_gone for kinds whose waits stand in one queue and begin with object_expect_waits: they end with -ECANCELED.
+struct wait_queue;
+void object_cancel_waits(struct object *o, struct wait_queue *q, const struct handle *via);
 
 // Tells the ports that watch o that its signals changed. Cheap when nobody watches. No lock of o's may be held that
 // ops->signals takes. Provided by ipc/port.c.

@@ -227,7 +227,7 @@ void process_get_info(struct process *p, struct kpio_process_info *info) {
     *info = (struct kpio_process_info){
         .id = p->id,
         .job_id = p->job->object.id,
-        .handles = p->handles.count,
+        .handles = handle_table_count(&p->handles),
         .pages = count_pages(p),
     };
     spin_lock(&p->lock);

@@ -10,7 +10,7 @@
 #include "kernel/object/process.h"
 #include "kernel/sched/sched.h"
 
-void handle_object_unreachable(struct object *o) {
+coldcall void handle_object_unreachable(struct object *o) {
     if (o->ops->unreachable) (o->ops->unreachable)(o);  // parentheses: stddef.h has a macro of that name
     object_put(o);
 }
@@ -19,10 +19,14 @@ void handle_object_lost_receiver(struct object *o) {
     if (__atomic_sub_fetch(&o->receivers, 1, __ATOMIC_ACQ_REL) == 0 && o->ops->no_receivers) o->ops->no_receivers(o);
 }
 
+coldcall void handle_tell_watchers(struct object *o, struct handle *h) {
+    if (o->waited && o->ops->handle_gone) o->ops->handle_gone(o, h);
+    object_unbind_handle(o, h);
+}
+
 void handle_end(struct handle *h, uint32_t rights, uint32_t flags, bool out_of_tree) {
     struct object *o = h->object;
-    if (o->ops->handle_gone) o->ops->handle_gone(o, h);
-    if (unlikely(o->bindings)) object_unbind_handle(o, h);
+    if (handle_has_watchers(o)) handle_tell_watchers(o, h);
     if (unlikely(flags & HANDLE_EXPIRES)) handle_expiry_forget(h);
     if (likely(out_of_tree && !(flags & HANDLE_IN_FLIGHT))) handle_free(h);
     handle_object_removed(o, rights);
@@ -31,7 +35,7 @@ void handle_end(struct handle *h, uint32_t rights, uint32_t flags, bool out_of_t
 // Ends a leaf: it leaves table and tree. The tree lock is held. finish_leaf follows without it.
 static inline void end_leaf(struct handle *h) {
     verify(derivation_remove(h));
-    if (likely(h->table)) {
+    if (likely(h->value)) {
         handle_table_remove(h->table, h);
         return;
     }
@@ -55,27 +59,59 @@ static void finish_leaf(struct handle *h) {
 #define REVOKE_BATCH 32
 #define REVOKE_STEPS 64
 
+// What left the tree while it was locked: plain handles on one object, by pool_next, and others.
+struct ended {
+    struct object *object;
+    struct handle *first, *last;
+    uint32_t count;        // of the plain ones
+    uint32_t other_count;
+    struct handle *others[REVOKE_BATCH];
+};
+
+// Ends the plain leaves that root's children begin with.
+static inline void end_plain_leaves(struct handle *root, struct ended *e) {
+    for (struct handle *h; e->count + e->other_count < REVOKE_BATCH && (h = root->child) != NULL; e->count++) {
+        if (unlikely(h->child || !handle_is_plain(h->access) || h->object != e->object)) return;
+        derivation_detach(h);
+        handle_table_remove(h->table, h);
+        h->pool_next = e->first;
+        e->first = h;
+        if (!e->last) e->last = h;
+    }
+}
+
+static void finish_ended(const struct ended *e) {
+    if (e->count) {
+        for (struct handle *h = e->first; handle_has_watchers(e->object) && h; h = h->pool_next)
+            handle_tell_watchers(e->object, h);
+        handle_free_list(e->first, e->last, e->count);
+        handle_object_removed_plain(e->object, e->count);
+    }
+    for (unsigned i = 0; i < e->other_count; i++) finish_leaf(e->others[i]);
+}
+
 // Ends everything below root, which is marked HANDLE_REVOKING and so stays. `tree` is held at entry and exit, not between.
 static uint64_t revoke_below(struct handle *root, struct spinlock *tree) {
     uint64_t count = 0;
+    struct ended ended;
+    ended.object = root->object;
     for (bool more = true; more;) {
-        struct handle *ended[REVOKE_BATCH];
-        unsigned n = 0;
+        ended.first = ended.last = NULL;
+        ended.count = ended.other_count = 0;
         bool busy = false;
-        for (unsigned step = 0; more && n < REVOKE_BATCH && step < REVOKE_STEPS; step++) {
-            bool progress;
-            struct handle *leaf = derivation_revoke_step(root, &progress, &busy);
-            if (leaf) {
-                end_leaf(leaf);
-                ended[n++] = leaf;
-            }
-            more = progress;
+        for (unsigned step = 0; more && step < REVOKE_STEPS; step++) {
+            end_plain_leaves(root, &ended);
+            if (ended.count + ended.other_count == REVOKE_BATCH) break;
+            struct handle *leaf = derivation_revoke_step(root, &more, &busy);
+            if (!leaf) continue;
+            end_leaf(leaf);
+            ended.others[ended.other_count++] = leaf;
         }
-        count += n;
         more |= busy;
-        if (n == 0 && !more) break;
+        if (!more && ended.count + ended.other_count == 0) break;
+        count += ended.count + ended.other_count;
         spin_unlock(tree);
-        for (unsigned i = 0; i < n; i++) finish_leaf(ended[i]);
+        finish_ended(&ended);
         if (more) sched_preempt_point();
         spin_lock(tree);
     }

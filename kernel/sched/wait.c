@@ -154,18 +154,18 @@ uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t re
     return woken;
 }
 
-void wait_queue_cancel(struct wait_queue *q, const struct handle *via, int64_t result) {
-    spin_lock(&q->lock);
-    if (likely(list_is_empty(&q->waiters))) {
-        spin_unlock(&q->lock);
-        return;
-    }
+void wait_queue_cancel_locked(struct wait_queue *q, const struct handle *via, int64_t result) {
     list_for_each_safe(node, &q->waiters) {
         struct thread *t = list_entry(node, struct thread, wait.node);
         if (via != NULL && t->wait.via != via) continue;
         list_remove(&t->wait.node);
         wait_wake_locked(t, result);
     }
+}
+
+void wait_queue_cancel(struct wait_queue *q, const struct handle *via, int64_t result) {
+    spin_lock(&q->lock);
+    wait_queue_cancel_locked(q, via, result);
     spin_unlock(&q->lock);
 }
 

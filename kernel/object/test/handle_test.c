@@ -37,8 +37,7 @@ void rcu_call(struct rcu_head *head, void (*release)(struct rcu_head *)) {
     deferred = head;
 }
 static void quiesce(void) {
-    struct handle_pool *pool = &handle_pools[0];
-    if (pool->ended) handle_batch_retire(pool);
+    if (handle_pool()->ended) handle_batch_retire(handle_pool());
     while (deferred) {
         struct rcu_head *head = deferred;
         deferred = head->next;
@@ -73,16 +72,25 @@ static const struct object_ops ops = {.name = "test", .rights = KPIO_RIGHTS_ALL,
                                       .no_receivers = on_no_receivers, .handle_gone = on_gone};
 void object_put(struct object *o) { __atomic_fetch_sub(&o->refs, 1, __ATOMIC_RELAXED); }
 
-static struct process process_a, process_b;
+static struct job_cpu stock;
+static struct job job = {.cpus = &stock};
+static struct process process_a = {.job = &job}, process_b = {.job = &job};
 static struct thread thread;
 static struct object object;
 
+void job_stock_trim(struct job *trimmed, enum job_resource what) {
+    charged -= stock.stock[what] - job_stock_batch(what);
+    stock.stock[what] = job_stock_batch(what);
+}
+
 static void set_up(void) {
+    if (!this_cpu()->handle_pool) handle_pool_init();
+    memset(&stock, 0, sizeof(stock));
     charged = 0;
     charge_limit = UINT64_MAX;
     at_preemption = NULL;
     mappings_pinned = mappings_revoked = unreachable_calls = no_receivers_calls = gone_calls = 0;
-    object = (struct object){.ops = &ops, .refs = 1, .kind = KPIO_KIND_ENDPOINT};
+    object = (struct object){.ops = &ops, .refs = 1, .kind = KPIO_KIND_ENDPOINT, .waited = true};
     spin_init(&object.tree_lock, "tree");
     object.tree = &object.tree_lock;
     CHECK_EQ(handle_table_init(&process_a.handles, &process_a), 0);
@@ -98,7 +106,7 @@ static void tear_down(void) {
     handle_table_destroy(&process_b.handles);
     quiesce();
     CHECK_EQ(handle_count(), 0);
-    CHECK_EQ(charged, 0);
+    CHECK_EQ(charged, stock.stock[JOB_HANDLES]);
     CHECK_EQ(object.handles, 0);
     CHECK_EQ(object.refs, 0);
     CHECK_EQ(object.receivers, 0);
@@ -233,11 +241,12 @@ TEST(no_room_at_the_other_table_loses_nothing)
     set_up();
     kpio_handle root = (kpio_handle)handle_install(&object);
     kpio_handle given = (kpio_handle)handle_dup(root, KPIO_RIGHTS_SAME);
+    process_b.handles.room = 0;
     process_b.handles.limit = 0;
     CHECK_EQ(handle_give(&process_b.handles, given, KPIO_RIGHTS_SAME, KPIO_SEND_COPY), -EMFILE);
     CHECK(is_alive(given));
     CHECK_EQ(handle_give(&process_b.handles, given, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE), -EMFILE);
-    CHECK_EQ(process_a.handles.count, 2);
+    CHECK_EQ(handle_table_count(&process_a.handles), 2);
     tear_down();
 }
 
@@ -248,23 +257,40 @@ TEST(quota_is_exact)
     kpio_handle root = (kpio_handle)handle_install(&object);
     for (int i = 0; i < 9; i++) CHECK(handle_dup(root, KPIO_RIGHTS_SAME) > 0);
     CHECK_EQ(handle_dup(root, KPIO_RIGHTS_SAME), -ENFILE);
-    CHECK_EQ(process_a.handles.count, 10);
+    CHECK_EQ(handle_table_count(&process_a.handles), 10);
     tear_down();
 }
 
 TEST(table_grows_to_its_limit)
 {
     set_up();
-    process_a.handles.limit = 3000;
+    process_a.handles.room = process_a.handles.limit = 3000;
     kpio_handle root = (kpio_handle)handle_install(&object);
     for (int i = 0; i < 2999; i++) CHECK(handle_dup(root, KPIO_RIGHT_CALL) > 0);
     CHECK_EQ(handle_dup(root, KPIO_RIGHT_CALL), -EMFILE);
     CHECK_EQ(handle_revoke(root, true), 3000);
-    CHECK_EQ(process_a.handles.count, 0);
+    CHECK_EQ(handle_table_count(&process_a.handles), 0);
     kpio_handle again = (kpio_handle)handle_install(&object);  // the object lost its last handle: only the table matters
     CHECK(again > 0);
     object.refs++;
     unreachable_calls = no_receivers_calls = 0;
+    tear_down();
+}
+
+TEST(waits_end_where_somebody_may_wait)
+{
+    set_up();
+    kpio_handle root = (kpio_handle)handle_install(&object);
+    for (int waited = 0; waited < 2; waited++) {
+        object.waited = waited;
+        gone_calls = 0;
+        kpio_handle closed = (kpio_handle)handle_dup(root, KPIO_RIGHT_CALL);
+        CHECK_EQ(handle_close(&process_a.handles, closed), 0);
+        CHECK_EQ(gone_calls, waited);
+        for (int i = 0; i < 100; i++) CHECK(handle_dup(root, i % 2 ? KPIO_RIGHT_CALL : KPIO_RIGHTS_SAME) > 0);
+        CHECK_EQ(handle_revoke(root, false), 100);
+        CHECK_EQ(gone_calls, 101 * waited);
+    }
     tear_down();
 }
 
@@ -380,8 +406,8 @@ static void model_check(void) {
         if (model[i].in_b) b++;
         else a++;
     }
-    CHECK_EQ(process_a.handles.count, a);
-    CHECK_EQ(process_b.handles.count, b);
+    CHECK_EQ(handle_table_count(&process_a.handles), a);
+    CHECK_EQ(handle_table_count(&process_b.handles), b);
     CHECK_EQ(object.handles, a + b);
 }
 static void step_close(int i) {

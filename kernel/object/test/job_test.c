@@ -42,6 +42,15 @@ static void quiesce(void) {
     }
 }
 void object_signal(struct object *o) { signalled++; }
+void wait_queue_cancel_locked(struct wait_queue *q, const struct handle *via, int64_t result) {}
+void arch_call_cpus(uint64_t mask, void (*fn)(void *arg), void *arg) {
+    uint32_t caller = cpu_id();
+    for (; mask != 0; mask &= mask - 1) {
+        unit_become_cpu((uint32_t)__builtin_ctzll(mask));
+        fn(arg);
+    }
+    unit_become_cpu(caller);
+}
 void object_unbind_all(struct object *o) {}
 
 static void begin(void) {

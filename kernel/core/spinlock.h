@@ -1,6 +1,15 @@
 // Spin locks. The kernel runs with interrupts off, so a lock holder is never interrupted on its CPU and no lock saves
+<<<<<<< Updated upstream
 // the interrupt flag. Not recursive, not held across blocking or preemption points. A ticket lock: fair. Taking one is a
 // full memory barrier.
+=======
+// the interrupt flag. Not recursive, not held across blocking or preemption points.
+//
+// A free lock goes to whoever comes first; those that wait stand in line, and only the first in line tries. A lock that
+// is handed on in order is fairer, but under a hypervisor stands still whenever the virtual CPU whose turn it is does not
+// run: that costs all others a time slice of the host per hand-over (docs/decisions/0008). So order is kept
+// only for one that has waited long: it marks the lock as urgent, and then nobody gets past it.
+>>>>>>> Stashed changes
 #pragma once
 #include "kernel/core/cpu.h"
 
@@ -8,11 +17,13 @@ struct lock_class;
 
 struct spinlock {
     union {
-        uint32_t word;
+        uint16_t state;          // 0: free, and for anybody
         struct {
-            uint16_t owner, next;  // the ticket being served; the next one to be given
+            uint8_t held;
+            uint8_t urgent;      // only the first in line may take it
         };
     };
+    uint8_t first, next;         // the line: the ticket that is first in it; the next one to be given
 #if CONFIG_LOCKDEP
     uint32_t holder;  // CPU id + 1
     const char *name;
@@ -20,9 +31,9 @@ struct spinlock {
 };
 
 #if CONFIG_LOCKDEP
-#define SPINLOCK_INIT(lock_name) {.word = 0, .holder = 0, .name = (lock_name)}
+#define SPINLOCK_INIT(lock_name) {.state = 0, .name = (lock_name)}
 #else
-#define SPINLOCK_INIT(lock_name) {.word = 0}
+#define SPINLOCK_INIT(lock_name) {.state = 0}
 #endif
 
 // Lock-order checker (debug builds): learns the order in which named locks nest and panics on the first inversion.
@@ -32,6 +43,7 @@ void lockdep_acquire_try(struct spinlock *lock);
 void lockdep_release(struct spinlock *lock);
 // Locks that this CPU holds (debug builds; else 0): for asserts before blocking.
 unsigned lockdep_held(void);
+<<<<<<< Updated upstream
 // Waits until the ticket is served.
 void spin_lock_wait(struct spinlock *lock, uint16_t ticket);
 
@@ -57,6 +69,9 @@ static inline void spin_acquire(struct spinlock *lock) {
                      : "+a"(ticket), "+m"(lock->next), "+m"(lock->owner) : : "memory", "cc", "r11");
 }
 #endif
+=======
+coldcall void spin_lock_wait(struct spinlock *lock);
+>>>>>>> Stashed changes
 
 // `name` groups locks into one class of the order checker: one name per kind of lock.
 static inline void spin_init(struct spinlock *lock, const char *name) {
@@ -64,27 +79,32 @@ static inline void spin_init(struct spinlock *lock, const char *name) {
     (void)name;
 }
 
+static inline bool spin_take(struct spinlock *lock) {
+    uint16_t free = 0;
+    return __atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static inline void spin_lock(struct spinlock *lock) {
     if (CONFIG_LOCKDEP) lockdep_acquire(lock);
+<<<<<<< Updated upstream
     spin_acquire(lock);
+=======
+    if (unlikely(!spin_take(lock))) spin_lock_wait(lock);
+>>>>>>> Stashed changes
 }
 
 static inline void spin_unlock(struct spinlock *lock) {
     if (CONFIG_LOCKDEP) lockdep_release(lock);
+<<<<<<< Updated upstream
     // Only the holder writes owner, so no lock prefix; x86 lets no earlier access pass this store.
     __asm__ volatile("incw %0" : "+m"(lock->owner) : : "memory", "cc");
+=======
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+>>>>>>> Stashed changes
 }
 
 static inline bool spin_trylock(struct spinlock *lock) {
-    uint32_t seen = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
-    if ((uint16_t)seen != (uint16_t)(seen >> 16)) return false;
-    if (!__atomic_compare_exchange_n(&lock->word, &seen, seen + 0x10000, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-        return false;
+    if (__atomic_load_n(&lock->state, __ATOMIC_RELAXED) != 0 || !spin_take(lock)) return false;
     if (CONFIG_LOCKDEP) lockdep_acquire_try(lock);
     return true;
-}
-
-static inline bool spin_is_locked(const struct spinlock *lock) {
-    uint32_t seen = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
-    return (uint16_t)seen != (uint16_t)(seen >> 16);
 }

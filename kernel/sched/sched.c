@@ -184,7 +184,7 @@ void sched_schedule(void) {
     struct cpu *c = this_cpu();
     struct runqueue *rq = &runqueues[c->id];
     struct thread *prev = c->current;
-    assert(!c->in_interrupt);
+    assert(!c->in_interrupt && lockdep_held() == 0);
     nanos_t now = arch_now();
     // Cleared before the wake list is looked at: who adds to it afterwards sets it again. The exchange is the barrier
     // between the two.
@@ -262,6 +262,7 @@ void sched_exit_work(void) {
 }
 
 bool sched_preempt_point(void) {
+    assert(lockdep_held() == 0);
     rcu_quiescent();
     arch_irq_window();
     if (this_cpu()->need_resched) sched_schedule();

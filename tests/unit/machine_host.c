@@ -115,8 +115,8 @@ void host_cpus_run(void (*fn)(uint32_t id)) {
     threads_run = false;
 }
 
-weak void spin_lock_wait(struct spinlock *lock, uint16_t ticket) {
-    while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket) cpu_relax();
+weak void spin_lock_wait(struct spinlock *lock) {
+    while (!spin_take(lock)) cpu_relax();
 }
 
 weak bool arch_rdrand(uint64_t *out) {

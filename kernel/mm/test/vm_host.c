@@ -334,7 +334,7 @@ int64_t wait_block_slowly(nanos_t deadline) { return 0; }
 void sched_schedule(void) {}
 void sched_wake(struct thread *t) {}
 struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg) { return NULL; }
-void spin_lock_wait(struct spinlock *lock, uint16_t ticket) { unit_fail(__FILE__, __LINE__, "a lock taken twice"); }
+void spin_lock_wait(struct spinlock *lock) { unit_fail(__FILE__, __LINE__, "a lock taken twice"); }
 int mapping_tie_sibling(struct mapping *m, struct mapping *of) { return of->glue[0] ? -EBADF : 0; }
 void mapping_untie(struct mapping *m) {}
 

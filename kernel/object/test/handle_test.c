@@ -18,7 +18,7 @@
 
 // ---- stand-ins ----------------------------------------------------------------------------------------------------------
 
-void spin_lock_wait(struct spinlock *lock, uint16_t ticket) { abort(); }  // one CPU: never contended
+void spin_lock_wait(struct spinlock *lock) { abort(); }  // one CPU: never contended
 
 static int64_t live_handles;
 static uint64_t charged, charge_limit = UINT64_MAX;

@@ -12,7 +12,7 @@
 
 // ---- stand-ins ----------------------------------------------------------------------------------------------------------
 
-void spin_lock_wait(struct spinlock *lock, uint16_t ticket) { abort(); }  // never contended
+void spin_lock_wait(struct spinlock *lock) { abort(); }  // never contended
 
 static int64_t live_memory;
 static struct rcu_head *deferred;

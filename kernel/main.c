@@ -2,6 +2,7 @@
 #include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/log.h"
 #include "kernel/core/options.h"
+#include "kernel/block/page_cache.h"
 #include "kernel/block/ramdisk.h"
 #include "kernel/block/virtio_blk.h"
 #include "kernel/hal/hal.h"
@@ -47,6 +48,7 @@ void kernel_main(void) {
     objects_init();
     arch_start_cpus();
     hal_init();
+    page_cache_init();
     virtio_blk_init();
     ramdisk_init();
     if (!init_process_start()) arch_exit(false);

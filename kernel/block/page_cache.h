@@ -10,7 +10,11 @@
 // `prepare` chooses blocks but records nothing on disk; `complete` records blocks and file size, in one transaction, after
 // the data are on the device. So no crash shows a file blocks that its data never reached (ordered data).
 //
-// Locks, in order: the file system's inode lock, cache->lock (none of the ops is called with it), vmo->lock.
+// A page that is written during its write-back is dirty again and written once more: the device may meanwhile hold a part of
+// the newer data, which nobody was promised yet.
+//
+// Locks, in order: the file system's inode lock, cache->writeback (prepare and complete are called with it, perhaps while
+// somebody who waits for it holds the inode lock: so they must take locks below it only), vmo->lock, the policy's, a domain's.
 #pragma once
 #include "kernel/block/block.h"
 #include "kernel/mm/vmo.h"
@@ -35,24 +39,31 @@ struct file_extent {
 struct file_cache_ops {
     // The extent at `offset`: begins there, is at least one block, at most `bytes`. 0, -EIO (damage), -ENOMEM.
     int (*map)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
-    // The range will be dirtied: sets aside what it may need. 0, -ENOSPC, -EDQUOT, -EROFS, -EFBIG, -EIO.
+    // The range will be dirtied: sets aside what it may need. A block is reserved or not: reserving it again changes nothing.
+    // May be called by several at once, by page faults without the inode lock. Whole pages.
+    // 0, -ENOSPC, -EDQUOT, -EROFS, -EFBIG, -EIO.
     int (*reserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
-    // Reserved, and will not be dirtied, or was cut off before it was written. Does not fail.
+    // Reserved, and will not be dirtied, or was cut off before it was written, or prepare has failed. Does not fail.
     void (*unreserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
-    // Write-back: where the range is to be written. An extent as of map, never a hole. 0, or -EIO, -ENOSPC, ...: the data are
-    // lost to the device, stay in memory, and the next sync tells.
+    // Write-back: where the range is to be written. An extent as of map; a hole says that this part is not to be written, as
+    // it lies beyond the end of the file. 0, or -EIO, -ENOSPC, ...: the data are lost to the device, and the next sync tells.
     int (*prepare)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
-    // The extent's data are on the device (error 0), or could not be written: records it, also the file's size up to
+    // The data of an extent, or of a part of it where the device takes less at once, are on the device (error 0), or could not
+    // be written (they stay readable until memory is short, and are clean): records it, also the file's size up to
     // `size_written` (what the file was long when these data were taken). 0 or an error that the next sync tells.
     int (*complete)(struct file_cache *, const struct file_extent *extent, uint64_t size_written, int error);
     // Optional, for files whose data are not blocks of a device (FUSE): they replace map/prepare/complete and the block I/O.
     int (*read_pages)(struct file_cache *, uint64_t first, struct page **pages, uint32_t count);
     int (*write_pages)(struct file_cache *, uint64_t first, struct page **pages, uint32_t count, uint64_t size);
+    // Optional. True: somebody has the VMO now, the inode must stay; false: nobody any more. Calls come in pairs that may
+    // overlap (count them). False comes in any context and must not block.
+    void (*mapped)(struct file_cache *, bool mapped);
 };
 
 struct cache_domain;  // one per mounted file system: its dirty pages, its write-back thread
 
-// device may be NULL with read_pages/write_pages. `limit_pages` 0: only the overall dirty limit.
+// device may be NULL with read_pages/write_pages. `limit_pages` 0: its dirty pages count against their jobs' limits and the
+// overall one; else only against this one, and nobody waits for the domain who does not use it.
 [[nodiscard]] int cache_domain_create(const char *name, struct block_device *device, uint64_t limit_pages,
                                       struct cache_domain **out);
 // All files of it are gone.
@@ -65,15 +76,22 @@ struct file_cache {
     const struct file_cache_ops *ops;
     struct cache_domain *domain;
     struct vmo *vmo;           // the pages; made at the first use
-    uint64_t size;             // of the file, bytes: what reads and page-ins stop at
-    uint32_t dirty_pages;
+    uint64_t size;             // of the file, bytes: what reads and page-ins stop at; atomic
+    struct {                   // adaptive read-ahead; hints, changed without a lock
+        uint64_t end;          // page behind the last window
+        uint64_t window;       // its size in pages
+        uint64_t byte;         // where the last read ended, inside a page
+    } sequential;
+    uint64_t identity;         // keys of pages for the policy: a file that comes back should have the same; 0: given by init
+    struct mutex writeback;    // write-back, truncation and what takes pages away
+    uint32_t dirty_pages;      // under vmo->lock
     uint32_t error_sequence;   // moves with every failed write-back; a file compares what it saw last
     int error;                 // the last one
-    struct list_node node;     // in the domain's list of dirty files
-    struct {
-        uint64_t next, size, ahead;  // adaptive read-ahead: page expected next, window, where the next window is started
-    } sequential;
-    uint64_t mapped_writable;  // shared writable mappings
+    uint32_t loading;          // block requests at work that read; atomic
+    uint32_t visits;           // by the domain's thread and syncs, under the domain's lock
+    uint32_t pass;             // the last sync of the domain that came by
+    nanos_t dirty_since;
+    struct list_node node;     // in the domain's list of files with something to write back
 };
 
 void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size);
@@ -101,8 +119,7 @@ uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset);
 // Writes what is dirty in the range back and waits for it: 0 or the first error. The file system then makes its own records
 // durable (inode sync).
 [[nodiscard]] int file_cache_sync(struct file_cache *cache, uint64_t offset, uint64_t bytes);
-// The VMO for mapping, with a reference. The inode must stay while it is mapped: `gone` of it is told to the owner by
-// the callback set here.
+// The VMO for mapping, with a reference. The inode must stay while there is one: ops->mapped tells.
 [[nodiscard]] int file_cache_vmo(struct file_cache *cache, struct vmo **out);
 // Drops clean pages in the range (posix_fadvise DONTNEED, and tests that need a cold cache).
 void file_cache_drop(struct file_cache *cache, uint64_t offset, uint64_t bytes);

@@ -76,6 +76,8 @@ uint64_t aspace_table_count(void);
 [[nodiscard]] int aspace_fault(struct aspace *a, uint64_t address, unsigned prot);
 // Why the last fault in the kernel on this CPU could not be resolved; for usercopy, right after it.
 int aspace_fault_error(void);
+// From here on faults of the kernel on this CPU that would have to wait for a pager are -EAGAIN at once; and back.
+void aspace_fault_no_wait(bool no_wait);
 
 // ---- mappings and handles: provided by object/aspace_object.c -----------------------------------------------------------
 // m, split from or cloned from `of`, belongs to the same handle: 0 or -EBADF when that is being revoked. Called only when

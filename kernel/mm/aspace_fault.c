@@ -20,9 +20,11 @@ enum {  // error code of a page fault
 
 static struct {
     int error;
+    bool no_wait;  // a copy is at work that must not block
 } cacheline_aligned fault_errors[CONFIG_MAX_CPUS];
 
 int aspace_fault_error(void) { return fault_errors[cpu_id()].error; }
+void aspace_fault_no_wait(bool no_wait) { fault_errors[cpu_id()].no_wait = no_wait; }
 
 static __attribute__((noinline)) struct mapping *find_elsewhere(struct aspace *a, uint64_t address) {
     struct mapping *m = mapping_tree_from(&a->mappings, address);
@@ -165,7 +167,8 @@ int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
 
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
-    if (error == -EAGAIN) error = fault_paged(a, align_down(address, PAGE_SIZE), prot);
+    bool may_wait = frame->cs & 3 || !fault_errors[cpu_id()].no_wait;
+    if (error == -EAGAIN && may_wait) error = fault_paged(a, align_down(address, PAGE_SIZE), prot);
     if (error == 0) return true;
     if (!(frame->cs & 3)) fault_errors[cpu_id()].error = error;
     else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;

@@ -4,8 +4,10 @@
 #pragma once
 #include "kernel/core/types.h"
 
+// JOB_DIRTY_PAGES, what the job has written to files and is not on their devices yet, has no limit of its own: a quarter of
+// that of JOB_PAGES, of the root job what the page cache sets.
 struct job;
-enum job_resource { JOB_PAGES, JOB_HANDLES, JOB_THREADS, JOB_KERNEL_BYTES, JOB_PROCESSES, JOB_RESOURCES };
+enum job_resource { JOB_PAGES, JOB_HANDLES, JOB_THREADS, JOB_KERNEL_BYTES, JOB_PROCESSES, JOB_DIRTY_PAGES, JOB_RESOURCES };
 
 // Charges n of a resource along the ancestors: 0, or -ENOMEM for pages, -ENFILE for the others, and then nothing has
 // changed. Any lock may be held but the job tree's. Provided by object/job.c.

@@ -27,6 +27,7 @@ enum page_type {
     PAGE_TABLE = 0xc8,      // page table
     PAGE_VMO = 0xd9,        // content of a VMO
     PAGE_POOL = 0xea,       // belongs to the WASM pool
+    PAGE_FILE = 0xfb,       // content of a PAGED VMO: `owner` is the VMO, `refs` 1 and one for each pin
 };
 
 struct kmem_cache;

@@ -2,16 +2,25 @@
 
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/rcu.h"
 #include "kernel/mm/charge.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
+#include "lib/util.h"
 
 struct page_node {
     uint32_t refs;   // trees and parent nodes that lead here; atomic
     uint8_t level;   // 0: slots are pages
+    bool paged;      // freed after a grace period
     union {
-        struct job *job;         // who pays
-        struct page_node *next;  // in a grave (then nothing is paid any more)
+        struct {
+            union {
+                struct job *job;         // who pays
+                struct page_node *next;  // in a grave (then nothing is paid any more)
+            };
+            uint64_t marks;  // of a paged tree: bit i: slot i is marked, or something below it
+        };
+        struct rcu_head rcu;
     };
     uint64_t slots[PAGE_TREE_SLOTS];
 };
@@ -38,7 +47,9 @@ static int node_alloc(struct job *job, unsigned level, struct page_node **out) {
     }
     node->refs = 1;
     node->level = (uint8_t)level;
+    node->paged = false;
     node->job = job;
+    node->marks = 0;
     *out = node;
     return 0;
 }
@@ -100,7 +111,9 @@ static int tree_grow(struct page_tree *tree, uint64_t index, struct job *job) {
             int error = node_alloc_empty(job, tree->height, &node);
             if (error) return error;
             node->slots[0] = tree->root;
-            tree->root = (uint64_t)node;
+            node->paged = tree->paged;
+            if (tree->paged && slot_node(tree->root)->marks != 0) node->marks = 1;
+            __atomic_store_n(&tree->root, (uint64_t)node, __ATOMIC_RELEASE);
         }
         tree->height++;
     }
@@ -115,7 +128,9 @@ static coldpath uint64_t *slot_make(struct page_tree *tree, uint64_t index, stru
         struct page_node *node;
         if (*slot == 0) {
             error = node_alloc_empty(job, level, &node);
-            if (!error) *slot = (uint64_t)node;
+            if (error) return NULL;
+            node->paged = tree->paged;
+            __atomic_store_n(slot, (uint64_t)node, __ATOMIC_RELEASE);
         } else if (is_shared(slot_node(*slot))) {
             error = node_unshare(slot, job);
         }
@@ -162,6 +177,74 @@ void page_tree_share(struct page_tree *to, const struct page_tree *from) {
     child_get(from->height, from->root);
 }
 
+// ---- of PAGED VMOs -----------------------------------------------------------------------------------------------------
+
+void page_tree_init_paged(struct page_tree *tree) {
+    tree->paged = true;
+    tree->height = 1;  // so that the root is always a node, which says its level
+}
+
+const uint64_t *page_tree_find(const struct page_tree *tree, uint64_t index) {
+    const struct page_node *node = slot_node(__atomic_load_n(&tree->root, __ATOMIC_ACQUIRE));
+    if (unlikely(!node)) return NULL;
+    unsigned shift = PAGE_TREE_BITS * node->level;
+    if (unlikely(index >> shift >= PAGE_TREE_SLOTS)) return NULL;
+    while (shift != 0) {
+        node = slot_node(__atomic_load_n(&node->slots[index >> shift & (PAGE_TREE_SLOTS - 1)], __ATOMIC_ACQUIRE));
+        if (unlikely(!node)) return NULL;
+        shift -= PAGE_TREE_BITS;
+    }
+    return &node->slots[index & (PAGE_TREE_SLOTS - 1)];
+}
+
+// way[level]: the node of that level on the way to index. False: there is no leaf.
+static bool find_way(const struct page_tree *tree, uint64_t index, struct page_node *way[]) {
+    uint64_t slot = fits(index, tree->height) ? tree->root : 0;
+    for (unsigned level = tree->height; level-- > 0; slot = way[level]->slots[slot_index(index, level)]) {
+        if (!slot) return false;
+        way[level] = slot_node(slot);
+    }
+    return true;
+}
+
+void page_tree_mark(struct page_tree *tree, uint64_t index) {
+    struct page_node *way[PAGE_TREE_HEIGHT_MAX];
+    verify(find_way(tree, index, way));
+    for (unsigned level = 0; level < tree->height; level++) {
+        uint64_t bit = 1ull << slot_index(index, level);
+        if (way[level]->marks & bit) return;
+        way[level]->marks |= bit;
+    }
+}
+
+void page_tree_unmark(struct page_tree *tree, uint64_t index) {
+    struct page_node *way[PAGE_TREE_HEIGHT_MAX];
+    if (!find_way(tree, index, way)) return;
+    for (unsigned level = 0; level < tree->height; level++) {
+        way[level]->marks &= ~(1ull << slot_index(index, level));
+        if (way[level]->marks != 0) return;
+    }
+}
+
+uint64_t page_tree_next_marked(const struct page_tree *tree, uint64_t index, uint64_t end) {
+    while (index < end && tree->root && fits(index, tree->height)) {
+        uint64_t slot = tree->root;
+        bool found = true;
+        for (unsigned level = tree->height; level-- > 0;) {
+            const struct page_node *node = slot_node(slot);
+            unsigned shift = PAGE_TREE_BITS * level, first = slot_index(index, level);
+            uint64_t marks = node->marks >> first;
+            unsigned skip = marks ? (unsigned)__builtin_ctzll(marks) : PAGE_TREE_SLOTS - first;
+            if (skip) index = ((index >> shift) + skip) << shift;
+            found = marks != 0;
+            if (!found) break;
+            slot = node->slots[first + skip];
+        }
+        if (found) return MIN(index, end);
+    }
+    return end;
+}
+
 static bool node_is_empty(const struct page_node *node) {
     for (unsigned i = 0; i < PAGE_TREE_SLOTS; i++)
         if (node->slots[i]) return false;
@@ -177,6 +260,20 @@ static void prune(struct page_tree *tree, uint64_t *const way[], unsigned level)
     }
     while (page_grave_step(&grave, 1)) {
     }
+}
+
+uint64_t page_tree_take(struct page_tree *tree, uint64_t index) {
+    uint64_t *way[PAGE_TREE_HEIGHT_MAX], *slot = &tree->root;
+    if (!fits(index, tree->height)) return 0;
+    for (unsigned level = tree->height; level-- > 0; slot = &slot_node(*slot)->slots[slot_index(index, level)]) {
+        if (!*slot) return 0;
+        way[level] = slot;
+    }
+    uint64_t entry = *slot;
+    assert(!(slot_node(*way[0])->marks >> slot_index(index, 0) & 1));
+    __atomic_store_n(slot, 0, __ATOMIC_RELAXED);
+    if (entry) prune(tree, way, 0);
+    return entry;
 }
 
 static void take_entries(uint64_t *entries, unsigned from, unsigned to, struct page_tree_removal *out) {
@@ -248,6 +345,8 @@ void page_tree_bury_removal(struct page_tree_removal *removal, struct page_grave
     removal->leaf = NULL;
 }
 
+static void node_free(struct rcu_head *head) { slub_free(&node_cache, container_of(head, struct page_node, rcu)); }
+
 bool page_grave_step(struct page_grave *grave, unsigned budget) {
     while (grave->nodes && budget-- > 0) {
         struct page_node *node = grave->nodes;
@@ -257,7 +356,8 @@ bool page_grave_step(struct page_grave *grave, unsigned budget) {
             if (node->level == 0) page_entry_put(node->slots[i]);
             else node_put(slot_node(node->slots[i]), grave);
         }
-        slub_free(&node_cache, node);
+        if (node->paged) rcu_call(&node->rcu, node_free);
+        else slub_free(&node_cache, node);
     }
     return grave->nodes != NULL;
 }

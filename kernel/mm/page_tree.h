@@ -28,6 +28,7 @@ struct page_node;
 struct page_tree {
     uint64_t root;    // height 0: the entry of page 0; else a struct page_node *
     uint32_t height;  // levels of nodes
+    bool paged;       // of a PAGED VMO
 };
 
 enum {
@@ -46,6 +47,19 @@ uint64_t page_tree_lookup(const struct page_tree *tree, uint64_t index, bool *ex
 [[nodiscard]] uint64_t *page_tree_slot(struct page_tree *tree, uint64_t index, struct job *job);
 // The first index >= index and < end that has an entry, or end.
 uint64_t page_tree_next(const struct page_tree *tree, uint64_t index, uint64_t end);
+
+// ---- of PAGED VMOs ------------------------------------------------------------------------------------------------------
+void page_tree_init_paged(struct page_tree *tree);  // a zeroed one
+// Without the lock: where the entry of `index` lives, or NULL. What lies there may change at any time; the leaf, 64 slots
+// from a multiple of 64 on, is memory until the CPU passes a quiescent point.
+const uint64_t *page_tree_find(const struct page_tree *tree, uint64_t index);
+// Takes the entry at `index`, which is not marked, out and returns it (0: none); frees nodes that are empty then.
+uint64_t page_tree_take(struct page_tree *tree, uint64_t index);
+// The index has an entry.
+void page_tree_mark(struct page_tree *tree, uint64_t index);
+void page_tree_unmark(struct page_tree *tree, uint64_t index);
+// The first marked index >= index and < end, or end.
+uint64_t page_tree_next_marked(const struct page_tree *tree, uint64_t index, uint64_t end);
 
 // Makes *to share everything that *from has. *to is empty.
 void page_tree_share(struct page_tree *to, const struct page_tree *from);

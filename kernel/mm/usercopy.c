@@ -3,6 +3,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/usercopy.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/sched/thread.h"
 
 // Something was left over: the fault handler has said why.
 static coldpath int failed(void) { return aspace_fault_error() == -ENOMEM ? -ENOMEM : -EFAULT; }
@@ -15,6 +16,19 @@ int copy_from_user(void *to, struct user_ptr from, size_t size) {
 int copy_to_user(struct user_ptr to, const void *from, size_t size) {
     if (unlikely(!user_range_valid(to, size))) return -EFAULT;
     return likely(arch_copy_to_user(to.v, from, size) == 0) ? 0 : failed();
+}
+
+size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size) {
+    aspace_fault_no_wait(true);
+    size_t left = arch_copy_to_user(to.v, from, size);
+    aspace_fault_no_wait(false);
+    return left;
+}
+
+int user_fault_in(struct user_ptr at, bool write) {
+    if (at.v >= USER_MAX) return -EFAULT;
+    int error = aspace_fault(current_thread()->aspace, at.v, write ? PROT_WRITE : PROT_READ);
+    return error == 0 || error == -ENOMEM ? error : -EFAULT;
 }
 
 int zero_user(struct user_ptr to, size_t size) {

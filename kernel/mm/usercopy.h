@@ -19,3 +19,8 @@
 // Whether [p, p + size) lies in the user range. Says nothing about what is mapped there.
 static inline bool user_range_valid(struct user_ptr p, size_t size) { return p.v <= USER_MAX && size <= USER_MAX - p.v; }
 static inline struct user_ptr user_add(struct user_ptr p, uint64_t bytes) { return user_ptr(p.v + bytes); }
+
+// Without blocking: bytes that were NOT copied, as a page of them is not resident or cannot be had. Locks may be held that no
+// fault takes, and a lock-free lookup stays valid. user_fault_in then brings the page in (may block): 0, -EFAULT, -ENOMEM.
+[[nodiscard]] size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size);
+[[nodiscard]] int user_fault_in(struct user_ptr at, bool write);

@@ -57,8 +57,9 @@ int vmo_create(struct job *job, uint64_t size, unsigned flags, struct vmo **out)
 
 int vmo_create_paged(struct job *job, uint64_t size, const struct vmo_pager *pager, void *data, struct vmo **out) {
     if (size > VMO_SIZE_MAX) return -EINVAL;  // an empty file is one
-    int error = vmo_alloc(job, VMO_PAGED, div_round_up(size, PAGE_SIZE), VMO_RESIZABLE, out);
+    int error = vmo_alloc(job, VMO_PAGED, div_round_up(size, PAGE_SIZE), 0, out);
     if (error) return error;
+    page_tree_init_paged(&(*out)->tree);
     (*out)->pager = pager;
     (*out)->pager_data = data;
     return 0;
@@ -131,6 +132,7 @@ static bool vmo_reap_step(struct reap_item *item) {
 static bool vmo_drop(struct vmo *vmo) {
     uint32_t before = __atomic_fetch_sub(&vmo->refs, 1, __ATOMIC_ACQ_REL);
     verify(before != 0);
+    if (unlikely(before == 2 && vmo->kind == VMO_PAGED && vmo->pager->unused)) vmo->pager->unused(vmo);
     if (before != 1) return false;
     assert(list_is_empty(&vmo->mappings));
     page_tree_bury(&vmo->tree, &vmo->grave);
@@ -160,6 +162,11 @@ void page_entry_put(uint64_t entry) {
     if (__atomic_sub_fetch(&page->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
     if (page->type == PAGE_POOL) {
         wasm_pool_give_small(page->owner, page);
+        return;
+    }
+    if (page->type == PAGE_FILE) {
+        page->refs = 1;
+        vmo_release_file_page(page);
         return;
     }
     struct job *job = page->owner;
@@ -258,20 +265,11 @@ static struct vmo_frame overlay_frame(struct vmo *vmo, uint64_t index, bool writ
     return page ? frame_of(page, true) : no_frame(-ENOMEM);
 }
 
-static struct vmo_frame paged_frame(struct vmo *vmo, uint64_t index, bool write) {
-    bool exclusive;
-    uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
-    if (!entry) return no_frame(-EAGAIN);
-    struct page *page = entry_page(entry);
-    bool dirty = page->flags & VMO_PAGE_DIRTY;
-    return write && !dirty ? no_frame(-EAGAIN) : frame_of(page, dirty);
-}
-
 static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, uint64_t index, bool write) {
     bool exclusive;
     if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS)
         return (struct vmo_frame){.address = paddr(vmo->base.v + (index << PAGE_SHIFT)), .writable = true};
-    if (vmo->kind == VMO_PAGED) return paged_frame(vmo, index, write);
+    if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, write);
     uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
     if (!entry && vmo->source) return overlay_frame(vmo, index, write);
     if (!entry || write) return own_page(vmo, index, vmo->kind == VMO_POOL);

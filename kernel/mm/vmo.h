@@ -31,14 +31,15 @@ enum {  // struct vmo flags
 };
 #define VMO_SIZE_MAX (PAGE_TREE_PAGES_MAX << PAGE_SHIFT)
 
-// Where the pages of a PAGED VMO come from. The functions are called without locks and may block.
+// Where the pages of a PAGED VMO come from. The first two are called without locks and may block.
 struct vmo_pager {
-    // Brings page `index` into the VMO with vmo_supply (also neighbours): 0, or -EIO, -ENOMEM, -EINTR.
+    // Brings page `index` into the VMO (also neighbours), or finds that it is there: 0, or -EIO, -ENOMEM, -EFAULT (beyond the
+    // end). Another CPU may take it away again: the caller looks and asks again.
     int (*get_page)(struct vmo *vmo, uint64_t index);
-    // The page is about to be written for the first time since vmo_clean: 0, or an error that forbids it.
+    // The page is about to be written through a mapping: marks it dirty, if it is there. 0, or an error that forbids it.
     int (*dirty)(struct vmo *vmo, uint64_t index);
-    // Writes what is dirty back. NULL: there is nothing to write back to.
-    int (*writeback)(struct vmo *vmo, uint64_t first, uint64_t count);
+    // All references but one, the pager's own, are gone. Any context, must not block. May be NULL.
+    void (*unused)(struct vmo *vmo);
     // The last reference is gone: frees what hangs on vmo->pager_data. Must not block.
     void (*gone)(struct vmo *vmo);
 };
@@ -120,12 +121,55 @@ uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end);
 // The page at index, made if missing; for memory that the kernel shares with a process (VMO_PINNED). NULL: no memory.
 struct page *vmo_pin_page(struct vmo *vmo, uint64_t index);
 
-// ---- for pagers -------------------------------------------------------------------------------------------------------
-// Gives a filled PAGE_USED page to the VMO, which takes over its reference; charged to vmo->job. -EEXIST, -ENOMEM: the
-// caller keeps it.
-[[nodiscard]] int vmo_supply(struct vmo *vmo, uint64_t index, struct page *page);
-// Makes the next write to each page fault again and so call pager->dirty.
+// ---- for pagers (vmo_paged.c); a PAGED VMO's pages are paid by nobody ----------------------------------------------------
+enum {                            // struct page flags of PAGE_FILE; changed atomically
+    VMO_PAGE_DIRTY = 1 << 0,      // may be mapped writable; marked in the tree
+    VMO_PAGE_LOADING = 1 << 1,    // its content is not there yet
+    VMO_PAGE_ERROR = 1 << 2,      // its content could not be had
+    VMO_PAGE_PAGER = 1 << 3,      // this and the higher ones are the pager's
+};
+static inline void vmo_page_set(struct page *page, unsigned flags) {
+    __atomic_fetch_or(&page->flags, (uint16_t)flags, __ATOMIC_RELEASE);
+}
+static inline void vmo_page_clear(struct page *page, unsigned flags) {
+    __atomic_fetch_and(&page->flags, (uint16_t)~flags, __ATOMIC_RELEASE);
+}
+static inline unsigned vmo_page_flags(const struct page *page) { return __atomic_load_n(&page->flags, __ATOMIC_ACQUIRE); }
+
+// Without a lock: the page of a slot that page_tree_find gave, held by this CPU until vmo_unhold, or NULL. Meanwhile it may be
+// taken out of the VMO, but is not freed. One at a time; no quiescent point and no other hold between.
+extern struct vmo_hold {
+    struct page *page;
+} cacheline_aligned vmo_holds[CONFIG_MAX_CPUS];
+static inline struct page *vmo_hold(const uint64_t *slot) {
+    for (;;) {
+        uint64_t entry = __atomic_load_n(slot, __ATOMIC_RELAXED);
+        if (unlikely(!entry)) return NULL;
+        (void)__atomic_exchange_n(&vmo_holds[cpu_id()].page, entry_page(entry), __ATOMIC_SEQ_CST);
+        if (likely(__atomic_load_n(slot, __ATOMIC_SEQ_CST) == entry)) return entry_page(entry);
+    }
+}
+static inline void vmo_unhold(void) { __atomic_store_n(&vmo_holds[cpu_id()].page, NULL, __ATOMIC_RELEASE); }
+
+// Makes a PAGE_USED page one of the VMO's, not yet in it, and back: freed once no pin and no hold is left.
+void vmo_adopt_file_page(struct vmo *vmo, uint64_t index, struct page *page, unsigned flags);
+void vmo_release_file_page(struct page *page);
+// Puts adopted pages into consecutive free places: how many were put, or -ENOMEM if none could for want of memory. 0: the
+// first place is taken, or beyond the end.
+[[nodiscard]] int vmo_supply_locked(struct vmo *vmo, uint64_t first, struct page *const *pages, unsigned count);
+struct page *vmo_page_locked(const struct vmo *vmo, uint64_t index);  // or NULL
+void vmo_set_dirty_locked(struct vmo *vmo, struct page *page);    // it is in the VMO
+void vmo_clear_dirty_locked(struct vmo *vmo, struct page *page);
+// Takes a clean page out of the VMO and of page tables; the caller releases it.
+void vmo_take_page_locked(struct vmo *vmo, struct page *page);
+// Whether a mapping has used the page since it was asked last.
+bool vmo_page_accessed_locked(struct vmo *vmo, uint64_t index);
+// The pages' dirty flags were cleared: the next write to each through a mapping faults and calls pager->dirty. No lock held.
 void vmo_clean(struct vmo *vmo, uint64_t first, uint64_t count);
+// The file's size. Shrinking: no faults beyond from here on; the caller takes the pages out. No lock held.
+void vmo_set_pages(struct vmo *vmo, uint64_t pages);
+// Takes what lies in the range out of page tables. Preemptible, no lock held.
+void vmo_unmap(struct vmo *vmo, uint64_t first, uint64_t end);
 
 // ---- for address spaces; vmo->lock held -------------------------------------------------------------------------------
 struct vmo_frame {     // two registers

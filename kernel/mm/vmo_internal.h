@@ -3,10 +3,11 @@
 #include "kernel/mm/vmo.h"
 #include "kernel/sched/sched.h"
 
-enum { VMO_PAGE_DIRTY = 1 << 0 };  // struct page flags of PAGED VMOs
-
 // Makes a PAGE_USED page the VMO's: type, owner (the job that paid for it), index.
 struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index);
+
+// PAGED: what vmo_frame_locked says; index < vmo->pages.
+struct vmo_frame vmo_paged_frame(struct vmo *vmo, uint64_t index, bool write);
 
 // Turns a fresh VMO into an overlay; takes over a reference on source, which is no overlay itself.
 void vmo_make_overlay(struct vmo *vmo, struct vmo *source, uint64_t first);

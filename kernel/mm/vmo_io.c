@@ -9,31 +9,6 @@
 
 #define PREEMPT_PAGES 16
 
-int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write) {
-    struct vmo *paged = vmo_root(vmo);
-    if (paged != vmo) {
-        index += vmo->source_first;
-        write = false;  // the overlay writes its own copy
-    }
-    if (paged->kind != VMO_PAGED) return -EFAULT;
-    bool exclusive;
-    spin_lock(paged->lock);
-    uint64_t entry = page_tree_lookup(&paged->tree, index, &exclusive);
-    spin_unlock(paged->lock);
-    if (!entry) {
-        int error = paged->pager->get_page(paged, index);
-        if (error) return error;
-    }
-    if (!write) return 0;
-    int error = paged->pager->dirty(paged, index);
-    if (error) return error;
-    spin_lock(paged->lock);
-    entry = page_tree_lookup(&paged->tree, index, &exclusive);
-    if (entry) entry_page(entry)->flags |= VMO_PAGE_DIRTY;
-    spin_unlock(paged->lock);
-    return 0;
-}
-
 // ---- read and write --------------------------------------------------------------------------------------------------
 // User memory is copied through a buffer on the stack where it may fault: a fault takes the locks of the very VMO that is
 // read. No page is touched by its address without its VMO's lock.
@@ -289,7 +264,7 @@ static int grow(struct vmo *vmo, uint64_t pages) {
 
 int vmo_resize(struct vmo *vmo, uint64_t size) {
     if (!(vmo->flags & VMO_RESIZABLE)) return -EPERM;
-    if (size > VMO_SIZE_MAX || (size == 0 && vmo->kind != VMO_PAGED)) return -EINVAL;
+    if (size > VMO_SIZE_MAX || size == 0) return -EINVAL;
     uint64_t pages = div_round_up(size, PAGE_SIZE);
     if (vmo->kind == VMO_POOL && pages > vmo->max_pages) return -EINVAL;
     spin_lock(vmo->lock);
@@ -329,28 +304,4 @@ uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
         spin_unlock(vmo->lock);
     }
     return count;
-}
-
-// ---- for pagers ------------------------------------------------------------------------------------------------------
-
-int vmo_supply(struct vmo *vmo, uint64_t index, struct page *page) {
-    if (index >= vmo->pages) return -EINVAL;
-    spin_lock(vmo->lock);
-    uint64_t *slot = page_tree_slot(&vmo->tree, index, vmo->job);
-    int error = !slot ? -ENOMEM : *slot ? -EEXIST : 0;
-    if (!error) error = job_charge(vmo->job, JOB_PAGES, 1);
-    if (!error) *slot = (uint64_t)vmo_page_adopt(page, vmo->job, index);
-    spin_unlock(vmo->lock);
-    return error;
-}
-
-void vmo_clean(struct vmo *vmo, uint64_t first, uint64_t count) {
-    spin_lock(vmo->lock);
-    for (uint64_t i = first; i < first + count; i++) {
-        bool exclusive;
-        uint64_t entry = page_tree_lookup(&vmo->tree, i, &exclusive);
-        if (entry) entry_page(entry)->flags &= (uint16_t)~VMO_PAGE_DIRTY;
-    }
-    spin_unlock(vmo->lock);
-    vmo_write_protect(vmo, first, first + count);
 }

@@ -2,6 +2,7 @@
 // lets go of the lock leaves its place marked in the list.
 #include "kernel/core/assert.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/pte.h"
 #include "kernel/mm/tlb.h"
 #include "kernel/mm/vmo_internal.h"
 
@@ -36,6 +37,24 @@ void vmo_unmap_page_locked(struct vmo *vmo, uint64_t index) {
         (void)mapping_clear(m, &from, to, m->vmo != vmo, UINT32_MAX, &batch);
         tlb_batch_flush(&batch);
     }
+}
+
+bool vmo_page_accessed_locked(struct vmo *vmo, uint64_t index) {
+    bool accessed = false;
+    list_for_each_entry(link, &vmo->mappings, struct vmo_link, node) {
+        struct mapping *m = link->mapping;
+        uint64_t from, to, size;
+        if (!m || !part_of(m, vmo, index, index + 1, &from, &to)) continue;
+        pte_t *pte = pte_next(m->aspace->root, &from, to, &size);
+        if (!pte || !(*pte & PTE_ACCESSED)) continue;
+        __atomic_fetch_and(pte, ~(pte_t)PTE_ACCESSED, __ATOMIC_RELAXED);
+        struct tlb_batch batch;  // an entry that is not accessed is in no translation buffer
+        tlb_batch_init(&batch, m->aspace);
+        tlb_batch_add(&batch, from);
+        tlb_batch_flush(&batch);
+        accessed = true;
+    }
+    return accessed;
 }
 
 // Changes one mapping, as much as the budget allows. *position (a page of vmo) keeps how far it came.

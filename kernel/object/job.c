@@ -185,6 +185,10 @@ static const struct object_ops job_ops = {
     .signals = job_signals,
 };
 
+#define DIRTY_PAGES_MIN 64ul
+
+static uint64_t dirty_limit(uint64_t pages) { return pages == UINT64_MAX ? pages : MAX(pages / 4, DIRTY_PAGES_MIN); }
+
 static void limits_set(struct job *job, const struct kpio_job_limits *limits) {
     const uint64_t values[JOB_RESOURCES] = {
         [JOB_PAGES] = limits->pages,
@@ -192,6 +196,7 @@ static void limits_set(struct job *job, const struct kpio_job_limits *limits) {
         [JOB_THREADS] = limits->threads,
         [JOB_KERNEL_BYTES] = limits->kernel_bytes,
         [JOB_PROCESSES] = limits->processes,
+        [JOB_DIRTY_PAGES] = dirty_limit(limits->pages),
     };
     for (unsigned i = 0; i < JOB_RESOURCES; i++) __atomic_store_n(&job->limit[i], values[i], __ATOMIC_RELAXED);
 }

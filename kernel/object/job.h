@@ -41,6 +41,7 @@ static inline uint64_t job_stock_batch(enum job_resource what) {
         [JOB_HANDLES] = 32,
         [JOB_THREADS] = 4,
         [JOB_KERNEL_BYTES] = 16384,
+        [JOB_DIRTY_PAGES] = 32,
     };
     return batch[what];
 }

@@ -1,0 +1,194 @@
+// Pages in and out of the cache. What a page goes through is told in page_cache_internal.h.
+#include "kernel/block/page_cache.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/block/page_cache_internal.h"
+#include "kernel/core/assert.h"
+#include "lib/string.h"
+
+#define QUEUES 64
+
+struct page_cache_stats cache_counts;
+static struct wait_queue queues[QUEUES];
+static uint64_t last_identity;
+
+void page_cache_init(void) {
+    for (unsigned i = 0; i < QUEUES; i++) wait_queue_init(&queues[i], "page cache");
+    cache_reclaim_init();
+}
+
+void page_cache_stats(struct page_cache_stats *out) {
+    *out = cache_counts;
+    spin_lock(&car_lock);
+    out->pages = car_pages(&car);
+    out->ghosts = car_ghosts(&car);
+    spin_unlock(&car_lock);
+    out->bytes_of_index += car.chunk_count * sizeof(void *);
+}
+
+// ---- waiting ---------------------------------------------------------------------------------------------------------------
+
+struct wait_queue *cache_queue(const struct file_cache *cache) {
+    return &queues[((uint64_t)cache >> 6 ^ (uint64_t)cache >> 12) % QUEUES];
+}
+
+void cache_wake(struct wait_queue *queue) {
+    spin_lock(&queue->lock);
+    if (!list_is_empty(&queue->waiters)) (void)wait_queue_wake_locked(queue, UINT32_MAX, 0);
+    spin_unlock(&queue->lock);
+}
+
+static bool is_loading(struct file_cache *cache, uint64_t index) {
+    const uint64_t *slot = page_tree_find(&cache->vmo->tree, index);
+    const struct page *page = slot ? vmo_hold(slot) : NULL;
+    bool loading = page && vmo_page_flags(page) & VMO_PAGE_LOADING;
+    vmo_unhold();
+    return loading;
+}
+
+void cache_wait_loaded(struct file_cache *cache, uint64_t index) {
+    struct wait_queue *queue = cache_queue(cache);
+    for (;;) {
+        spin_lock(&queue->lock);
+        if (!is_loading(cache, index)) break;
+        wait_queue_join_always_unlock(queue);
+        wait_block_always();
+    }
+    spin_unlock(&queue->lock);
+}
+
+static void wait_loads(struct file_cache *cache) {
+    struct wait_queue *queue = cache_queue(cache);
+    for (;;) {
+        spin_lock(&queue->lock);
+        if (__atomic_load_n(&cache->loading, __ATOMIC_ACQUIRE) == 0) break;
+        wait_queue_join_always_unlock(queue);
+        wait_block_always();
+    }
+    spin_unlock(&queue->lock);
+}
+
+// ---- files -----------------------------------------------------------------------------------------------------------------
+
+static int pager_get_page(struct vmo *vmo, uint64_t index) { return cache_get_page(vmo->pager_data, index, 1); }
+
+static void pager_unused(struct vmo *vmo) {
+    struct file_cache *cache = vmo->pager_data;
+    if (cache->ops->mapped && cache->vmo == vmo) cache->ops->mapped(cache, false);
+}
+
+const struct vmo_pager cache_pager = {.get_page = pager_get_page, .dirty = cache_fault_dirty, .unused = pager_unused};
+
+void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size) {
+    *cache = (struct file_cache){.ops = ops, .domain = domain, .size = size};
+    cache->identity = __atomic_add_fetch(&last_identity, 1, __ATOMIC_RELAXED) << 32;
+    mutex_init(&cache->writeback, "write-back");
+}
+
+int cache_make_vmo(struct file_cache *cache) {
+    struct vmo *vmo, *none = NULL;
+    if (__atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE)) return 0;
+    int error = vmo_create_paged(cache_job(), cache->size, &cache_pager, cache, &vmo);
+    if (error) return error == -EINVAL ? -EFBIG : -ENOMEM;
+    if (!__atomic_compare_exchange_n(&cache->vmo, &none, vmo, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) vmo_put(vmo);
+    else vmo_set_pages(vmo, div_round_up(__atomic_load_n(&cache->size, __ATOMIC_SEQ_CST), PAGE_SIZE));  // it may have grown
+    return 0;
+}
+
+void file_cache_destroy(struct file_cache *cache, bool discard) {
+    struct vmo *vmo = cache->vmo;
+    if (!vmo) return;
+    cache_domain_wait_visits(cache);
+    mutex_lock(&cache->writeback);
+    assert(discard || cache->dirty_pages == 0);
+    cache_remove_range(cache, 0, PAGE_TREE_PAGES_MAX, true);
+    mutex_unlock(&cache->writeback);
+    cache_domain_leave(cache);
+    wait_loads(cache);
+    cache->vmo = NULL;
+    verify(__atomic_load_n(&vmo->refs, __ATOMIC_RELAXED) == 1);
+    vmo_put(vmo);
+}
+
+int file_cache_vmo(struct file_cache *cache, struct vmo **out) {
+    int error = cache_make_vmo(cache);
+    if (error) return error;
+    if (__atomic_fetch_add(&cache->vmo->refs, 1, __ATOMIC_RELAXED) == 1 && cache->ops->mapped) cache->ops->mapped(cache, true);
+    *out = cache->vmo;
+    return 0;
+}
+
+// ---- pages -----------------------------------------------------------------------------------------------------------------
+
+unsigned cache_alloc_pages(struct file_cache *cache, uint64_t first, struct page **pages, unsigned count, unsigned flags) {
+    unsigned n = 0;
+    cache_make_room(count);
+    for (; n < count && (pages[n] = page_alloc(0)) != NULL; n++) vmo_adopt_file_page(cache->vmo, first + n, pages[n], flags);
+    return n;
+}
+
+int cache_insert_pages(struct file_cache *cache, struct page **pages, unsigned count) {
+    struct vmo *vmo = cache->vmo;
+    spin_lock(vmo->lock);
+    int n = vmo_supply_locked(vmo, pages[0]->index, pages, count);
+    spin_unlock(vmo->lock);
+    unsigned inserted = n > 0 ? (unsigned)n : 0;
+    if (inserted) cache_policy_insert(pages, inserted);
+    for (unsigned i = inserted; i < count; i++) {
+        pages[i]->refs = 1;
+        vmo_release_file_page(pages[i]);
+    }
+    return n;
+}
+
+void cache_free_pages(struct page **pages, unsigned count) {
+    cache_policy_remove(pages, count);
+    for (unsigned i = 0; i < count; i++) vmo_release_file_page(pages[i]);
+}
+
+// The next pages of the range that may go, taken out of the tree; *position moves on. *loading: stopped at one being read.
+static unsigned take_batch(struct file_cache *cache, uint64_t *position, uint64_t end, bool dirty, struct page **pages,
+                           unsigned most, bool *loading) {
+    struct vmo *vmo = cache->vmo;
+    unsigned n = 0, uncharge = 0;
+    struct job *job = NULL;
+    *loading = false;
+    spin_lock(vmo->lock);
+    for (; n < most; ++*position) {
+        *position = page_tree_next(&vmo->tree, *position, end);
+        if (*position >= end) break;
+        struct page *page = vmo_page_locked(vmo, *position);
+        unsigned flags = vmo_page_flags(page);
+        *loading = flags & VMO_PAGE_LOADING;
+        if (*loading) break;
+        bool pinned = __atomic_load_n(&page->refs, __ATOMIC_RELAXED) > 1;
+        if (!dirty && (pinned || flags & VMO_PAGE_DIRTY)) continue;
+        if (flags & VMO_PAGE_DIRTY) {
+            struct job *owes = cache_clear_dirty_locked(cache, page);
+            if (owes != job && uncharge) {
+                cache_uncharge_dirty(cache, job, uncharge);
+                uncharge = 0;
+            }
+            job = owes;
+            uncharge++;
+        }
+        (void)page_tree_take(&vmo->tree, *position);
+        pages[n++] = page;
+    }
+    spin_unlock(vmo->lock);
+    if (uncharge) cache_uncharge_dirty(cache, job, uncharge);
+    return n;
+}
+
+void cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty) {
+    struct page *pages[32];
+    bool loading;
+    do {
+        uint64_t from = first;
+        unsigned n = take_batch(cache, &first, end, dirty, pages, 32, &loading);
+        if (n) vmo_unmap(cache->vmo, from, pages[n - 1]->index + 1);
+        if (n) cache_free_pages(pages, n);
+        if (loading) cache_wait_loaded(cache, first);
+        (void)sched_preempt_point();
+    } while (first < end);
+}

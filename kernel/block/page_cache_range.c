@@ -1,0 +1,83 @@
+// Ranges of a file that go: truncation, holes, pages nobody wants any more.
+#include "abi/gen/errors.h"
+#include "kernel/block/page_cache_internal.h"
+#include "kernel/core/assert.h"
+#include "lib/string.h"
+
+// Zeroes bytes of one page through the write path, unless it is a hole or beyond the end anyway.
+static int zero_part(struct file_cache *cache, uint64_t offset, uint64_t end) {
+    static const uint8_t zeros[PAGE_SIZE];
+    end = MIN(end, cache->size);
+    if (offset >= end) return 0;
+    int64_t n = file_cache_write_kernel(cache, offset, zeros, end - offset);
+    return n < 0 ? (int)n : n == (int64_t)(end - offset) ? 0 : -EIO;
+}
+
+static int shrink(struct file_cache *cache, uint64_t size) {
+    uint64_t keep = div_round_up(size, PAGE_SIZE);
+    // The rest of the last page is part of a block that stays: it is zero on the device too, if the file grows again.
+    int error = size & PAGE_MASK ? zero_part(cache, size, keep << PAGE_SHIFT) : 0;
+    if (error) return error;
+    mutex_lock(&cache->writeback);
+    __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
+    vmo_set_pages(cache->vmo, keep);
+    cache_remove_range(cache, keep, PAGE_TREE_PAGES_MAX, true);
+    if (cache->dirty_pages == 0) cache_domain_leave(cache);
+    mutex_unlock(&cache->writeback);
+    return 0;
+}
+
+int file_cache_resize(struct file_cache *cache, uint64_t size) {
+    if (size > VMO_SIZE_MAX) return -EFBIG;
+    if (size < cache->size) {
+        int error = cache_make_vmo(cache);
+        return error ? error : shrink(cache, size);
+    }
+    struct vmo *vmo = __atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE);
+    if (vmo) {  // as for a write beyond the end
+        spin_lock(vmo->lock);
+        struct page *page = cache->size & PAGE_MASK ? vmo_page_locked(vmo, cache->size >> PAGE_SHIFT) : NULL;
+        if (page && !(vmo_page_flags(page) & VMO_PAGE_LOADING))
+            memset((uint8_t *)page_to_virt(page) + (cache->size & PAGE_MASK), 0, PAGE_SIZE - (cache->size & PAGE_MASK));
+        vmo->pages = MAX(vmo->pages, div_round_up(size, PAGE_SIZE));
+        spin_unlock(vmo->lock);
+    }
+    __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
+    vmo = __atomic_load_n(&cache->vmo, __ATOMIC_SEQ_CST);
+    if (vmo) vmo_set_pages(vmo, div_round_up(size, PAGE_SIZE));  // it may have been made just now
+    return 0;
+}
+
+int file_cache_discard(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
+    uint64_t end = offset + bytes < offset ? UINT64_MAX : offset + bytes;
+    uint64_t first = div_round_up(offset, PAGE_SIZE), last = end >> PAGE_SHIFT;
+    int error = cache_make_vmo(cache);
+    if (error) return error;
+    if (end >= cache->size) last = div_round_up(cache->size, PAGE_SIZE);
+    if (offset & PAGE_MASK) error = zero_part(cache, offset, MIN(end, first << PAGE_SHIFT));
+    if (!error && end & PAGE_MASK && last >= first) error = zero_part(cache, MAX(offset, last << PAGE_SHIFT), end);
+    if (error || last <= first) return error;
+    mutex_lock(&cache->writeback);
+    cache_remove_range(cache, first, last, true);
+    if (cache->dirty_pages == 0) cache_domain_leave(cache);
+    mutex_unlock(&cache->writeback);
+    return 0;
+}
+
+void file_cache_drop(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
+    if (!__atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE) || bytes == 0) return;
+    uint64_t end = offset + bytes < offset ? UINT64_MAX : offset + bytes;
+    mutex_lock(&cache->writeback);
+    cache_remove_range(cache, div_round_up(offset, PAGE_SIZE), MIN(div_round_up(end, PAGE_SIZE), PAGE_TREE_PAGES_MAX), false);
+    mutex_unlock(&cache->writeback);
+    cache->sequential.end = cache->sequential.window = 0;
+}
+
+uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset) {
+    struct vmo *vmo = __atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE);
+    if (!vmo) return UINT64_MAX;
+    spin_lock(vmo->lock);
+    uint64_t index = page_tree_next_marked(&vmo->tree, offset >> PAGE_SHIFT, PAGE_TREE_PAGES_MAX);
+    spin_unlock(vmo->lock);
+    return index == PAGE_TREE_PAGES_MAX ? UINT64_MAX : MAX(offset, index << PAGE_SHIFT);
+}

@@ -189,6 +189,10 @@ bool init_process_start(void) {
         return false;
     }
     error = elf_parse(l.file.data, l.file.size, &l.image, &l.what);
+    if (error) {
+        log_error("boot archive: /%.*s: at byte %lu: %s", TEXT_ARG(l.path), l.image.wrong_at, l.what);
+        return false;
+    }
     if (!error && !is_aligned(l.file.data_offset, PAGE_SIZE)) {
         l.what = "not at a page boundary of the archive";
         error = -ENOEXEC;

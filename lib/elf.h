@@ -18,8 +18,9 @@ struct elf_image {
     uint64_t span;  // bytes from address 0 to the end of the last segment, whole pages: what a loader reserves
     uint32_t count;
     struct elf_segment segments[ELF_SEGMENTS_MAX];
+    uint64_t wrong_at;  // of a refused file: the byte in it where what is wrong begins
 };
 
 // A static position-independent executable (ET_DYN without interpreter); addresses are relative to where it is put.
-// 0, or -ENOEXEC with *what saying why (never NULL then).
+// 0, or -ENOEXEC with *what saying why (never NULL then) and image->wrong_at where.
 int elf_parse(const void *file, size_t size, struct elf_image *image, const char **what);

@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool entry_is_code = false;
 
     if (elf_parse(file, size, &image, &what) != 0) {
-        expect(what != NULL);
+        expect(what != NULL && image.wrong_at <= size);
         free(file);
         return 0;
     }

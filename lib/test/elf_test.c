@@ -2,6 +2,8 @@
 // links: lib/elf.c
 #include "lib/elf.h"
 
+#include "abi/gen/errors.h"
+
 #include <string.h>
 
 #include "lib/util.h"
@@ -96,6 +98,18 @@ TEST(elf_bad_segments) {
     REFUSED(file.programs[2].memory_size = UINT64_MAX, "a segment's address is out of range");
     REFUSED(file.programs[2].address = 0x1340, "segments overlap or are not in order");
     REFUSED(file.programs[1].memory_size = 0x2001, "segments overlap or are not in order");
+}
+
+TEST(elf_place_of_what_is_wrong) {
+    struct file file = good_file();
+    struct elf_image image;
+    const char *what;
+    file.programs[2].offset = 0x1341;
+    CHECK_EQ(elf_parse(&file, sizeof(file), &image, &what), -ENOEXEC);
+    CHECK_EQ(image.wrong_at, 64 + 2 * 56 + 8);
+    file.header.machine = 3;
+    CHECK_EQ(elf_parse(&file, sizeof(file), &image, &what), -ENOEXEC);
+    CHECK_EQ(image.wrong_at, 18);
 }
 
 TEST(elf_cut_short) {

@@ -1,7 +1,7 @@
 // From the boot archive's /etc/init/* to the table of services.
 #include "lib/cpio.h"
-#include "lib/elf.h"
 #include "lib/string.h"
+#include "user/init/run.h"
 #include "user/init/supervisor.h"
 
 #define FOLDER "etc/init/"
@@ -14,14 +14,12 @@ static void report(void *context, const char *name, const struct manifest_error 
 static bool program_is_good(const struct service_manifest *m) {
     static char path[256];
     struct program program;
-    struct elf_image image;
-    const char *what = "its path is too long";
     bool fits = text_copy(path, sizeof(path), m->program);
     int error = fits ? archive_program(supervisor.archive, path, &program) : -E2BIG;
-    if (error == -ENOENT) what = "not in the boot archive";
-    if (error == 0) error = elf_parse(program.file, program.size, &image, &what);
-    if (error) print("init: /etc/init/%s: program %.*s: %s\n", m->name, TEXT_ARG(m->program), what);
-    return error == 0;
+    if (error == 0) return program_can_load(&program, path);
+    print("init: /etc/init/%s: program %.*s: %s\n", m->name, TEXT_ARG(m->program),
+          error == -ENOENT ? "not in the boot archive" : fits ? "the boot archive is damaged" : "its path is too long");
+    return false;
 }
 
 static void load_one(const struct cpio_entry *entry) {

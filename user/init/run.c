@@ -1,8 +1,17 @@
 #include "user/init/run.h"
 
+#include "lib/elf.h"
 #include "lib/util.h"
 #include "user/libkpio/print.h"
 #include "user/libkpio/wait.h"
+
+bool program_can_load(const struct program *program, const char *path) {
+    struct elf_image image;
+    const char *what;
+    if (elf_parse(program->file, program->size, &image, &what) == 0) return true;
+    print("init: %s: at byte %lu: %s\n", path, (unsigned long)image.wrong_at, what);
+    return false;
+}
 
 int64_t run_program(const struct archive *archive, const char *path, const struct options *options) {
     const struct process_grant grants[] = {
@@ -21,6 +30,7 @@ int64_t run_program(const struct archive *archive, const char *path, const struc
         print("init: %s: %s\n", path, result == -ENOENT ? "not in the boot archive" : "the boot archive is damaged");
         return result;
     }
+    if (!program_can_load(&program, path)) return -ENOEXEC;
     const struct process_spec spec = {.name = options->suite, .job = startup_handle("job"), .program = &program,
                                       .grants = grants, .grant_count = ARRAY_SIZE(grants) - !has_framebuffer, .arguments = arguments,
                                       .settings = options->settings};

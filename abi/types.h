@@ -170,6 +170,14 @@ struct kpio_system_info {
     uint64_t idle_ns, context_switches, interrupts, rcu_pending;
 };
 
+enum { KPIO_DISK_READ_ONLY = 1 << 0, KPIO_DISK_DISCARD = 1 << 1, KPIO_DISK_PARTITION = 1 << 2, KPIO_DISK_CLAIMED = 1 << 3 };
+struct kpio_disk_info {
+    uint64_t sectors, first_sector;  // of 512 bytes; first_sector: where a partition begins on its disk
+    uint32_t block_size, physical_block_size, flags, reserved;
+    char name[16], disk[16];         // disk: of a partition
+};
+_Static_assert(sizeof(struct kpio_disk_info) == 64, "ABI");
+
 // ---- memory -----------------------------------------------------------------------------------------------------------
 enum {
     KPIO_VMO_RESIZABLE = 1 << 0,

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterator
 
 from .errors import USAGE, KpioError
 
@@ -23,6 +25,43 @@ ICOUNT_CPU = "max,-erms"
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A raw image as a virtio disk."""
+
+    file: Path
+    read_only: bool = False
+    block_size: int = 512
+    queues: int = 0  # 0: as many as QEMU likes
+    durable: bool = True  # False: flushes end in the host's memory, which is enough where no power is cut
+    # Sectors whose requests fail: ("read" or "write", sector). ("flush", 0) fails every flush.
+    bad: tuple = ()
+
+    def backend(self, number: int) -> list[str]:
+        file = str(self.file).replace(",", ",,")
+        parts = ["if=none", f"id=disk{number}", f"cache={'writeback' if self.durable else 'unsafe'}"]
+        if self.read_only:
+            parts.append("readonly=on")
+        if not self.bad:
+            return ["-drive", ",".join([*parts, "format=raw", f"file={file}"])]
+        parts += ["driver=raw", "file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={file}"]
+        for index, (operation, sector) in enumerate(self.bad):
+            rule = f"file.inject-error.{index}"
+            parts += [f"{rule}.event=none", f"{rule}.iotype={operation}", f"{rule}.errno=5"]
+            if operation != "flush":
+                parts.append(f"{rule}.sector={sector}")
+        return ["-drive", ",".join(parts)]
+
+    def arguments(self, number: int, device: str, place: str) -> list[str]:
+        """`device` is QEMU's model, `place` its bus, or nothing."""
+        parts = [device, f"drive=disk{number}", "rerror=report,werror=report"]
+        if self.block_size != 512:
+            parts.append(f"logical_block_size={self.block_size},physical_block_size={self.block_size}")
+        if self.queues:
+            parts.append(f"num-queues={self.queues}")
+        return [*self.backend(number), "-device", ",".join(parts) + place]
+
+
+@dataclass(frozen=True)
 class Machine:
     kind: str = "q35"
     cpus: int = 1
@@ -31,11 +70,13 @@ class Machine:
     net: str = "user"  # none; user: one card, QEMU's own network; pair: two cards joined by a wire
     rng: bool = True
     cpu: str = "max"
+    disks: tuple = ()  # of Disk: vda, vdb, ...
     extra: tuple = ()  # more QEMU arguments
 
     def arguments(self, kernel: Path, initrd: Path | None, append: str) -> list[str]:
         """The whole command line, but for the console."""
-        argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
+        # strict: the firmware leaves disks alone, which it would keep memory for, where the boot archive lies.
+        argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-boot", "strict=on", "-display", "none", "-monitor", "none",
                 "-m", str(self.memory_mib), "-smp", str(self.cpus), *self.machine_arguments(),
                 *self.accelerator_arguments(), "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4",
                 *self.device_arguments(), *self.extra, "-kernel", str(kernel)]
@@ -59,16 +100,29 @@ class Machine:
         pci = self.kind == "q35"
         suffix = "-pci,disable-legacy=on" if pci else "-device"
         argv = [] if pci else ["-global", "virtio-mmio.force-legacy=false"]
-        # A page of registers holds eight slots and goes to one driver: each device gets a page of its own.
-        slots = [""] * 3 if pci else [f",bus=virtio-mmio-bus.{slot}" for slot in (0, 8, 16)]
+        places = self.places()
         if self.rng:
-            argv += ["-object", "rng-builtin,id=rng0", "-device", f"virtio-rng{suffix},rng=rng0{slots[0]}"]
+            argv += ["-object", "rng-builtin,id=rng0", "-device", f"virtio-rng{suffix},rng=rng0{next(places)}"]
         if self.net == "user":
-            argv += ["-netdev", "user,id=net0,restrict=on", "-device", f"virtio-net{suffix},netdev=net0{slots[1]}"]
+            argv += ["-netdev", "user,id=net0,restrict=on", "-device", f"virtio-net{suffix},netdev=net0{next(places)}"]
         elif self.net == "pair":
-            for card, slot in zip(("net0", "net1"), slots[1:]):
-                argv += ["-netdev", f"hubport,id={card},hubid=0", "-device", f"virtio-net{suffix},netdev={card}{slot}"]
+            for card in ("net0", "net1"):
+                argv += ["-netdev", f"hubport,id={card},hubid=0", "-device", f"virtio-net{suffix},netdev={card}{next(places)}"]
+        if self.disks:
+            first = next(places)
+            for number, disk in enumerate(self.disks):
+                place = first if pci else f",bus=virtio-mmio-bus.{int(first.rpartition('.')[2]) + number}"
+                argv += disk.arguments(number, f"virtio-blk{suffix}", place)
         return argv
+
+    def places(self) -> Iterator[str]:
+        """Where the next device goes. On a microvm a page of registers holds eight slots and goes to one driver: each device
+        gets a page of its own, and the disks, which the kernel drives, one together."""
+        if self.kind == "q35":
+            return itertools.repeat("")
+        if len(self.disks) > 8 or self.net == "pair" and self.rng and self.disks:
+            raise KpioError("--machine microvm: no room for so many devices", USAGE)
+        return iter([f",bus=virtio-mmio-bus.{slot}" for slot in (0, 8, 16)])
 
 
 def parse_memory(text: str) -> int:
@@ -90,13 +144,23 @@ def add_arguments(verb: argparse.ArgumentParser, cpus: int = 4) -> None:
     guest.add_argument("--machine", choices=KINDS, default="q35", help="QEMU's machine (default q35)")
     guest.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto",
                        help="auto takes KVM where it works, else multi-threaded TCG (default)")
+    guest.add_argument("--disk", action="append", default=[], metavar="FILE[,ro]", dest="disks",
+                       help="a raw image as a virtio disk, `,ro` for read-only; the first is vda, repeat for more")
     guest.add_argument("--append", default="", metavar="TEXT", help="more for the kernel's command line")
     guest.add_argument("--build", choices=("release", "debug"), default="release",
                        help="debug has KASAN, UBSan and the lock-order checker (default release)")
+
+
+def parse_disk(text: str) -> Disk:
+    name, comma, option = text.rpartition(",")
+    file = Path(name if comma and option == "ro" else text)
+    if not file.is_file():
+        raise KpioError(f"--disk {text}: no file {file}", USAGE)
+    return Disk(file.resolve(), read_only=bool(comma) and option == "ro")
 
 
 def from_arguments(arguments: argparse.Namespace, accelerator: str) -> Machine:
     if not 1 <= arguments.smp <= MOST_CPUS:
         raise KpioError(f"--smp {arguments.smp}: 1 to {MOST_CPUS} CPUs are expected", USAGE)
     return Machine(kind=arguments.machine, cpus=arguments.smp, memory_mib=parse_memory(arguments.memory),
-                   accelerator=accelerator)
+                   accelerator=accelerator, disks=tuple(parse_disk(text) for text in arguments.disks))

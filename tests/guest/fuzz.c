@@ -70,16 +70,19 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     // Not DEVICE: most functions of a test machine cannot be reset, and DMA memory of such a one is lost for good.
     uint32_t system_rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_AUDIT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_LOG;
     int64_t pci = kpio_pci_open(kt_system(), (uint64_t)kt_device_find(FUZZED_DEVICE, 0));
-    struct process_grant grants[] = {
+    int64_t disk = kpio_disk_open(kt_system(), (const uint8_t *)"vda", 3);
+    struct process_grant grants[5] = {
         {"progress", vmo, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"job", job, KPIO_RIGHTS_ALL & ~KPIO_RIGHT_KILL, KPIO_SEND_COPY},
         {"fuzz_system", kt_system(), system_rights, KPIO_SEND_COPY},
-        {"pci", (kpio_handle)pci, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
     };
+    uint32_t count = 3;
+    if (pci > 0) grants[count++] = (struct process_grant){"pci", (kpio_handle)pci, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    if (disk > 0) grants[count++] = (struct process_grant){"disk", (kpio_handle)disk, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     struct kpio_handle_info info;
     KT_EQUAL(kpio_handle_info(job, &info), 0);
     grants[1].rights = info.rights & ~KPIO_RIGHT_KILL;
-    kpio_handle child = kt_spawn_in(job, "fuzzer", grants, pci > 0 ? 4 : 3);
+    kpio_handle child = kt_spawn_in(job, "fuzzer", grants, count);
     // What is left of it is ended from outside, which must work in any state.
     if (!ends_by_itself(child, job, p)) KT_EQUAL(kpio_process_kill(child, 9), 0);
     KT_EQUAL(kpio_job_kill(job), 0);
@@ -91,6 +94,7 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     KT_EQUAL(error, 0);
     kt_close(child);
     if (pci > 0) kt_close((kpio_handle)pci);
+    if (disk > 0) kt_close((kpio_handle)disk);
     (void)kpio_console_write(kt_system(), (const uint8_t *)"\n", 1);  // the calls may have left a line open
     kt_close(job);
 }

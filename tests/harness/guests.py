@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Optional, Union
 
@@ -54,6 +54,7 @@ class Boot:
     total: Optional[float] = None
     long: bool = False  # only in the long form
     long_append: str = ""  # more for the command line there
+    disks: Optional[Callable[[Path], tuple]] = None  # makes images in a folder: the machine's disks
     least_coverage: float = 0.0  # per cent of the kernel's lines, on a coverage build
 
 
@@ -139,12 +140,15 @@ class GuestItem(CaseItem):
 
     def work(self) -> guest.Outcome:
         variant = built(self.boot.config)
-        with tempfile.TemporaryDirectory(prefix="kpio-initrd-") as folder:
+        with tempfile.TemporaryDirectory(prefix="kpio-boot-") as folder:
             initrd = variant.initrd
             if self.boot.initrd:
                 initrd = Path(folder, "initrd.cpio")
                 initrd.write_bytes(self.boot.initrd(variant.initrd.read_bytes()))
-            with guest.Guest(self.boot.config.machine, variant.kernel, initrd, self.append) as running:
+            machine = self.boot.config.machine
+            if self.boot.disks:
+                machine = replace(machine, disks=self.boot.disks(Path(folder)))
+            with guest.Guest(machine, variant.kernel, initrd, self.append) as running:
                 for _ in running.follow(self.boot.silence, self.boot.total, stopping):
                     pass
                 return running.outcome()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from kpio.errors import KpioError
-from kpio.machine import Machine, parse_memory
+from kpio.machine import Disk, Machine, parse_disk, parse_memory
 
 
 def arguments(**options):
@@ -35,3 +35,26 @@ def test_no_kvm_unless_asked_for():
 def test_microvm_has_no_pci():
     assert "-pci" not in arguments(kind="microvm")
     assert "virtio-net-device" in arguments(kind="microvm")
+
+
+def test_disks():
+    disks = (Disk(Path("/a,b.img")), Disk(Path("/c.img"), read_only=True, bad=(("write", 8), ("flush", 0))))
+    text = arguments(disks=disks)
+    assert "file=/a,,b.img" in text and "virtio-blk-pci,disable-legacy=on,drive=disk0" in text
+    assert "readonly=on" in text and "inject-error.0.sector=8" in text and "inject-error.1.sector" not in text
+
+
+def test_disks_share_a_page_of_a_microvm():
+    text = arguments(kind="microvm", disks=(Disk(Path("/a")), Disk(Path("/b"))))
+    assert "drive=disk0" in text and "virtio-mmio-bus.16" in text and "virtio-mmio-bus.17" in text
+    with pytest.raises(KpioError, match="microvm"):
+        arguments(kind="microvm", net="pair", disks=(Disk(Path("/a")),))
+
+
+def test_disk_option(tmp_path):
+    image = tmp_path / "disk.img"
+    image.touch()
+    assert parse_disk(f"{image},ro") == Disk(image.resolve(), read_only=True)
+    assert parse_disk(str(image)) == Disk(image.resolve())
+    with pytest.raises(KpioError, match="--disk"):
+        parse_disk(str(tmp_path / "none"))

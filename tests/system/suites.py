@@ -1,6 +1,9 @@
 """On which machines a guest suite runs. A suite is a program tests/guest/SUITE.c; one not named here runs on DEFAULT."""
+import struct
+
+import images
 from guests import Boot, Config
-from kpio.machine import Machine
+from kpio.machine import Disk, Machine
 from kpio.paths import ROOT
 
 DEFAULT = Config(machine=Machine(cpus=4))
@@ -19,13 +22,36 @@ ENDS = [
     Config("release", "gcc-12", machine=Machine(cpus=4)),
 ]
 
+
+
+def block_disks(folder):
+    """What tests/guest/disk.c expects: see its head."""
+    parts = images.gpt(images.blank(folder / "parts", 64), [(2048, 20480), (22528, 40960)])
+    numbered = folder / "numbered"
+    numbered.write_bytes(b"".join(struct.pack("<Q", sector).ljust(512, b".") for sector in range(2048)))
+    failing = images.blank(folder / "failing", 16)
+    large = images.write_at(images.blank(folder / "large", 8), 0, images.mbr_block([(0x83, 256, 1024), (0x05, 1280, 64)]))
+    damaged = images.gpt(images.blank(folder / "damaged", 4), [(64, 1024)], 512)
+    images.write_at(damaged, 512 + 40, b"\xff")
+    return (Disk(parts, durable=False), Disk(numbered, read_only=True),
+            Disk(failing, bad=(("write", 1000), ("read", 2000), ("flush", 0))),
+            Disk(large, block_size=4096, durable=False), Disk(damaged, queues=1, durable=False))
+
+
+def fuzzed_disk(folder):
+    return (Disk(images.blank(folder / "fuzzed", 8), durable=False),)
+
+
 MACHINES = {
     "boot": ENDS,
+    "disk": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
+             Config("release", machine=Machine(kind="microvm", cpus=4))],
     "fuzz": [Config("cov", machine=Machine(cpus=4))],
     "driver_net": [Config(machine=Machine(cpus=4, net="pair")), Config("release", machine=Machine(cpus=1, net="pair"))],
 }
-# More of a suite's boots: silence, total, long, long_append, least_coverage (see Boot).
-OPTIONS = {"fuzz": {"silence": 300, "total": 24 * 3600, "least_coverage": 70.0}}
+# More of a suite's boots: silence, total, long, long_append, disks, least_coverage (see Boot).
+OPTIONS = {"disk": {"disks": block_disks},
+           "fuzz": {"disks": fuzzed_disk, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.
 WITH_KPTI = ["boot", "thread", "process", "revoke"]

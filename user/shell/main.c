@@ -19,6 +19,7 @@ const struct command commands[] = {
     {"jobs", "jobs", "jobs, what they use and may use", run_jobs},
     {"handles", "handles PID", "what a process holds", run_handles},
     {"memory", "memory", "memory and objects of the whole system", run_memory},
+    {"disks", "disks", "disks and their partitions", run_disks},
     {"log", "log", "the kernel's log", run_log},
     {"kill", "kill PID", "ends a process", run_kill},
     {"services", "services", "what init runs", run_services},

@@ -1,4 +1,4 @@
-// memory, log, caps, services and their control, bench.
+// memory, disks, log, caps, services and their control, bench.
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lib/util.h"
@@ -41,6 +41,18 @@ int64_t run_memory(unsigned count, char **words) {
           info.cpu_possible, (unsigned long)(info.uptime_ns / 1000000000), (unsigned long)(info.idle_ns / 1000000000),
           (unsigned long)info.context_switches, (unsigned long)info.interrupts);
     return 0;
+}
+
+int64_t run_disks(unsigned count, char **words) {
+    struct kpio_disk_info d;
+    print("name       MiB  block  first sector\n");
+    for (uint32_t i = 0;; i++) {
+        int64_t error = kpio_disk_list(startup_handle("system"), i, &d);
+        if (error) return error == -ENOENT ? 0 : error;
+        print("%-6s %7lu %6u  %12lu%s%s%s\n", d.name, (unsigned long)(d.sectors >> 11), d.block_size, (unsigned long)d.first_sector,
+              d.flags & KPIO_DISK_READ_ONLY ? "  read-only" : "", d.flags & KPIO_DISK_DISCARD ? "  discard" : "",
+              d.flags & KPIO_DISK_CLAIMED ? "  in use" : "");
+    }
 }
 
 int64_t run_log(unsigned count, char **words) {

@@ -3,9 +3,12 @@
 The guest fuzzer runs on the coverage build (KASAN, UBSan, lock-order checker). Every finding comes with the seed that
 replays it. Corpora are kept in the cache between runs.
 """
+import tempfile
+from pathlib import Path
+
 from .. import build, coverage, guest, ktest, packages
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
-from ..machine import Machine
+from ..machine import Disk, Machine
 from ..paths import cache_folder
 
 HELP = "fuzz host code and system calls in the long form"
@@ -42,9 +45,12 @@ def fuzz_guest(arguments):
         if not text.startswith(coverage.MARK):
             print(text, flush=True)
 
-    outcome = guest.boot(Machine(cpus=arguments.smp), variant.kernel, variant.initrd,
-                         f"kpio.test=fuzz kpio.fuzz_calls={arguments.calls} kpio.seed={arguments.seed}",
-                         silence=600, total=24 * 3600, on_line=line)
+    with tempfile.NamedTemporaryFile(prefix="kpio-fuzzed-") as disk:
+        disk.truncate(8 << 20)
+        chosen = Machine(cpus=arguments.smp, disks=(Disk(Path(disk.name), durable=False),))
+        outcome = guest.boot(chosen, variant.kernel, variant.initrd,
+                             f"kpio.test=fuzz kpio.fuzz_calls={arguments.calls} kpio.seed={arguments.seed}",
+                             silence=600, total=24 * 3600, on_line=line)
     found = coverage.places(outcome.lines)
     if found:
         print("line coverage:", coverage.summary(coverage.covered_lines(variant.kernel, found))[1])

@@ -8,6 +8,7 @@ HELP = "boot the system and run the demonstration"
 EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release build
   kpio run --smp 8 --memory 8G         the largest machine
   kpio run --machine microvm           without PCI and firmware
+  kpio run --disk root.img --disk other.img,ro
   kpio run --build debug               with KASAN, UBSan and the lock-order checker
 """
 

@@ -164,14 +164,15 @@ static struct thread partners[PARTNERS];
 // Not the rights to end what makes the calls.
 static int prepare_originals(void) {
     static const char *const given[] = {
-        [BASE_SYSTEM] = "fuzz_system", [BASE_ASPACE] = "aspace", [BASE_PROCESS] = "process", [BASE_PCI] = "pci"};
+        [BASE_SYSTEM] = "fuzz_system", [BASE_ASPACE] = "aspace", [BASE_PROCESS] = "process", [BASE_PCI] = "pci",
+        [BASE_DISK] = "disk"};
     renew_job();
     originals[BASE_CALLERS] = (kpio_handle)kpio_endpoint_create();
     originals[BASE_SERVER] = (kpio_handle)kpio_endpoint_create();
     for (uint32_t i = 0; i < BASE_COUNT; i++) {
         if (i < sizeof(given) / sizeof(given[0]) && given[i]) originals[i] = startup_handle(given[i]);
         struct kpio_handle_info info;
-        if (originals[i] <= 0) continue;  // a machine without PCI
+        if (originals[i] <= 0) continue;  // a machine without PCI, without a disk
         if (kpio_handle_info(originals[i], &info) != 0) return -EBADF;
         base_rights[i] = i == BASE_JOB ? info.rights : info.rights & ~(KPIO_RIGHT_KILL | KPIO_RIGHT_POWER);
     }

@@ -42,7 +42,7 @@ static inline bool in_arena(uint64_t address) { return address >= arena && addre
 // ---- handles (pool.c): a pool that calls take theirs from and put what they got into. Its first few are copies of handles
 // that no call sees, and come back when calls have used them up; so do the kinds that can be made. ----
 #define POOL 192
-enum { BASE_JOB, BASE_SYSTEM, BASE_ASPACE, BASE_PROCESS, BASE_PCI, BASE_CALLERS, BASE_SERVER, BASE_COUNT };
+enum { BASE_JOB, BASE_SYSTEM, BASE_ASPACE, BASE_PROCESS, BASE_PCI, BASE_DISK, BASE_CALLERS, BASE_SERVER, BASE_COUNT };
 extern kpio_handle originals[BASE_COUNT];
 extern uint32_t base_rights[BASE_COUNT];
 void pool_add(int64_t handle);

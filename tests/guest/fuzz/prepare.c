@@ -48,6 +48,29 @@ static void prepare_device(struct fuzzer *f, const struct fuzz_call *call, uint6
     }
 }
 
+// A place on the disk; the first sectors of a VMO.
+static void prepare_disk(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
+    switch (call->number) {
+    case SYS_disk_list:
+        a[1] = 0;
+        break;
+    case SYS_disk_read: case SYS_disk_write:
+        a[1] = next(f) % 16384;
+        a[3] = next(f) % 4 * 512;
+        break;
+    case SYS_disk_read_vmo: case SYS_disk_write_vmo:
+        a[1] = next(f) % 16384;
+        a[3] = next(f) % 4 * 512;
+        a[4] = 512;
+        break;
+    case SYS_disk_discard:
+        a[1] = next(f) % 16000;
+        a[2] = next(f) % 256 + 1;
+        break;
+    default: break;
+    }
+}
+
 static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     switch (call->number) {
     case SYS_reply_save: case SYS_ipc_reply: case SYS_ipc_reply_receive:
@@ -76,5 +99,6 @@ void shorten_waits(uint64_t number, uint64_t *a) {
 void prepare(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     if (!one_in(f, 4)) prepare_memory(f, call, a);
     if (!one_in(f, 4)) prepare_device(f, call, a);
+    if (!one_in(f, 8)) prepare_disk(f, call, a);
     if (!one_in(f, 6)) prepare_handles(f, call, a);
 }

@@ -1,15 +1,10 @@
 // Spin locks. The kernel runs with interrupts off, so a lock holder is never interrupted on its CPU and no lock saves
-<<<<<<< Updated upstream
-// the interrupt flag. Not recursive, not held across blocking or preemption points. A ticket lock: fair. Taking one is a
-// full memory barrier.
-=======
 // the interrupt flag. Not recursive, not held across blocking or preemption points.
 //
 // A free lock goes to whoever comes first; those that wait stand in line, and only the first in line tries. A lock that
 // is handed on in order is fairer, but under a hypervisor stands still whenever the virtual CPU whose turn it is does not
 // run: that costs all others a time slice of the host per hand-over (docs/decisions/0008). So order is kept
 // only for one that has waited long: it marks the lock as urgent, and then nobody gets past it.
->>>>>>> Stashed changes
 #pragma once
 #include "kernel/core/cpu.h"
 
@@ -43,35 +38,7 @@ void lockdep_acquire_try(struct spinlock *lock);
 void lockdep_release(struct spinlock *lock);
 // Locks that this CPU holds (debug builds; else 0): for asserts before blocking.
 unsigned lockdep_held(void);
-<<<<<<< Updated upstream
-// Waits until the ticket is served.
-void spin_lock_wait(struct spinlock *lock, uint16_t ticket);
-
-#if defined(__KPIO_HOST__)
-static inline void spin_acquire(struct spinlock *lock) {
-    uint16_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_SEQ_CST);
-    if (unlikely(__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket)) spin_lock_wait(lock, ticket);
-}
-#else
-// The compiler sees no call, so that a function which takes locks and else calls nothing needs neither a frame nor the
-// registers that a call keeps. Who must wait goes through spin_lock_contended (spinlock.S): lock in r11, ticket in ax.
-static inline void spin_acquire(struct spinlock *lock) {
-    uint16_t ticket = 1;
-    __asm__ volatile("lock xaddw %0, %1\n\t"
-                     "cmpw %0, %2\n\t"
-                     "jne 2f\n"
-                     "1:\n\t"
-                     ".pushsection .text.contended, \"ax\"\n"
-                     "2:\tleaq %2, %%r11\n\t"
-                     "call spin_lock_contended\n\t"
-                     "jmp 1b\n\t"
-                     ".popsection"
-                     : "+a"(ticket), "+m"(lock->next), "+m"(lock->owner) : : "memory", "cc", "r11");
-}
-#endif
-=======
 coldcall void spin_lock_wait(struct spinlock *lock);
->>>>>>> Stashed changes
 
 // `name` groups locks into one class of the order checker: one name per kind of lock.
 static inline void spin_init(struct spinlock *lock, const char *name) {
@@ -86,21 +53,12 @@ static inline bool spin_take(struct spinlock *lock) {
 
 static inline void spin_lock(struct spinlock *lock) {
     if (CONFIG_LOCKDEP) lockdep_acquire(lock);
-<<<<<<< Updated upstream
-    spin_acquire(lock);
-=======
     if (unlikely(!spin_take(lock))) spin_lock_wait(lock);
->>>>>>> Stashed changes
 }
 
 static inline void spin_unlock(struct spinlock *lock) {
     if (CONFIG_LOCKDEP) lockdep_release(lock);
-<<<<<<< Updated upstream
-    // Only the holder writes owner, so no lock prefix; x86 lets no earlier access pass this store.
-    __asm__ volatile("incw %0" : "+m"(lock->owner) : : "memory", "cc");
-=======
     __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
->>>>>>> Stashed changes
 }
 
 static inline bool spin_trylock(struct spinlock *lock) {

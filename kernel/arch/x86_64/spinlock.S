@@ -1,4 +1,4 @@
-// The waiting half of spin_lock (kernel/core/spinlock.h): lock in r11, ticket in ax. Keeps every register but r11.
+// The waiting half of spin_lock (kernel/core/spinlock.h): lock in r11. Keeps every register but r11.
 .text
 .globl spin_lock_contended
 .hidden spin_lock_contended
@@ -14,7 +14,6 @@ spin_lock_contended:
     push %r9
     push %r10
     mov %r11, %rdi
-    movzwl %ax, %esi
     call spin_lock_wait
     pop %r10
     pop %r9

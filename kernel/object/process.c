@@ -76,9 +76,13 @@ int process_create(struct job *job, const char *name, bool jit, struct process *
     error = id_alloc(&p->object);
     if (error != 0) goto fail_charge;
     p->id = p->object.id;
-    // job_kill marks the job, then looks for processes; this process can be found, then looks at the mark.
-    error = job_is_killed(job) ? -EDESTROYED : 0;
-    if (error != 0) goto fail_charge;
+    // job_kill marks the job, then looks for processes; this process can be found, then looks at the mark. From here on
+    // others may have ended it already, or hold it: it ends as every process does.
+    if (job_is_killed(job)) {
+        process_kill(p, -ECANCELED);
+        object_put(&p->object);
+        return -EDESTROYED;
+    }
     *out = p;
     return 0;
 fail_charge:
@@ -112,7 +116,8 @@ void process_set_dead(struct process *p) {
 
 #define KILL_STEP 32
 
-// Tells up to KILL_STEP threads to end. Those told go to the end of the list, so a told one at the front means done.
+// Tells up to KILL_STEP threads to end. Those told go to the end of the list, so one at the front that was told here means
+// done; others may have been killed before, or be about to end, and say nothing about those behind them.
 static bool kill_step(struct process *p) {
     struct thread_object *fresh[KILL_STEP];
     unsigned fresh_count = 0;
@@ -120,8 +125,9 @@ static bool kill_step(struct process *p) {
     bool more = true;
     for (unsigned i = 0; i < KILL_STEP && more; i++) {
         struct thread_object *t = list_first_entry(&p->threads, struct thread_object, process_node);
-        more = t != NULL && !t->killed;
+        more = t != NULL && !t->swept;
         if (!more) break;
+        t->swept = true;
         list_remove(&t->process_node);
         list_push_back(&p->threads, &t->process_node);
         if (thread_kill_locked(t)) {

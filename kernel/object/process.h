@@ -61,6 +61,7 @@ struct thread_object {
     uint64_t interrupt_cookie;
     struct thread_pages pages;
     bool killed;                     // was told to end, or ends by itself
+    bool swept;                      // process_kill has come by; guarded by the process's lock
     bool started;
     bool ends_process;               // it was the last: the process is dead once it has left its CPU
     bool gone;                       // TERMINATED

@@ -48,6 +48,32 @@ KT_TEST(kill_one_that_sleeps) {
     KT_EQUAL(kt_wait(process), 34);
 }
 
+static int64_t spin(void *arg) {
+    for (;;) __asm__ volatile("" : : : "memory");
+    return 0;
+}
+static int64_t sleep_on(void *arg) {
+    time_sleep_ms(1000000);
+    return 0;
+}
+
+// One of its threads was killed before and waits for the CPU that this one has.
+KT_CHILD(ends_beside_a_killed_thread) {
+    static struct thread first, second;
+    kpio_handle self = startup_handle("thread");
+    if (kpio_thread_set_schedule(self, KPIO_SCHED_FAIR, 1024, 1) != 0) return 1;
+    if (thread_spawn(&first, "first", spin, NULL, NULL, 0) != 0) return 2;
+    if (kpio_thread_set_schedule(first.handle, KPIO_SCHED_FAIR, 1024, 1) != 0) return 3;
+    if (thread_spawn(&second, "second", sleep_on, NULL, NULL, 0) != 0) return 4;
+    time_sleep_ms(5);
+    if (kpio_thread_kill(first.handle) != 0) return 5;
+    return 36;
+}
+
+KT_TEST(all_threads_end_with_their_process) {
+    for (unsigned i = 0; i < 5; i++) KT_EQUAL(kt_wait(kt_spawn("ends_beside_a_killed_thread", NULL, 0)), 36);
+}
+
 KT_TEST(faults_end_the_process_only) {
     KT_EQUAL(kt_wait(kt_spawn("reads_null", NULL, 0)), KPIO_STATUS_FAULT - 14);
     KT_EQUAL(kt_wait(kt_spawn("reads_kernel", NULL, 0)), KPIO_STATUS_FAULT - 14);

@@ -220,7 +220,7 @@ static coldpath struct page *page_copy_up(struct vmo *vmo, uint64_t index, uint6
     memcpy(page_to_virt(copy), page_to_virt(from), PAGE_SIZE);
     uint64_t old = *slot;
     *slot = (uint64_t)copy;
-    vmo_unmap_page_locked(vmo, index);
+    vmo_unmap_locked(vmo, index, index + 1);
     if (old) page_entry_put(old);
     return copy;
 }

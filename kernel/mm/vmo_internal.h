@@ -12,8 +12,9 @@ struct vmo_frame vmo_paged_frame(struct vmo *vmo, uint64_t index, bool write);
 // Turns a fresh VMO into an overlay; takes over a reference on source, which is no overlay itself.
 void vmo_make_overlay(struct vmo *vmo, struct vmo *source, uint64_t first);
 
-// Takes page `index` out of all page tables that show it and waits until no CPU has it. vmo->lock held.
-void vmo_unmap_page_locked(struct vmo *vmo, uint64_t index);
-// The same for a short range, and taking only the right to write for any range; preemptible, no lock held.
+// Takes pages [first, end), at most a leaf of the tree, out of all page tables that show them and waits until no CPU has
+// them. vmo->lock held.
+void vmo_unmap_locked(struct vmo *vmo, uint64_t first, uint64_t end);
+// The same for any range, and taking only the right to write; preemptible, no lock held.
 void vmo_unmap_range(struct vmo *vmo, uint64_t first, uint64_t end);
 void vmo_write_protect(struct vmo *vmo, uint64_t first, uint64_t end);

@@ -117,6 +117,7 @@ static void commit_settle(struct vmo *vmo, uint64_t first, uint64_t end, bool ke
         uint64_t *slot = exclusive ? page_tree_slot(&vmo->tree, i, vmo->job) : NULL;
         if (slot) {
             *slot = keep ? entry & ~(uint64_t)ENTRY_FRESH : 0;
+            if (!keep) vmo_unmap_locked(vmo, i, i + 1);  // it may have been read
             if (!keep) page_entry_put(entry);
         }
         if (++walked % PREEMPT_PAGES != 0) continue;
@@ -177,21 +178,42 @@ static int unshare_nodes(struct vmo *vmo, uint64_t first, uint64_t end) {
     return error;
 }
 
+// The pages of a linear memory go at once: what is reserved suffices for one page a place, not for a new one while the old
+// one is on its way. A leaf is not much to do with the lock held.
+static int remove_pool_leaf(struct vmo *vmo, uint64_t first, uint64_t end, struct page_tree_removal *gone) {
+    struct page_grave grave = {NULL};
+    spin_lock(vmo->lock);
+    int error = page_tree_remove(&vmo->tree, first, end, vmo->job, gone);
+    if (!error) {
+        vmo_unmap_locked(vmo, gone->first, gone->end);
+        page_tree_bury_removal(gone, &grave);
+        while (page_grave_step(&grave, 1)) continue;
+    }
+    spin_unlock(vmo->lock);
+    return error;
+}
+
 // Takes pages out of the tree a leaf at a time, then out of the page tables, then frees them: who faults in between gets
 // a new page, and no freed page is visible anywhere.
-static int remove_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
+static int remove_leaf(struct vmo *vmo, uint64_t first, uint64_t end, struct page_tree_removal *gone) {
     struct page_grave grave = {NULL};
+    spin_lock(vmo->lock);
+    int error = page_tree_remove(&vmo->tree, first, end, vmo->job, gone);
+    spin_unlock(vmo->lock);
+    if (error) return error;
+    if (gone->end > gone->first) vmo_unmap_range(vmo, gone->first, gone->end);
+    page_tree_bury_removal(gone, &grave);
+    while (page_grave_step(&grave, 8)) (void)sched_preempt_point();
+    return 0;
+}
+
+static int remove_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
     int error = unshare_nodes(vmo, first, end);
     if (error) return error;
     while (first < end) {
         struct page_tree_removal gone;
-        spin_lock(vmo->lock);
-        error = page_tree_remove(&vmo->tree, first, end, vmo->job, &gone);
-        spin_unlock(vmo->lock);
+        error = vmo->kind == VMO_POOL ? remove_pool_leaf(vmo, first, end, &gone) : remove_leaf(vmo, first, end, &gone);
         if (error) return error == -ENFILE ? -ENOMEM : error;
-        if (gone.end > gone.first) vmo_unmap_range(vmo, gone.first, gone.end);
-        page_tree_bury_removal(&gone, &grave);
-        while (page_grave_step(&grave, 8)) (void)sched_preempt_point();
         first = gone.end;
         (void)sched_preempt_point();
     }

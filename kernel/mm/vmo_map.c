@@ -27,11 +27,11 @@ static bool part_of(const struct mapping *m, const struct vmo *vmo, uint64_t fir
     return true;
 }
 
-void vmo_unmap_page_locked(struct vmo *vmo, uint64_t index) {
+void vmo_unmap_locked(struct vmo *vmo, uint64_t first, uint64_t end) {
     list_for_each_entry(link, &vmo_root(vmo)->mappings, struct vmo_link, node) {
         struct mapping *m = link->mapping;
         uint64_t from, to;
-        if (!m || !part_of(m, vmo, index, index + 1, &from, &to)) continue;
+        if (!m || !part_of(m, vmo, first, end, &from, &to)) continue;
         struct tlb_batch batch;
         tlb_batch_init(&batch, m->aspace);
         (void)mapping_clear(m, &from, to, m->vmo != vmo, UINT32_MAX, &batch);

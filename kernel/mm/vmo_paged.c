@@ -78,7 +78,7 @@ void vmo_take_page_locked(struct vmo *vmo, struct page *page) {
     assert(!(page->flags & VMO_PAGE_DIRTY));
     uint64_t entry = page_tree_take(&vmo->tree, page->index);
     verify(entry_page(entry) == page);
-    if (!list_is_empty(&vmo->mappings)) vmo_unmap_page_locked(vmo, page->index);
+    if (!list_is_empty(&vmo->mappings)) vmo_unmap_locked(vmo, page->index, page->index + 1);
 }
 
 // ---- faults --------------------------------------------------------------------------------------------------------------

@@ -148,3 +148,73 @@ KT_TEST(a_jobs_page_limit_holds) {
     kt_close(process);
     kt_close(job);
 }
+
+// ---- a commit that fails ------------------------------------------------------------------------------------------------
+
+#define RACED_PAGES 400ul
+#define READ_PAGES 40ul
+static volatile uint64_t *raced;
+static volatile bool stop;
+static volatile unsigned started;  // threads whose stacks are there
+
+// The quota is used up now and then: what faults meanwhile tries again.
+static bool again(struct kpio_exception_frame *frame, void *context) { return frame->kind == KPIO_EXC_NO_MEMORY; }
+
+// Finds what was not there to be found: the memory that it reads is never written.
+static int64_t read_all(void *arg) {
+    if (exception_set(again, NULL, arg, 32768) != 0) return 2;
+    __atomic_fetch_add(&started, 1, __ATOMIC_RELAXED);
+    for (uint64_t i = 0; !stop; i++)
+        if (raced[i % READ_PAGES * 512] != 0) {
+            stop = true;
+            return 1;
+        }
+    return 0;
+}
+
+// Pages of somebody's secrets.
+static int64_t write_elsewhere(void *arg) {
+    static const uint64_t secret[512] = {[0 ... 511] = 0x5ec2e75ec2e75ec2};
+    __atomic_fetch_add(&started, 1, __ATOMIC_RELAXED);
+    while (!stop) {
+        int64_t vmo = kpio_vmo_create(4096 * 16, 0);
+        for (unsigned page = 0; vmo > 0 && page < 16; page++)
+            (void)kpio_vmo_write((kpio_handle)vmo, page * 4096, secret, sizeof(secret));
+        if (vmo > 0) (void)kpio_handle_close((uint64_t)vmo);
+    }
+    return 0;
+}
+
+KT_CHILD(commits_more_than_it_may) {
+    static struct thread readers[2], writer;
+    static uint8_t stacks[3][32768] __attribute__((aligned(64)));
+    for (unsigned i = 0; i < sizeof(stacks); i += 4096) ((volatile uint8_t *)stacks)[i] = 1;  // there when they are needed
+    kpio_handle vmo = (kpio_handle)kpio_vmo_create(RACED_PAGES * 4096, 0);
+    int64_t at = kpio_aspace_map(startup_handle("aspace"), vmo, 0, RACED_PAGES * 4096, KPIO_MAP_READ, 0);
+    if (at < 0 || exception_set(again, NULL, stacks[2], sizeof(stacks[2])) != 0) return 4;
+    raced = (volatile uint64_t *)at;
+    for (unsigned i = 0; i < 2; i++)
+        if (thread_spawn(&readers[i], "reader", read_all, stacks[i], NULL, 0) != 0) return 5;
+    if (thread_spawn(&writer, "writer", write_elsewhere, NULL, NULL, 0) != 0) return 6;
+    while (started < 3) (void)kpio_thread_yield();
+    int64_t result = -ENOMEM, found = 0;
+    for (uint64_t end = time_after_ms(2000); time_now() < end && result == -ENOMEM && !stop;) {
+        (void)kpio_vmo_op(vmo, KPIO_VMO_OP_DECOMMIT, 0, RACED_PAGES * 4096);
+        result = kpio_vmo_op(vmo, KPIO_VMO_OP_COMMIT, 0, RACED_PAGES * 4096);
+    }
+    stop = true;
+    for (unsigned i = 0; i < 2; i++) {
+        int64_t one = 0;
+        (void)thread_join(&readers[i], &one);
+        found |= one;
+    }
+    (void)thread_join(&writer, NULL);
+    return result == -ENOMEM ? found : 7;
+}
+
+KT_TEST(a_commit_that_fails_leaves_no_page_mapped) {
+    struct kpio_job_limits limits = {300, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"few pages", 9));
+    KT_EQUAL(kt_wait(kt_spawn_in(job, "commits_more_than_it_may", NULL, 0)), 0);
+    kt_close(job);
+}

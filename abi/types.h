@@ -199,6 +199,14 @@ enum {
     KPIO_VMO_OP_COMMIT, KPIO_VMO_OP_DECOMMIT, KPIO_VMO_OP_ZERO,
 };
 
+// ---- pipes ------------------------------------------------------------------------------------------------------------
+enum { KPIO_PIPE_STREAM, KPIO_PIPE_DATAGRAM, KPIO_PIPE_SEQPACKET };
+enum {
+    KPIO_PIPE_NOWAIT = 1 << 0,
+    KPIO_PIPE_TAKE_HANDLES = 1 << 1,  // pipe_read
+};
+#define KPIO_PIPE_SEND_HANDLES(count) ((uint32_t)(count) << 8)  // pipe_write: 0..KPIO_MESSAGE_HANDLES_MAX
+
 // ---- limits that the ABI names ------------------------------------------------------------------------------------------
 #define KPIO_NAME_MAX 31u
 #define KPIO_PORT_BATCH_MAX 64u

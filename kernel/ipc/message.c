@@ -2,8 +2,7 @@
 
 #include "kernel/object/process.h"
 
-// The thread block is the user's memory: each entry is read once.
-static struct kpio_message_handle read_entry(const struct thread *t, unsigned i) {
+struct kpio_message_handle message_entry(const struct thread *t, unsigned i) {
     const volatile struct kpio_message_handle *e = &t->block->handles[i];
     return (struct kpio_message_handle){.handle = e->handle, .rights = e->rights, .mode = e->mode};
 }
@@ -11,7 +10,7 @@ static struct kpio_message_handle read_entry(const struct thread *t, unsigned i)
 int message_handles_check(unsigned count) {
     struct thread *self = current_thread();
     for (unsigned i = 0; i < count; i++) {
-        struct kpio_message_handle e = read_entry(self, i);
+        struct kpio_message_handle e = message_entry(self, i);
         int error = handle_check_transfer(&self->process->handles, e.handle, e.rights, e.mode);
         if (error) return error;
     }
@@ -36,7 +35,7 @@ static struct kpio_message_handle pass_one(struct thread *from, struct thread *t
 
 void message_handles_pass(struct thread *from, struct thread *to, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
-        struct kpio_message_handle e = read_entry(from, i);
+        struct kpio_message_handle e = message_entry(from, i);
         struct kpio_message_handle arrived = pass_one(from, to, e);
         memcpy(&to->block->handles[i], &arrived, sizeof(arrived));
     }

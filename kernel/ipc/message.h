@@ -22,6 +22,9 @@ static inline void message_copy(struct thread *to, const struct thread *from, ui
     if (words) __asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(words)::"memory");
 }
 
+// Entry i of a thread block, read once: it is the user's memory.
+struct kpio_message_handle message_entry(const struct thread *t, unsigned i);
+
 // Checks that the running thread may send the handles named in its thread block. 0 or -EBADF, -EACCES, -EINVAL.
 [[nodiscard]] int message_handles_check(unsigned count);
 // Moves or copies them into the other's table and tells it in its thread block. What cannot be had any more, or finds no

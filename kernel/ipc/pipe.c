@@ -2,6 +2,7 @@
 #include "kernel/ipc/pipe.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/ipc/pipe_parcel.h"
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/usercopy.h"
 
@@ -60,41 +61,48 @@ static int copy_out(struct pipe_ring *ring, uint32_t from, struct user_ptr buffe
     return 0;
 }
 
-static int64_t take(struct pipe *pipe, struct user_ptr buffer, uint64_t size) {
+// *parcel gets the handles that came with what was taken, or NULL.
+static int64_t take(struct pipe *pipe, struct user_ptr buffer, uint64_t size, struct pipe_parcel **parcel) {
     struct pipe_ring *ring = &pipe->ring;
-    uint32_t used = pipe_ring_used(ring), header = 0, record = used;
-    if (pipe->mode != PIPE_STREAM) {
-        header = PIPE_RECORD_HEADER;
-        record = pipe_ring_get_length(ring);
-    }
+    bool stream = pipe->mode == PIPE_STREAM;
+    uint32_t header = stream ? 0 : PIPE_RECORD_HEADER;
+    // Bytes of a stream are not read beyond the place where other handles came.
+    uint32_t record = stream ? MIN(pipe_ring_used(ring), pipe_parcel_distance(pipe, ring->head))
+                             : pipe_ring_get_length(ring);
     uint32_t n = size < record ? (uint32_t)size : record;
     int error = copy_out(ring, ring->head + header, buffer, n);
     if (error != 0) return error;
     // A message goes as a whole, also if the buffer was too small for it.
-    pipe_ring_consume(ring, pipe->mode == PIPE_STREAM ? n : header + record);
+    uint32_t whole = stream ? n : header + record;
+    *parcel = whole != 0 ? pipe_parcel_take(pipe, ring->head) : NULL;
+    pipe_ring_consume(ring, whole);
     return n;
 }
 
-int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, bool nowait,
+int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, uint32_t options,
                   nanos_t deadline) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = &pipe->reader;
+    struct pipe_parcel *parcel = NULL;
     if (end->writer) return -EBADF;
     spin_lock(&pipe->lock);
     while (side->busy || pipe_ring_used(&pipe->ring) == 0) {
         if (!side->busy && !pipe->writer.open) {
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
+            if (options & KPIO_PIPE_TAKE_HANDLES) pipe_parcel_deliver(NULL);
             return 0;
         }
-        int64_t error = wait_on_side(pipe, side, value, false, nowait, deadline);
+        int64_t error = wait_on_side(pipe, side, value, false, options & KPIO_PIPE_NOWAIT, deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
     side->busy = true;
     spin_unlock(&pipe->lock);
-    int64_t result = take(pipe, buffer, size);
+    int64_t result = take(pipe, buffer, size, &parcel);
     finish(pipe, side, &pipe->writer);
+    if (options & KPIO_PIPE_TAKE_HANDLES && result >= 0) pipe_parcel_deliver(parcel);
+    if (parcel != NULL) pipe_parcel_free(parcel);
     return result;
 }
 
@@ -111,28 +119,43 @@ static int copy_in(struct pipe_ring *ring, uint32_t to, struct user_ptr buffer, 
     return 0;
 }
 
-// The writing side is ours and there is room for a message, or for some bytes. Returns how many bytes it took.
-static int64_t put(struct pipe *pipe, struct user_ptr buffer, uint64_t size) {
+// The writing side is ours and there is room for a message, or for some bytes. Returns how many bytes it took; *parcel, if
+// there is one, is the pipe's then.
+static int64_t put(struct pipe *pipe, struct user_ptr buffer, uint64_t size, struct pipe_parcel **parcel) {
     struct pipe_ring *ring = &pipe->ring;
     uint32_t header = pipe->mode == PIPE_STREAM ? 0 : PIPE_RECORD_HEADER, room = pipe_ring_room(ring);
     uint32_t n = size < room - header ? (uint32_t)size : room - header;
     int error = copy_in(ring, ring->tail + header, buffer, n);
     if (error != 0) return error;
     if (header != 0) pipe_ring_put_length(ring, n);
+    if (*parcel != NULL) pipe_parcel_send(*parcel, ring->tail);
+    *parcel = NULL;
     pipe_ring_publish(ring, header + n);
     return n;
 }
 
-// How much room must be there before anything is written.
-static uint32_t room_needed(const struct pipe *pipe, uint64_t size, bool nowait) {
-    if (pipe->mode != PIPE_STREAM) return (uint32_t)size + PIPE_RECORD_HEADER;
-    return nowait && size <= PIPE_ATOMIC ? (uint32_t)size : 1;
+// What a write asks for, and how far it has come.
+struct writing {
+    struct pipe *pipe;
+    kpio_handle value;
+    bool nowait;
+    nanos_t deadline;
+    struct pipe_parcel *parcel;  // still to be sent
+    bool mine;                   // the side
+};
+
+// pipe->lock is held. Whether there is room for `size` bytes, or for some.
+static bool has_room(const struct writing *w, uint64_t size) {
+    const struct pipe *pipe = w->pipe;
+    uint32_t needed = w->nowait && size <= PIPE_ATOMIC ? (uint32_t)size : 1;
+    if (pipe->mode != PIPE_STREAM) needed = (uint32_t)size + PIPE_RECORD_HEADER;
+    if (w->parcel != NULL && pipe->parcel_count >= PIPE_PARCELS_MAX) return false;
+    return pipe_ring_room(&pipe->ring) >= needed;
 }
 
-// pipe->lock is held; released on an error. Waits until the side is free for this thread (`mine`: it has it) and there
-// is room.
-static int64_t wait_for_room(struct pipe *pipe, kpio_handle value, uint32_t needed, bool mine, bool nowait,
-                             nanos_t deadline) {
+// pipe->lock is held; released on an error. Waits until the side is free for this thread and there is room.
+static int64_t wait_for_room(struct writing *w, uint64_t size) {
+    struct pipe *pipe = w->pipe;
     struct pipe_side *side = &pipe->writer;
     for (;;) {
         if (!pipe->reader.open) {
@@ -140,29 +163,24 @@ static int64_t wait_for_room(struct pipe *pipe, kpio_handle value, uint32_t need
             spin_unlock(&pipe->lock);
             return -EPIPE;
         }
-        if ((mine || !side->busy) && pipe_ring_room(&pipe->ring) >= needed) return 0;
-        int64_t error = wait_on_side(pipe, side, value, mine, nowait, deadline);
+        if ((w->mine || !side->busy) && has_room(w, size)) return 0;
+        int64_t error = wait_on_side(pipe, side, w->value, w->mine, w->nowait, w->deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
 }
 
-int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, bool nowait,
-                   nanos_t deadline) {
-    struct pipe *pipe = end->pipe;
-    if (!end->writer) return -EBADF;
-    if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) return -EMSGSIZE;
-    if (pipe->mode == PIPE_STREAM && size == 0) return 0;
+static int64_t write_all(struct writing *w, struct user_ptr buffer, uint64_t size) {
+    struct pipe *pipe = w->pipe;
     uint64_t done = 0;
-    bool mine = false;
     int64_t result = 0;
     do {
         spin_lock(&pipe->lock);
-        result = wait_for_room(pipe, value, room_needed(pipe, size - done, nowait), mine, nowait, deadline);
+        result = wait_for_room(w, size - done);
         if (result != 0) break;
-        pipe->writer.busy = mine = true;
+        pipe->writer.busy = w->mine = true;
         spin_unlock(&pipe->lock);
-        result = put(pipe, user_add(buffer, done), size - done);
+        result = put(pipe, user_add(buffer, done), size - done, &w->parcel);
         if (result < 0) break;
         done += (uint64_t)result;
         if (done < size) {  // the reader makes room
@@ -173,6 +191,23 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buff
             if (peer != NULL) object_signal(&peer->object);
         }
     } while (done < size);
-    if (mine) finish(pipe, &pipe->writer, &pipe->reader);
+    if (w->mine) finish(pipe, &pipe->writer, &pipe->reader);
     return done > 0 || result >= 0 ? (int64_t)done : result;
+}
+
+int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, uint32_t options,
+                   nanos_t deadline) {
+    struct pipe *pipe = end->pipe;
+    unsigned handles = options / KPIO_PIPE_SEND_HANDLES(1);
+    struct writing w = {.pipe = pipe, .value = value, .nowait = options & KPIO_PIPE_NOWAIT, .deadline = deadline};
+    if (!end->writer) return -EBADF;
+    if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) return -EMSGSIZE;
+    if (pipe->mode == PIPE_STREAM && size == 0) return handles != 0 ? -EINVAL : 0;
+    if (handles != 0) {
+        int error = pipe_parcel_make(pipe, handles, &w.parcel);
+        if (error != 0) return error;
+    }
+    int64_t result = write_all(&w, buffer, size);
+    if (w.parcel != NULL) pipe_parcel_free(w.parcel);
+    return result;
 }

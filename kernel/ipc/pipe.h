@@ -15,7 +15,9 @@
 #define PIPE_SIZE_MAX (1u << 20)
 #define PIPE_ATOMIC 4096u  // a write up to this size that may not wait is done as a whole or not at all
 
-enum pipe_mode { PIPE_STREAM, PIPE_DATAGRAM, PIPE_SEQPACKET };
+#define PIPE_PARCELS_MAX 64u  // that wait to be read; the next one waits for room
+
+enum pipe_mode { PIPE_STREAM = KPIO_PIPE_STREAM, PIPE_DATAGRAM = KPIO_PIPE_DATAGRAM, PIPE_SEQPACKET = KPIO_PIPE_SEQPACKET };
 
 struct pipe_end {
     struct object object;
@@ -34,6 +36,10 @@ struct pipe {
     uint32_t ends;         // that exist
     struct pipe_ring ring;
     struct pipe_side reader, writer;
+    struct list parcels;   // handles on their way, in order (pipe_parcel.h)
+    uint32_t parcel_count;
+    uint32_t carries;      // ends of pipes among them; guarded by the carry lock (pipe_parcel.c), as is `carried`
+    uint32_t carried;      // how often an end of this pipe is in a parcel
     struct job *job;
     struct rcu_head rcu;
 };
@@ -44,8 +50,8 @@ void pipe_init(void);
 [[nodiscard]] int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader,
                               struct pipe_end **writer);
 // The caller holds a reference to the end; `value` is the handle it came through. Bytes copied, 0: nobody writes any more,
-// or errors of the system calls. -EBADF: the wrong end.
-[[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, bool nowait,
-                                nanos_t deadline);
+// or errors of the system calls. -EBADF: the wrong end. options: KPIO_PIPE_*, checked by the caller.
+[[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size,
+                                uint32_t options, nanos_t deadline);
 [[nodiscard]] int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size,
-                                 bool nowait, nanos_t deadline);
+                                 uint32_t options, nanos_t deadline);

@@ -1,6 +1,7 @@
 // Pipes as objects: making them, ending them, what ports see.
 #include "abi/gen/errors.h"
-#include "kernel/ipc/pipe.h"
+#include "kernel/core/assert.h"
+#include "kernel/ipc/pipe_parcel.h"
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/charge.h"
 #include "kernel/mm/slub.h"
@@ -11,6 +12,7 @@ static struct pipe_side *side_of(struct pipe_end *end) { return end->writer ? &e
 
 static void pipe_free(struct rcu_head *head) {
     struct pipe *pipe = container_of(head, struct pipe, rcu);
+    assert(list_is_empty(&pipe->parcels) && pipe->carries == 0 && pipe->carried == 0);
     kfree(pipe->ring.bytes);
     slub_free(&pipe_cache, pipe);
 }
@@ -45,6 +47,7 @@ static void end_unreachable(struct object *o) {
     struct pipe_end *peer = other->end;
     spin_unlock(&pipe->lock);
     if (peer != NULL) object_signal(&peer->object);
+    if (!end->writer) pipe_parcels_drop(pipe);  // nobody can take them any more
 }
 
 static void end_destroy(struct object *o) {
@@ -63,7 +66,7 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
     spin_lock(&pipe->lock);
     if (end->writer) {
         *value = pipe_ring_room(&pipe->ring);
-        if (*value > PIPE_RECORD_HEADER) signals |= KPIO_SIGNAL_WRITABLE;
+        if (*value > PIPE_RECORD_HEADER && pipe->parcel_count < PIPE_PARCELS_MAX) signals |= KPIO_SIGNAL_WRITABLE;
         if (!pipe->reader.open) signals |= KPIO_SIGNAL_PEER_GONE;
     } else {
         *value = pipe_ring_used(&pipe->ring);
@@ -110,6 +113,7 @@ static int pipe_alloc(struct job *job, enum pipe_mode mode, uint32_t size, struc
     spin_init(&pipe->lock, "pipe");
     list_init(&pipe->reader.waiters);
     list_init(&pipe->writer.waiters);
+    list_init(&pipe->parcels);
     pipe->mode = (uint8_t)mode;
     pipe->job = job;
     pipe->ring = (struct pipe_ring){.bytes = bytes, .size = size};
@@ -136,4 +140,5 @@ int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe
 void pipe_init(void) {
     slub_cache_init(&pipe_cache, "pipe", sizeof(struct pipe), 0);
     slub_cache_init(&end_cache, "pipe end", sizeof(struct pipe_end), 0);
+    pipe_parcel_init();
 }

@@ -27,17 +27,23 @@ int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d
     return first;
 }
 
-typedef int64_t transfer(struct pipe_end *, kpio_handle, struct user_ptr, uint64_t, bool, nanos_t);
+typedef int64_t transfer(struct pipe_end *, kpio_handle, struct user_ptr, uint64_t, uint32_t, nanos_t);
+
+static bool options_valid(uint64_t options, uint32_t right) {
+    uint64_t handles = options / KPIO_PIPE_SEND_HANDLES(1), flags = options % KPIO_PIPE_SEND_HANDLES(1);
+    if (right == KPIO_RIGHT_READ) return handles == 0 && flags <= (KPIO_PIPE_NOWAIT | KPIO_PIPE_TAKE_HANDLES);
+    return handles <= KPIO_MESSAGE_HANDLES_MAX && flags <= KPIO_PIPE_NOWAIT;
+}
 
 static inline int64_t do_transfer(uint64_t pipe, uint32_t right, uint64_t buffer, uint64_t size, uint64_t options,
                                   uint64_t deadline, transfer *go) {
     struct object *o;
     int error = handle_get((kpio_handle)pipe, KPIO_KIND_PIPE, right, &o);
     if (error) return error;
-    if (options > 1) return -EINVAL;
+    if (!options_valid(options, right)) return -EINVAL;
     if (!user_range_valid(user_ptr(buffer), size)) return -EFAULT;
     object_get(o);
-    int64_t result = go(pipe_end_of(o), (kpio_handle)pipe, user_ptr(buffer), size, options & 1, deadline);
+    int64_t result = go(pipe_end_of(o), (kpio_handle)pipe, user_ptr(buffer), size, (uint32_t)options, deadline);
     object_put(o);
     return result;
 }

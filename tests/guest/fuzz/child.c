@@ -45,6 +45,8 @@ static uint8_t kind_of(const struct fuzz_call *call) {
 
 static void result_joins_the_pool(struct fuzzer *f, const struct fuzz_call *call, const uint64_t *a, int64_t result) {
     if (result < 0) return;
+    if (call->number == SYS_pipe_read && a[3] & KPIO_PIPE_TAKE_HANDLES)
+        for (uint32_t i = 0; i < KPIO_MESSAGE_HANDLES_MAX; i++) pool_add(f->block->handles[i].handle);
     if (is_ipc(call->number) && call->result_kind == 0)
         for (uint32_t i = 0; i < KPIO_MESSAGE_HANDLES(result) && i < 4; i++) pool_add(f->block->handles[i].handle);
     // Elsewhere it would stay: a place of the kernel's choice.
@@ -83,6 +85,7 @@ static void choose(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) 
         a[5] = arena + next(f) % 256 * 4096;
     if (KPIO_MESSAGE_HANDLES(a[1]) != 0 && is_ipc(call->number)) fill_block(f);
     prepare(f, call, a);
+    if (call->number == SYS_pipe_write && a[3] >= KPIO_PIPE_SEND_HANDLES(1)) fill_block(f);
 }
 
 static void count(const struct fuzz_call *call, int64_t result) {

@@ -67,6 +67,16 @@ void buffer_forget(struct buffer_cache *cache, uint64_t block, uint64_t count);
 // Writes all dirty buffers, waits, flushes the device. 0 or the first error since the last call.
 [[nodiscard]] int buffer_sync(struct buffer_cache *cache);
 
+// ---- for a journal ---------------------------------------------------------------------------------------------------------------
+// The buffer, held, is the journal's: only the journal writes it. Whether it was dirty. Any spin lock may be held.
+bool buffer_join_journal(struct buffer *b);
+// It is an ordinary clean buffer again.
+void buffer_leave_journal(struct buffer *b);
+// Its content is not to be believed: the next who wants it reads it anew.
+void buffer_drop_content(struct buffer *b);
+// Waits for the request at work on the buffer, which is held.
+void buffer_wait(struct buffer *b);
+
 // ---- for the kernel's thread, the reclaimer, tests -----------------------------------------------------------------------------
 // Writes back what has been dirty since before the last call, in all caches. Errors show at the next buffer_sync.
 void buffer_age_all(void);

@@ -180,14 +180,34 @@ void buffer_mark_dirty(struct buffer *b) {
     spin_unlock(&cache->lock);
 }
 
+// No longer to be written back. cache->lock is held.
+static bool clean_locked(struct buffer_cache *cache, struct buffer *b) {
+    if (!(b->state & BUFFER_DIRTY)) return false;
+    list_remove(&b->list);
+    list_push_back(&cache->clean, &b->list);
+    buffer_clear(b, BUFFER_DIRTY);
+    return true;
+}
+
+bool buffer_join_journal(struct buffer *b) {
+    spin_lock(&b->cache->lock);
+    bool was_dirty = clean_locked(b->cache, b);
+    buffer_set(b, BUFFER_JOURNALED);
+    spin_unlock(&b->cache->lock);
+    return was_dirty;
+}
+
+void buffer_leave_journal(struct buffer *b) { buffer_clear(b, BUFFER_JOURNALED); }
+void buffer_drop_content(struct buffer *b) { buffer_clear(b, BUFFER_UPTODATE | BUFFER_VERIFIED); }
+
+void buffer_wait(struct buffer *b) {
+    spin_lock(&b->cache->lock);
+    (void)buffer_wait_unlock(b->cache, b);
+}
+
 // b is written by io. A read or write at work on it is awaited first, by the caller. cache->lock is held.
 static void add_write_locked(struct buffer_io *io, struct buffer *b) {
-    if (b->state & BUFFER_DIRTY) {
-        list_remove(&b->list);
-        list_push_back(&io->cache->clean, &b->list);
-        buffer_clear(b, BUFFER_DIRTY);
-        io->rewrite = true;
-    }
+    if (clean_locked(io->cache, b)) io->rewrite = true;
     buffer_set(b, BUFFER_WRITING);
     add_locked(io, b);
 }

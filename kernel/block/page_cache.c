@@ -146,49 +146,48 @@ void cache_free_pages(struct page **pages, unsigned count) {
     for (unsigned i = 0; i < count; i++) vmo_release_file_page(pages[i]);
 }
 
-// The next pages of the range that may go, taken out of the tree; *position moves on. *loading: stopped at one being read.
-static unsigned take_batch(struct file_cache *cache, uint64_t *position, uint64_t end, bool dirty, struct page **pages,
-                           unsigned most, bool *loading) {
+struct removal {
+    struct page *pages[32];
+    unsigned count;
+    uint32_t dirty;    // bit i: pages[i] was
+    bool loading;      // stopped at one being read
+};
+
+// The next pages of the range that may go, taken out of the tree; *position moves on.
+static void take_batch(struct file_cache *cache, uint64_t *position, uint64_t end, bool dirty, struct removal *gone) {
     struct vmo *vmo = cache->vmo;
-    unsigned n = 0, uncharge = 0;
-    struct job *job = NULL;
-    *loading = false;
+    gone->count = gone->dirty = 0;
+    gone->loading = false;
     spin_lock(vmo->lock);
-    for (; n < most; ++*position) {
+    for (; gone->count < ARRAY_SIZE(gone->pages); ++*position) {
         *position = page_tree_next(&vmo->tree, *position, end);
         if (*position >= end) break;
         struct page *page = vmo_page_locked(vmo, *position);
         unsigned flags = vmo_page_flags(page);
-        *loading = flags & VMO_PAGE_LOADING;
-        if (*loading) break;
+        gone->loading = flags & VMO_PAGE_LOADING;
+        if (gone->loading) break;
         bool pinned = __atomic_load_n(&page->refs, __ATOMIC_RELAXED) > 1;
         if (!dirty && (pinned || flags & VMO_PAGE_DIRTY)) continue;
         if (flags & VMO_PAGE_DIRTY) {
-            struct job *owes = cache_clear_dirty_locked(cache, page);
-            if (owes != job && uncharge) {
-                cache_uncharge_dirty(cache, job, uncharge);
-                uncharge = 0;
-            }
-            job = owes;
-            uncharge++;
+            cache_uncharge_dirty(cache, cache_clear_dirty_locked(cache, page), 1);
+            gone->dirty |= 1u << gone->count;
         }
         (void)page_tree_take(&vmo->tree, *position);
-        pages[n++] = page;
+        gone->pages[gone->count++] = page;
     }
     spin_unlock(vmo->lock);
-    if (uncharge) cache_uncharge_dirty(cache, job, uncharge);
-    return n;
 }
 
 void cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty) {
-    struct page *pages[32];
-    bool loading;
+    struct removal gone;
     do {
         uint64_t from = first;
-        unsigned n = take_batch(cache, &first, end, dirty, pages, 32, &loading);
-        if (n) vmo_unmap(cache->vmo, from, pages[n - 1]->index + 1);
-        if (n) cache_free_pages(pages, n);
-        if (loading) cache_wait_loaded(cache, first);
+        take_batch(cache, &first, end, dirty, &gone);
+        if (gone.count) vmo_unmap(cache->vmo, from, gone.pages[gone.count - 1]->index + 1);
+        for (unsigned i = 0; i < gone.count && cache->ops->unreserve; i++)
+            if (gone.dirty >> i & 1) cache->ops->unreserve(cache, gone.pages[i]->index << PAGE_SHIFT, PAGE_SIZE);
+        if (gone.count) cache_free_pages(gone.pages, gone.count);
+        if (gone.loading) cache_wait_loaded(cache, first);
         (void)sched_preempt_point();
     } while (first < end);
 }

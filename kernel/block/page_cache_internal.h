@@ -111,6 +111,11 @@ bool cache_set_dirty_locked(struct file_cache *cache, struct page *page, struct 
 struct job *cache_clear_dirty_locked(struct file_cache *cache, struct page *page);
 [[nodiscard]] int cache_fault_dirty(struct vmo *vmo, uint64_t index);
 
+// ---- page_cache_range.c ----------------------------------------------------------------------------------------------------
+// The file is about to grow past its last page, whose rest becomes a part of it: that is zero, unless a mapping wrote there,
+// and where blocks are smaller than pages needs some of its own if the page is dirty. 0, or what reserve says.
+[[nodiscard]] int cache_grow_past_tail(struct file_cache *cache);
+
 // ---- page_cache_writeback.c --------------------------------------------------------------------------------------------------
 // Writes dirty pages of [first, end) back, at most about `most`, and waits: 0 or the first error.
 [[nodiscard]] int cache_writeback(struct file_cache *cache, uint64_t first, uint64_t end, uint64_t most);

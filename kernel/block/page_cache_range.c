@@ -27,6 +27,18 @@ static int shrink(struct file_cache *cache, uint64_t size) {
     return 0;
 }
 
+int cache_grow_past_tail(struct file_cache *cache) {
+    struct vmo *vmo = cache->vmo;
+    uint64_t index = cache->size >> PAGE_SHIFT, in = cache->size & PAGE_MASK;
+    if (in == 0) return 0;
+    spin_lock(vmo->lock);
+    struct page *page = vmo_page_locked(vmo, index);
+    unsigned flags = page ? vmo_page_flags(page) : 0;
+    if (page && !(flags & VMO_PAGE_LOADING)) memset((uint8_t *)page_to_virt(page) + in, 0, PAGE_SIZE - in);
+    spin_unlock(vmo->lock);
+    return flags & VMO_PAGE_DIRTY && cache->ops->reserve ? cache->ops->reserve(cache, index << PAGE_SHIFT, PAGE_SIZE) : 0;
+}
+
 int file_cache_resize(struct file_cache *cache, uint64_t size) {
     if (size > VMO_SIZE_MAX) return -EFBIG;
     if (size < cache->size) {
@@ -34,13 +46,10 @@ int file_cache_resize(struct file_cache *cache, uint64_t size) {
         return error ? error : shrink(cache, size);
     }
     struct vmo *vmo = __atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE);
-    if (vmo) {  // as for a write beyond the end
-        spin_lock(vmo->lock);
-        struct page *page = cache->size & PAGE_MASK ? vmo_page_locked(vmo, cache->size >> PAGE_SHIFT) : NULL;
-        if (page && !(vmo_page_flags(page) & VMO_PAGE_LOADING))
-            memset((uint8_t *)page_to_virt(page) + (cache->size & PAGE_MASK), 0, PAGE_SIZE - (cache->size & PAGE_MASK));
-        vmo->pages = MAX(vmo->pages, div_round_up(size, PAGE_SIZE));
-        spin_unlock(vmo->lock);
+    if (vmo) {
+        int error = cache_grow_past_tail(cache);
+        if (error) return error;
+        vmo_set_pages(vmo, MAX(vmo->pages, div_round_up(size, PAGE_SIZE)));
     }
     __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
     vmo = __atomic_load_n(&cache->vmo, __ATOMIC_SEQ_CST);

@@ -91,18 +91,6 @@ static int write_piece(struct file_cache *cache, uint64_t at, uint64_t n, const 
     }
 }
 
-// The old last page's rest becomes a part of the file; it is zero unless a mapping wrote there.
-static int zero_old_tail(struct file_cache *cache, uint64_t offset) {
-    uint64_t size = cache->size;
-    if ((size & PAGE_MASK) == 0 || offset >> PAGE_SHIFT <= size >> PAGE_SHIFT) return 0;
-    spin_lock(cache->vmo->lock);
-    struct page *page = vmo_page_locked(cache->vmo, size >> PAGE_SHIFT);
-    if (page && !(vmo_page_flags(page) & VMO_PAGE_LOADING))
-        memset((uint8_t *)page_to_virt(page) + (size & PAGE_MASK), 0, PAGE_SIZE - (size & PAGE_MASK));
-    spin_unlock(cache->vmo->lock);
-    return 0;
-}
-
 static unsigned mark_dirty(struct file_cache *cache, struct page *const *pages, unsigned count, struct job *job) {
     unsigned charged = 0;
     spin_lock(cache->vmo->lock);
@@ -152,7 +140,7 @@ static int64_t write_pages(struct file_cache *cache, uint64_t offset, const stru
     if (bytes == 0) return 0;
     if (offset + bytes < offset || offset + bytes > VMO_SIZE_MAX) return -EFBIG;
     int error = cache_make_vmo(cache);
-    if (!error) error = zero_old_tail(cache, offset);
+    if (!error && offset >> PAGE_SHIFT > cache->size >> PAGE_SHIFT) error = cache_grow_past_tail(cache);
     if (error) return error;
     for (uint64_t done = 0;;) {
         uint64_t room = WRITE_PAGES * PAGE_SIZE - ((offset + done) & PAGE_MASK);

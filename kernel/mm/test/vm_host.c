@@ -265,6 +265,7 @@ static bool translate(uint64_t address, unsigned prot, uint8_t **at) {
             continue;
         }
         if ((prot & PROT_WRITE && !(entry & PTE_WRITE)) || (prot & PROT_EXECUTE && entry & PTE_NX)) return false;
+        table[(address >> shift) & (TABLE_ENTRIES - 1)] |= PTE_ACCESSED;
         unsigned slot = (unsigned)(unit_random() % TLB_ENTRIES);
         tlb[slot].size = 1ull << shift;
         tlb[slot].page = address & ~(tlb[slot].size - 1);
@@ -331,9 +332,12 @@ bool sched_preempt_point(void) {
 }
 // The reaper's thread never runs here; vm_check_empty does its work.
 int64_t wait_block_slowly(nanos_t deadline) { return 0; }
-void sched_schedule(void) {}
+__attribute__((weak)) void sched_schedule(void) {}
 void sched_wake(struct thread *t) {}
-struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg) { return NULL; }
+struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg) {
+    static struct thread never_runs;
+    return &never_runs;
+}
 void spin_lock_wait(struct spinlock *lock) { unit_fail(__FILE__, __LINE__, "a lock taken twice"); }
 int mapping_tie_sibling(struct mapping *m, struct mapping *of) { return of->glue[0] ? -EBADF : 0; }
 void mapping_untie(struct mapping *m) {}

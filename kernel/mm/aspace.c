@@ -55,7 +55,7 @@ int aspace_create(struct job *job, bool jit, struct aspace **out) {
         return -ENOMEM;
     }
     spin_init(&a->lock, "aspace");
-    mapping_tree_init(&a->mappings);
+    mapping_tree_init(&a->mappings, a->ceiling);
     a->job = job;
     a->jit = jit;
     a->refs = 1;
@@ -79,10 +79,6 @@ static void aspace_free(struct aspace *a) {
     slub_free(&aspace_cache, a);
 }
 
-static struct mapping *first_mapping(struct aspace *a) {
-    return rb_entry_or_null(rb_first(&a->mappings.tree), struct mapping, node);
-}
-
 // Clears a piece of m; true when its page tables are empty.
 static __attribute__((noinline)) bool mapping_clear_step(struct mapping *m, uint64_t *position) {
     if (!m->vmo || !(m->flags & MAPPING_TOUCHED)) return true;
@@ -97,7 +93,7 @@ static __attribute__((noinline)) bool mapping_clear_step(struct mapping *m, uint
 
 static bool aspace_reap_step(struct reap_item *item) {
     struct aspace *a = container_of(item, struct aspace, reap);
-    struct mapping *m = first_mapping(a);
+    struct mapping *m = mapping_tree_first(&a->mappings);
     if (!m) {
         aspace_free(a);
         return false;
@@ -113,7 +109,7 @@ static bool aspace_reap_step(struct reap_item *item) {
 
 void aspace_put(struct aspace *a) {
     if (__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
-    if (!first_mapping(a)) {
+    if (!mapping_tree_first(&a->mappings)) {
         aspace_free(a);
         return;
     }
@@ -131,7 +127,7 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
         if (!mapping_clear_step(m, &(uint64_t){m->start})) return false;
         if (m->end - m->start >= LARGE_PAGE_SIZE) {
             struct mapping *next = mapping_next(m);
-            uint64_t below = m->start - m->gap;
+            uint64_t below = m->prev->end;
             aspace_remove_locked(a, m);
             aspace_prune_locked(a, below, next ? next->start : USER_MAX);
             return true;
@@ -223,12 +219,14 @@ static inline int check_request(const struct aspace *a, const struct aspace_map 
 }
 
 // Where the mapping goes: finds room, or checks the place asked for. -EAGAIN: something must be unmapped first.
-static inline int choose_place(struct aspace *a, const struct aspace_map *r, uint64_t *address) {
+// *above: the mapping above the place.
+static inline int choose_place(struct aspace *a, const struct aspace_map *r, uint64_t *address, struct mapping **above) {
     if (a->closed) return -EDESTROYED;
     if (r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE)) {
         struct mapping *m = mapping_tree_from(&a->mappings, r->address);
         bool taken = m && m->start < r->address + r->size;
         *address = r->address;
+        *above = m ? m : mapping_tree_edge(&a->mappings);
         if (!taken) return 0;
         return r->flags & KPIO_MAP_FIXED_NOREPLACE ? -EEXIST : -EAGAIN;
     }
@@ -237,9 +235,10 @@ static inline int choose_place(struct aspace *a, const struct aspace_map *r, uin
     if (unlikely(r->address) && aspace_range_valid(r->address, r->size)) {  // a hint
         struct mapping *m = mapping_tree_from(&a->mappings, r->address);
         if (!m || m->start >= r->address + r->size) place = r->address;
+        *above = m ? m : mapping_tree_edge(&a->mappings);
     }
-    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, a->ceiling);
-    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, USER_MAX);
+    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, a->ceiling, above);
+    if (unlikely(!place)) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, USER_MAX, above);
     *address = place;
     return place ? 0 : -ENOSPC;
 }
@@ -256,11 +255,12 @@ static int insert(struct aspace *a, const struct aspace_map *r, struct mapping *
     for (;;) {
         spin_lock(&a->lock);
         uint64_t address;
-        int error = choose_place(a, r, &address);
+        struct mapping *above;
+        int error = choose_place(a, r, &address, &above);
         if (!error) {
             m->start = address;
             m->end = address + r->size;
-            aspace_insert_locked(a, m);
+            aspace_insert_locked(a, m, above);
             a->recent = m;
         }
         spin_unlock(&a->lock);

@@ -95,7 +95,7 @@ static int clone_mapping(struct clone *c, struct mapping *m, struct vmo *vmo) {
     struct mapping *there = mapping_tree_from(&c->to->mappings, fresh->start);
     if (c->to->closed) error = -EDESTROYED;
     else if (there && there->start < fresh->end) error = -EBUSY;
-    else aspace_insert_locked(c->to, fresh);
+    else aspace_insert_locked(c->to, fresh, there ? there : mapping_tree_edge(&c->to->mappings));
     spin_unlock(&c->to->lock);
     if (error) mapping_end(fresh);
     return error;
@@ -104,7 +104,7 @@ static int clone_mapping(struct clone *c, struct mapping *m, struct vmo *vmo) {
 int aspace_clone(struct aspace *from, struct aspace *to) {
     struct clone c = {.from = from, .to = to};
     spin_lock(&to->lock);
-    bool empty = from != to && rb_is_empty(&to->mappings.tree);
+    bool empty = from != to && !mapping_tree_first(&to->mappings);
     spin_unlock(&to->lock);
     if (!empty) return -EBUSY;
     uint64_t position = USER_MIN;

@@ -34,8 +34,8 @@ static inline struct vmo *mapping_detach(struct mapping *m) {
     return vmo;
 }
 
-static inline void aspace_insert_locked(struct aspace *a, struct mapping *m) {
-    mapping_tree_insert(&a->mappings, m);
+static inline void aspace_insert_locked(struct aspace *a, struct mapping *m, struct mapping *above) {
+    mapping_tree_insert_below(&a->mappings, m, above);
     m->flags |= MAPPING_IN_TREE;
 }
 static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {

@@ -72,7 +72,7 @@ static int split_locked(struct aspace *a, struct mapping *m, uint64_t address) {
     }
     m->end = address;
     mapping_tree_trimmed(&a->mappings, m);
-    aspace_insert_locked(a, upper);
+    aspace_insert_locked(a, upper, m->next);
     if (!(upper->flags & MAPPING_REVOKED) || !upper->vmo) return 0;
     struct tlb_batch batch;
     tlb_batch_init(&batch, a);

@@ -1,11 +1,10 @@
-// Mappings: ranges of an address space that show a VMO, or nothing (a reservation). Kept in a red-black tree by address
-// that knows how large a gap in every subtree can be, so that finding room takes logarithmic time. A gap that shrinks
-// leaves the bounds above it as they are: a search that is led astray by one puts it right on its way back.
+// Mappings: ranges of an address space that show a VMO, or nothing (a reservation). In a list by address, and in a tree
+// (mapping_tree.c) that knows how large a gap in every subtree can be, so that finding room takes logarithmic time. A gap
+// that shrinks leaves the bounds above it as they are: a search that is led astray by one puts it right on its way back.
 // Lock: aspace->lock; for `link`, vmo->lock too.
 #pragma once
 #include "kernel/core/types.h"
 #include "kernel/mm/vmo.h"
-#include "lib/rbtree.h"
 
 struct aspace;
 
@@ -29,38 +28,50 @@ enum {                           // struct mapping flags
 #define MAPPING_GLUE_WORDS 8
 
 struct mapping {
-    struct rb_node node;
+    struct mapping *prev, *next; // by address; the tree's edge at both ends
     uint64_t start, end;         // user addresses, whole pages
-    uint64_t gap, max_gap;       // free bytes below start; no gap in the subtree is larger (it may have got smaller)
+    struct mapping *parent, *left, *right;
+    uint64_t max_gap;            // no gap below a mapping in the subtree is larger (they may have got smaller)
     struct aspace *aspace;
     struct vmo *vmo;             // NULL: a reservation, or revoked and emptied
     uint64_t first;              // page of the VMO at start
     uint64_t entry;              // page-table flags of its pages (mapping_set_prot)
-    uint8_t prot, max_prot;
+    uint8_t prot : 4, max_prot : 4;
     uint8_t flags;
-    uint32_t refs;               // the tree's, and one while a revocation looks at it; atomic
+    uint16_t rank;               // random: a mapping's is not below those in its subtree
+    uint32_t refs;               // the tree's, and one while a revocation or a fork looks at it; atomic
     struct vmo_link link;        // in vmo_root(vmo)->mappings
     uint64_t glue[MAPPING_GLUE_WORDS];  // struct handle; belongs to kernel/object/aspace_object.c
 };
 
+// The list is a ring through `edge`, which stands for what is below USER_MIN and from USER_MAX on.
 struct mapping_tree {
-    struct rb_tree tree;
-    uint64_t end;                // of the highest mapping, or USER_MIN
+    struct mapping *root;
+    struct {                     // as a struct mapping begins
+        struct mapping *prev, *next;
+        uint64_t start, end;
+    } edge;
+    uint64_t random;             // for ranks
 };
 
-void mapping_tree_init(struct mapping_tree *t);
-// Puts m in; its range must be free and inside [USER_MIN, USER_MAX).
+void mapping_tree_init(struct mapping_tree *t, uint64_t random);
+static inline struct mapping *mapping_tree_edge(const struct mapping_tree *t) { return (struct mapping *)&t->edge; }
+// Puts m in; its range must be free and inside [USER_MIN, USER_MAX). `above`: the next mapping, or the edge.
+void mapping_tree_insert_below(struct mapping_tree *t, struct mapping *m, struct mapping *above);
 void mapping_tree_insert(struct mapping_tree *t, struct mapping *m);
 void mapping_tree_remove(struct mapping_tree *t, struct mapping *m);
 // To be called after m->end was lowered or m->start raised.
 void mapping_tree_trimmed(struct mapping_tree *t, struct mapping *m);
 // The lowest mapping that ends above address, or NULL.
 struct mapping *mapping_tree_from(const struct mapping_tree *t, uint64_t address);
-static inline struct mapping *mapping_next(const struct mapping *m) {
-    return rb_entry_or_null(rb_next(&m->node), struct mapping, node);
-}
-// The highest free range of `size` bytes, aligned to align, inside [low, high). 0 when there is none.
-uint64_t mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low, uint64_t high);
+static inline struct mapping *mapping_or_null(struct mapping *m) { return m->start < USER_MAX ? m : NULL; }  // the edge
+static inline struct mapping *mapping_next(const struct mapping *m) { return mapping_or_null(m->next); }
+static inline struct mapping *mapping_tree_first(const struct mapping_tree *t) { return mapping_or_null(t->edge.next); }
+static inline uint64_t mapping_gap(const struct mapping *m) { return m->start - m->prev->end; }  // free bytes below it
+// The highest free range of `size` bytes, aligned to align, inside [low, high), and the mapping above it. 0 when there is
+// none.
+uint64_t mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low, uint64_t high,
+                               struct mapping **above);
 
 // ---- page tables of a mapping; vmo->lock and, unless called from the VMO's side, aspace->lock held ----------------------
 struct tlb_batch;

@@ -1,5 +1,5 @@
 // Mappings by address: neighbours, gaps and their summaries, against a plain array.
-// links: kernel/mm/mapping_tree.c lib/rbtree.c
+// links: kernel/mm/mapping_tree.c
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +12,18 @@
 static struct mapping_tree tree;
 static struct mapping *at[PLACES];  // who covers the page
 
-static uint64_t largest(const struct rb_node *node) {
-    if (!node) return 0;
-    const struct mapping *m = rb_entry((struct rb_node *)node, struct mapping, node);
-    uint64_t most = m->gap, left = largest(node->left), right = largest(node->right);
+// The depth is bounded by what is being checked.
+static uint64_t largest(const struct mapping *m) {
+    if (!m) return 0;
+    uint64_t most = mapping_gap(m), left = largest(m->left), right = largest(m->right);
+    const struct mapping *children[] = {m->left, m->right};
+    for (unsigned i = 0; i < 2; i++) {
+        if (!children[i]) continue;
+        CHECK(children[i]->parent == m);
+        CHECK(children[i]->rank <= m->rank);
+        CHECK(children[i]->max_gap <= m->max_gap);
+        CHECK((children[i]->start < m->start) == (i == 0));
+    }
     if (left > most) most = left;
     if (right > most) most = right;
     CHECK(m->max_gap >= most);
@@ -23,13 +31,15 @@ static uint64_t largest(const struct rb_node *node) {
 }
 
 static void check_tree(void) {
+    const struct mapping *before = mapping_tree_edge(&tree);
     uint64_t end = USER_MIN;
-    rb_for_each(node, &tree.tree) {
-        struct mapping *m = rb_entry(node, struct mapping, node);
-        CHECK_EQ(m->gap, m->start - end);
+    for (struct mapping *m = mapping_tree_first(&tree); m; before = m, m = mapping_next(m)) {
+        CHECK(m->prev == before);
+        CHECK(m->start >= end);
         end = m->end;
     }
-    (void)largest(tree.tree.root);
+    CHECK(tree.edge.prev == before);
+    (void)largest(tree.root);
 }
 
 static bool is_free(uint64_t first, uint64_t count) {
@@ -46,6 +56,13 @@ static uint64_t model_gap(uint64_t count, uint64_t align, uint64_t low, uint64_t
 
 static void set(struct mapping *m, struct mapping *value) {
     for (uint64_t a = m->start; a < m->end; a += PAGE_SIZE) at[(a - BASE) / PAGE_SIZE] = value;
+}
+
+static uint64_t find_gap(uint64_t size, uint64_t align, uint64_t low, uint64_t high) {
+    struct mapping *above;
+    uint64_t found = mapping_tree_find_gap(&tree, size, align, low, high, &above);
+    if (found) CHECK(found + size <= above->start && found >= above->prev->end);
+    return found;
 }
 
 static void insert(uint64_t first, uint64_t count) {
@@ -69,7 +86,7 @@ static void check_from(uint64_t first) {
 }
 
 TEST(mapping_tree_against_array) {
-    mapping_tree_init(&tree);
+    mapping_tree_init(&tree, unit_random());
     memset(at, 0, sizeof(at));
     for (unsigned round = 0; round < 20000; round++) {
         uint64_t first = unit_random() % PLACES, count = 1 + unit_random() % 8;
@@ -90,16 +107,14 @@ TEST(mapping_tree_against_array) {
         uint64_t low = unit_random() % PLACES, high = low + unit_random() % (PLACES - low) + 1, align = 1u << unit_random() % 4;
         uint64_t need = 1 + unit_random() % 12;
         uint64_t expected = high - low >= need ? model_gap(need, align, low, high) : 0;
-        CHECK_EQ(mapping_tree_find_gap(&tree, need * PAGE_SIZE, align * PAGE_SIZE, BASE + low * PAGE_SIZE,
-                                       BASE + high * PAGE_SIZE),
-                 expected);
+        CHECK_EQ(find_gap(need * PAGE_SIZE, align * PAGE_SIZE, BASE + low * PAGE_SIZE, BASE + high * PAGE_SIZE), expected);
     }
     for (unsigned i = 0; i < PLACES; i++)
         if (at[i]) take_out(at[i]);
 }
 
 TEST(mapping_tree_refuses_overlap) {
-    mapping_tree_init(&tree);
+    mapping_tree_init(&tree, unit_random());
     memset(at, 0, sizeof(at));
     insert(10, 4);
     struct mapping over = {.start = BASE + 12 * PAGE_SIZE, .end = BASE + 20 * PAGE_SIZE};
@@ -108,14 +123,14 @@ TEST(mapping_tree_refuses_overlap) {
 }
 
 TEST(mapping_tree_ends_of_the_range) {
-    mapping_tree_init(&tree);
+    mapping_tree_init(&tree, unit_random());
     memset(at, 0, sizeof(at));
-    CHECK_EQ(mapping_tree_find_gap(&tree, PAGE_SIZE, PAGE_SIZE, USER_MIN, USER_MAX), USER_MAX - PAGE_SIZE);
-    CHECK_EQ(mapping_tree_find_gap(&tree, USER_MAX - USER_MIN, PAGE_SIZE, USER_MIN, USER_MAX), USER_MIN);
-    CHECK_EQ(mapping_tree_find_gap(&tree, USER_MAX, PAGE_SIZE, USER_MIN, USER_MAX), 0);
+    CHECK_EQ(find_gap(PAGE_SIZE, PAGE_SIZE, USER_MIN, USER_MAX), USER_MAX - PAGE_SIZE);
+    CHECK_EQ(find_gap(USER_MAX - USER_MIN, PAGE_SIZE, USER_MIN, USER_MAX), USER_MIN);
+    CHECK_EQ(find_gap(USER_MAX, PAGE_SIZE, USER_MIN, USER_MAX), 0);
     insert(0, 1);
-    CHECK_EQ(mapping_tree_find_gap(&tree, USER_MAX - USER_MIN - PAGE_SIZE, PAGE_SIZE, USER_MIN, USER_MAX),
+    CHECK_EQ(find_gap(USER_MAX - USER_MIN - PAGE_SIZE, PAGE_SIZE, USER_MIN, USER_MAX),
              USER_MIN + PAGE_SIZE);
-    CHECK_EQ(mapping_tree_find_gap(&tree, USER_MAX - USER_MIN, PAGE_SIZE, USER_MIN, USER_MAX), 0);
+    CHECK_EQ(find_gap(USER_MAX - USER_MIN, PAGE_SIZE, USER_MIN, USER_MAX), 0);
     take_out(at[0]);
 }

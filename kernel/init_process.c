@@ -80,8 +80,8 @@ static int map(struct loading *l, struct vmo *vmo, uint64_t offset, uint64_t siz
         .flags = prot | KPIO_MAP_FIXED,
         .max_prot = prot,
     };
-    uint64_t address;
-    return aspace_map(l->process->aspace, &request, &address);
+    int64_t address = aspace_map(l->process->aspace, &request);
+    return address < 0 ? (int)address : 0;
 }
 
 static int map_segment(struct loading *l, const struct elf_segment *s, uint64_t *data_used) {
@@ -101,11 +101,12 @@ static int map_program(struct loading *l) {
     uint64_t stack_at = l->image.span + PAGE_SIZE, page_at = stack_at + KPIO_STARTUP_STACK_BYTES, data_used = 0;
     const struct aspace_map reservation = {.size = page_at + PAGE_SIZE, .flags = KPIO_MAP_RESERVE};
     l->what = "reserving its address range";
-    int error = aspace_map(l->process->aspace, &reservation, &l->base);
-    if (error) return error;
+    int64_t base = aspace_map(l->process->aspace, &reservation);
+    if (base < 0) return (int)base;
+    l->base = (uint64_t)base;
     l->data_bytes = data_bytes(&l->image);
     l->what = "creating its memory";
-    error = vmo_create(job_root, l->data_bytes + KPIO_STARTUP_STACK_BYTES + PAGE_SIZE, 0, &l->memory);
+    int error = vmo_create(job_root, l->data_bytes + KPIO_STARTUP_STACK_BYTES + PAGE_SIZE, 0, &l->memory);
     l->what = "mapping its segments";
     for (uint32_t i = 0; i < l->image.count && !error; i++) error = map_segment(l, &l->image.segments[i], &data_used);
     if (error) return error;

@@ -203,7 +203,7 @@ void aspace_clear(struct aspace *a, bool close) {
 
 // ---- mapping ---------------------------------------------------------------------------------------------------------
 
-static inline int check_request(const struct aspace *a, const struct aspace_map *r) {
+static int check_request(const struct aspace *a, const struct aspace_map *r) {
     unsigned prot = r->flags & PROT_ALL;
     bool fixed = r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE);
     if (r->size == 0 || !is_aligned(r->size, PAGE_SIZE) || r->size > USER_MAX - USER_MIN) return -EINVAL;
@@ -218,55 +218,68 @@ static inline int check_request(const struct aspace *a, const struct aspace_map 
     return fixed_kind && !range_fits(r->first, r->size >> PAGE_SHIFT, r->vmo->pages) ? -EINVAL : 0;
 }
 
-// Where the mapping goes: finds room, or checks the place asked for. -EAGAIN: something must be unmapped first.
-// *above: the mapping above the place.
-static inline int choose_place(struct aspace *a, const struct aspace_map *r, uint64_t *address, struct mapping **above) {
-    if (a->closed) return -EDESTROYED;
-    if (r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE)) {
-        struct mapping *m = mapping_tree_from(&a->mappings, r->address);
-        bool taken = m && m->start < r->address + r->size;
-        *address = r->address;
-        *above = m ? m : mapping_tree_edge(&a->mappings);
-        if (!taken) return 0;
-        return r->flags & KPIO_MAP_FIXED_NOREPLACE ? -EEXIST : -EAGAIN;
-    }
-    uint64_t align = unlikely(r->vmo && r->vmo->flags & VMO_LARGE && r->size >= LARGE_PAGE_SIZE) ? LARGE_PAGE_SIZE : PAGE_SIZE;
-    uint64_t place = 0;
+#define UNUSUAL                                                                                                       \
+    (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE | KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_EXECUTE)
+// Whether check_request has nothing against a request without anything unusual, told in fewer steps.
+static inline bool is_ordinary(const struct aspace_map *r) {
+    if (unlikely(r->flags & (UNUSUAL | (PROT_ALL & ~r->max_prot)) || r->size & PAGE_MASK)) return false;
+    uint64_t pages = r->size >> PAGE_SHIFT;
+    if (unlikely(pages - 1 >= (USER_MAX - USER_MIN) >> PAGE_SHIFT || r->first > PAGE_TREE_PAGES_MAX - pages)) return false;
+    return likely(r->vmo && r->vmo->kind < VMO_PHYSICAL);
+}
+_Static_assert(VMO_ANONYMOUS < VMO_PHYSICAL && VMO_PAGED < VMO_PHYSICAL && VMO_OVERLAY < VMO_PHYSICAL, "kinds without a fixed size");
+
+static coldpath struct mapping_place choose_given_place(struct aspace *a, const struct aspace_map *r) {
+    struct mapping *m = mapping_tree_from(&a->mappings, r->address);
+    bool taken = m && m->start < r->address + r->size;
+    return (struct mapping_place){taken ? 0 : r->address, m ? m : mapping_tree_edge(&a->mappings)};
+}
+
+// Where the mapping goes: the place asked for, if it is free, or the highest with room. Address 0: nowhere.
+static inline struct mapping_place choose_place(struct aspace *a, const struct aspace_map *r) {
+    bool large = r->size >= LARGE_PAGE_SIZE && r->vmo && r->vmo->flags & VMO_LARGE;
+    uint64_t align = unlikely(large) ? LARGE_PAGE_SIZE : PAGE_SIZE;
+    struct mapping_place place;
+    if (unlikely(r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE))) return choose_given_place(a, r);
     if (unlikely(r->address) && aspace_range_valid(r->address, r->size)) {  // a hint
-        struct mapping *m = mapping_tree_from(&a->mappings, r->address);
-        if (!m || m->start >= r->address + r->size) place = r->address;
-        *above = m ? m : mapping_tree_edge(&a->mappings);
+        place = choose_given_place(a, r);
+        if (place.address) return place;
     }
-    if (!place) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, a->ceiling, above);
-    if (unlikely(!place)) place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, USER_MAX, above);
-    *address = place;
-    return place ? 0 : -ENOSPC;
+    place = mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, a->ceiling);
+    return likely(place.address) ? place : mapping_tree_find_gap(&a->mappings, r->size, align, USER_MIN, USER_MAX);
 }
 
-static void describe(struct mapping *m, const struct aspace_map *r) {
-    mapping_set_prot(m, r->flags & PROT_ALL);
-    m->max_prot = (uint8_t)r->max_prot;
-    if (r->flags & KPIO_MAP_LOCAL_SHARE) m->flags |= MAPPING_SHARE;
-    if (r->flags & KPIO_MAP_PRIVATE) m->flags |= MAPPING_PRIVATE;
-    if (r->flags & ASPACE_MAP_NO_CLONE) m->flags |= MAPPING_NO_CLONE;
+static int64_t no_place(const struct aspace_map *r) {
+    if (!(r->flags & (KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE))) return -ENOSPC;
+    return r->flags & KPIO_MAP_FIXED_NOREPLACE ? -EEXIST : -EAGAIN;
 }
 
-static int insert(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
-    for (;;) {
-        spin_lock(&a->lock);
-        uint64_t address;
-        struct mapping *above;
-        int error = choose_place(a, r, &address, &above);
-        if (!error) {
-            m->start = address;
-            m->end = address + r->size;
-            aspace_insert_locked(a, m, above);
-            a->recent = m;
-        }
+// The address, or an error. -EAGAIN: something must be unmapped first.
+static inline int64_t insert(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
+    spin_lock(&a->lock);
+    if (unlikely(a->closed)) {
         spin_unlock(&a->lock);
-        if (error != -EAGAIN) return error;
-        error = unmap_range(a, r->address, r->address + r->size);
+        return -EDESTROYED;
+    }
+    struct mapping_place place = choose_place(a, r);
+    if (unlikely(!place.address)) {
+        spin_unlock(&a->lock);
+        return no_place(r);
+    }
+    m->start = place.address;
+    m->end = place.address + r->size;
+    aspace_insert_locked(a, m, place.above);
+    a->recent = m;
+    spin_unlock(&a->lock);
+    return (int64_t)place.address;
+}
+
+static coldpath int64_t insert_replacing(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
+    for (;;) {
+        int error = unmap_range(a, r->address, r->address + r->size);
         if (error) return error;
+        int64_t address = insert(a, r, m);
+        if (address != -EAGAIN) return address;
     }
 }
 
@@ -276,22 +289,23 @@ static int populate_before(const struct aspace_map *r, struct vmo *vmo, uint64_t
     return vmo_commit(vmo, first << PAGE_SHIFT, r->size);
 }
 
-static void populate_after(struct aspace *a, const struct aspace_map *r, uint64_t address) {
+static coldpath void populate_after(struct aspace *a, const struct aspace_map *r, uint64_t address) {
     unsigned prot = r->flags & PROT_WRITE ? PROT_WRITE : r->flags & PROT_ALL;
-    if (!(r->flags & KPIO_MAP_POPULATE) || !prot) return;
+    if (!prot) return;
     for (uint64_t at = address; at < address + r->size; at += PAGE_SIZE) {
         if (aspace_fault(a, at, prot & -prot) || sched_preempt_point()) return;
     }
 }
 
-// Finds what m is to show: the VMO itself or, for a private mapping, an overlay of it. `own` is the caller's reference.
-static int show(const struct aspace_map *r, struct mapping *m, struct vmo *own) {
-    struct vmo *vmo = own;
+// Private or populated: m shows an overlay, or the pages are made first.
+static coldpath int show_specially(const struct aspace_map *r, struct mapping *m) {
+    struct vmo *vmo = r->vmo;
     uint64_t first = r->first;
     int error = 0;
+    vmo_get(vmo);
     if (r->flags & KPIO_MAP_PRIVATE) {
-        error = vmo_overlay(own, first, r->size >> PAGE_SHIFT, m->aspace->job, &vmo);
-        vmo_put_slowly(own);
+        error = vmo_overlay(r->vmo, first, r->size >> PAGE_SHIFT, m->aspace->job, &vmo);
+        vmo_put_slowly(r->vmo);
         if (error) return error;
         first = 0;
     }
@@ -301,33 +315,49 @@ static int show(const struct aspace_map *r, struct mapping *m, struct vmo *own) 
     return error;
 }
 
-// The handle in r->arg is good until the first preemption point: the mapping is tied to it first of all.
-int aspace_map(struct aspace *a, const struct aspace_map *r, uint64_t *address) {
+static inline int show(const struct aspace_map *r, struct mapping *m) {
+    if (unlikely(r->flags & (KPIO_MAP_PRIVATE | KPIO_MAP_POPULATE))) return show_specially(r, m);
+    vmo_get(r->vmo);
+    mapping_attach(m, r->vmo, r->first);
+    return 0;
+}
+
+static coldpath int64_t map_failed(struct mapping *m, int64_t error) {
+    mapping_end(m);
+    return error;
+}
+
+static coldpath unsigned unusual_flags(unsigned flags) {
+    return (flags & KPIO_MAP_LOCAL_SHARE ? MAPPING_SHARE : 0) | (flags & KPIO_MAP_PRIVATE ? MAPPING_PRIVATE : 0) |
+           (flags & ASPACE_MAP_NO_CLONE ? MAPPING_NO_CLONE : 0);
+}
+
+// The handle in r->handle is good until the first preemption point: the mapping is tied to it first of all. From then on it
+// may be revoked at any time, hence the flag before.
+int64_t aspace_map(struct aspace *a, const struct aspace_map *r) {
     struct mapping *m;
-    int error = check_request(a, r);
-    if (!error) error = mapping_alloc(a, 0, r->size, &m);
-    if (error) return error;
-    describe(m, r);
-    if (r->tie) {
-        m->flags |= MAPPING_GRANTED;  // first: once tied, it may be revoked at any time
-        error = r->tie(m, r->arg);
-        if (error) {
+    int64_t error = is_ordinary(r) ? 0 : check_request(a, r);
+    if (unlikely(error)) return error;
+    unsigned flags = r->flags, mapping_flags = r->handle ? MAPPING_GRANTED : 0;
+    if (unlikely(flags & (KPIO_MAP_LOCAL_SHARE | KPIO_MAP_PRIVATE | ASPACE_MAP_NO_CLONE))) mapping_flags |= unusual_flags(flags);
+    error = mapping_alloc(a, flags, r->max_prot, mapping_flags, &m);
+    if (unlikely(error)) return error;
+    if (likely(r->handle)) {
+        error = mapping_tie(m, r->handle);
+        if (unlikely(error)) {
             mapping_put(m);
             return error;
         }
     }
-    if (r->vmo) {
-        vmo_get(r->vmo);
-        error = show(r, m, r->vmo);
+    if (likely(r->vmo)) {
+        error = show(r, m);
+        if (unlikely(error)) return map_failed(m, error);
     }
-    if (!error) error = insert(a, r, m);
-    if (error) {
-        mapping_end(m);
-        return error;
-    }
-    *address = m->start;
-    populate_after(a, r, *address);
-    return 0;
+    int64_t address = insert(a, r, m);
+    if (unlikely(address == -EAGAIN)) address = insert_replacing(a, r, m);
+    if (unlikely(address < 0)) return map_failed(m, address);
+    if (unlikely(flags & KPIO_MAP_POPULATE)) populate_after(a, r, (uint64_t)address);
+    return address;
 }
 
 // ---- counting --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "lib/list.h"
 
 struct job;
+struct handle;
 
 struct aspace {
     struct spinlock lock;
@@ -46,13 +47,11 @@ struct aspace_map {
     uint64_t address;     // where, or 0
     unsigned flags;       // KPIO_MAP_*, ASPACE_MAP_NO_CLONE
     unsigned max_prot;    // what aspace_protect may ever grant
-    // Called with the mapping before it shows up; ties it to a handle. May be NULL. An error ends the call with it.
-    int (*tie)(struct mapping *m, void *arg);
-    void *arg;
+    struct handle *handle; // what the memory is named by: the mapping is tied to it before it shows up. May be NULL
 };
-// 0 and the address, or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM, -ENFILE, -EPERM (writable and executable without the JIT
+// The address, or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM, -ENFILE, -EPERM (writable and executable without the JIT
 // right), -EDESTROYED; then nothing has changed, but that pages committed for POPULATE may stay with the VMO.
-[[nodiscard]] int aspace_map(struct aspace *a, const struct aspace_map *request, uint64_t *address);
+[[nodiscard]] int64_t aspace_map(struct aspace *a, const struct aspace_map *request);
 // -EINVAL, or -ENOMEM/-ENFILE when a mapping must be split and cannot.
 [[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
 // prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
@@ -80,6 +79,8 @@ int aspace_fault_error(void);
 void aspace_fault_no_wait(bool no_wait);
 
 // ---- mappings and handles: provided by object/aspace_object.c -----------------------------------------------------------
+// m belongs to the handle from now on: 0 or -EBADF when that is being revoked.
+[[nodiscard]] int mapping_tie(struct mapping *m, struct handle *handle);
 // m, split from or cloned from `of`, belongs to the same handle: 0 or -EBADF when that is being revoked. Called only when
 // `of` is MAPPING_GRANTED; aspace->lock may be held.
 [[nodiscard]] int mapping_tie_sibling(struct mapping *m, struct mapping *of);

@@ -69,11 +69,10 @@ static struct mapping *next_inherited(struct aspace *a, uint64_t *position, stru
 // m is what the description comes from; it may have been unmapped since, then it still is what it was.
 static int clone_mapping(struct clone *c, struct mapping *m, struct vmo *vmo) {
     struct mapping *fresh;
-    int error = mapping_alloc(c->to, m->start, m->end, &fresh);
+    int error = mapping_alloc(c->to, m->prot, m->max_prot, m->flags & (MAPPING_SHARE | MAPPING_PRIVATE | MAPPING_REVOKED), &fresh);
     if (error) return error;
-    mapping_set_prot(fresh, m->prot);
-    fresh->max_prot = m->max_prot;
-    fresh->flags = m->flags & (MAPPING_SHARE | MAPPING_PRIVATE | MAPPING_REVOKED);
+    fresh->start = m->start;
+    fresh->end = m->end;
     struct vmo *copy = NULL;
     if (vmo) error = copy_of(c, vmo, m->flags & MAPPING_SHARE, &copy);
     if (error) {

@@ -1,19 +1,45 @@
 // Between the files that implement address spaces.
 #pragma once
+#include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/paging.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/charge.h"
+#include "kernel/mm/slub.h"
 
 #define STEP_ENTRIES 512  // page-table entries changed without a preemption point
 
-// A mapping with refs 1 that shows nothing yet, charged to a->job. 0, -ENOMEM, -ENFILE.
-[[nodiscard]] int mapping_alloc(struct aspace *a, uint64_t start, uint64_t end, struct mapping **out);
+static inline pte_t mapping_entry(unsigned prot) {
+    return PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX | (prot & PROT_WRITE ? PTE_WRITE | PTE_DIRTY : 0);
+}
+// A mapping with refs 1 that shows nothing yet, charged to a->job; where it is the caller says. 0, -ENOMEM, -ENFILE.
+extern struct kmem_cache mapping_cache;
+[[nodiscard]] static inline int mapping_alloc(struct aspace *a, unsigned prot, unsigned max_prot, unsigned flags,
+                                              struct mapping **out) {
+    int error = job_charge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
+    if (unlikely(error)) return error;
+    struct mapping *m = slub_alloc(&mapping_cache);
+    if (unlikely(!m)) {
+        job_uncharge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
+        return -ENOMEM;
+    }
+    m->aspace = a;
+    m->vmo = NULL;
+    m->first = 0;
+    m->entry = mapping_entry(prot);
+    m->prot = prot & PROT_ALL;
+    m->max_prot = max_prot & PROT_ALL;
+    m->flags = (uint8_t)flags;
+    m->refs = 1;
+    m->link.mapping = m;
+    *out = m;
+    return 0;
+}
 // Drops a reference; the last one frees it. m is in no list and holds no VMO.
 void mapping_put(struct mapping *m);
 // What may be done with its pages from now on; entries that exist are the caller's to change.
 static inline void mapping_set_prot(struct mapping *m, unsigned prot) {
-    pte_t caching = m->entry & (PTE_CACHE_DISABLE | PTE_WRITE_THROUGH);
-    m->prot = (uint8_t)prot;
-    m->entry = caching | PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX | (prot & PROT_WRITE ? PTE_WRITE | PTE_DIRTY : 0);
+    m->prot = prot & PROT_ALL;
+    m->entry = mapping_entry(prot) | (m->entry & (PTE_CACHE_DISABLE | PTE_WRITE_THROUGH));
 }
 // m starts or stops showing vmo: takes over a reference; gives it back. Its page tables are empty at the end.
 static inline void mapping_attach(struct mapping *m, struct vmo *vmo, uint64_t first) {

@@ -8,36 +8,13 @@
 #include "kernel/mm/tlb.h"
 #include "lib/string.h"
 
-static struct kmem_cache mapping_cache;
+struct kmem_cache mapping_cache;
 
 void aspace_cache_init(void);  // aspace.c
 
 void aspace_init(void) {
     slub_cache_init(&mapping_cache, "mapping", sizeof(struct mapping), CACHE_LINE);
     aspace_cache_init();
-}
-
-int mapping_alloc(struct aspace *a, uint64_t start, uint64_t end, struct mapping **out) {
-    int error = job_charge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
-    if (error) return error;
-    struct mapping *m = slub_alloc(&mapping_cache);
-    if (!m) {
-        job_uncharge(a->job, JOB_KERNEL_BYTES, sizeof(struct mapping));
-        return -ENOMEM;
-    }
-    m->start = start;
-    m->end = end;
-    m->aspace = a;
-    m->vmo = NULL;
-    m->first = 0;
-    m->prot = m->max_prot = 0;
-    m->entry = 0;
-    m->flags = 0;
-    m->refs = 1;
-    m->link.mapping = m;
-    list_node_init(&m->link.node);
-    *out = m;
-    return 0;
 }
 
 void mapping_put(struct mapping *m) {
@@ -57,11 +34,10 @@ void mapping_end(struct mapping *m) {
 // takes the marker here.
 static int split_locked(struct aspace *a, struct mapping *m, uint64_t address) {
     struct mapping *upper;
-    int error = mapping_alloc(a, address, m->end, &upper);
+    int error = mapping_alloc(a, m->prot, m->max_prot, m->flags & ~(unsigned)(MAPPING_IN_TREE | MAPPING_GRANTED), &upper);
     if (error) return error;
-    mapping_set_prot(upper, m->prot);
-    upper->max_prot = m->max_prot;
-    upper->flags = m->flags & (uint8_t)~(MAPPING_IN_TREE | MAPPING_GRANTED);
+    upper->start = address;
+    upper->end = m->end;
     if (m->flags & MAPPING_GRANTED) {
         if (mapping_tie_sibling(upper, m)) upper->flags |= MAPPING_REVOKED;
         else upper->flags |= MAPPING_GRANTED;

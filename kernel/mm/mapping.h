@@ -68,10 +68,13 @@ static inline struct mapping *mapping_or_null(struct mapping *m) { return m->sta
 static inline struct mapping *mapping_next(const struct mapping *m) { return mapping_or_null(m->next); }
 static inline struct mapping *mapping_tree_first(const struct mapping_tree *t) { return mapping_or_null(t->edge.next); }
 static inline uint64_t mapping_gap(const struct mapping *m) { return m->start - m->prev->end; }  // free bytes below it
-// The highest free range of `size` bytes, aligned to align, inside [low, high), and the mapping above it. 0 when there is
-// none.
-uint64_t mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low, uint64_t high,
-                               struct mapping **above);
+struct mapping_place {           // two registers
+    uint64_t address;            // 0: there is none
+    struct mapping *above;       // the next mapping, or the edge
+};
+// The highest free range of `size` bytes, aligned to align, inside [low, high).
+struct mapping_place mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low,
+                                           uint64_t high);
 
 // ---- page tables of a mapping; vmo->lock and, unless called from the VMO's side, aspace->lock held ----------------------
 struct tlb_batch;

@@ -121,31 +121,27 @@ struct mapping *mapping_tree_from(const struct mapping_tree *t, uint64_t address
 }
 
 // The highest aligned place in [low, high), or 0.
-static uint64_t place(uint64_t low, uint64_t high, uint64_t size, uint64_t align) {
+static inline uint64_t place(uint64_t low, uint64_t high, uint64_t size, uint64_t align) {
     if (high < size) return 0;
-    uint64_t address = align_down(high - size, align);
+    uint64_t address = (high - size) & -align;
     return address >= low && high > low ? address : 0;
 }
 
-uint64_t mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low, uint64_t high,
-                               struct mapping **above) {
+struct mapping_place mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint64_t align, uint64_t low,
+                                           uint64_t high) {
     struct mapping *m = t->root;
-    *above = mapping_tree_edge(t);
     uint64_t found = place(MAX(low, t->edge.prev->end), high, size, align);
-    if (found || !m) return found;
+    if (found) return (struct mapping_place){found, mapping_tree_edge(t)};
+    if (!m) return (struct mapping_place){0, NULL};
     // From high to low addresses through the subtrees that have a gap of this size.
-    bool from_right = false;
-    for (;;) {
+    for (bool from_right = false;;) {
         if (!from_right && m->right && m->right->max_gap >= size && m->end < high) {
             m = m->right;
             continue;
         }
         uint64_t below = m->prev->end;
-        if (m->start - below >= size) found = place(MAX(low, below), MIN(high, m->start), size, align);
-        if (found) {
-            *above = m;
-            return found;
-        }
+        if (m->start - below >= size && (found = place(MAX(low, below), MIN(high, m->start), size, align)) != 0)
+            return (struct mapping_place){found, m};
         from_right = false;
         if (m->left && m->left->max_gap >= size && m->start > low) {
             m = m->left;
@@ -153,7 +149,7 @@ uint64_t mapping_tree_find_gap(const struct mapping_tree *t, uint64_t size, uint
         }
         for (;;) {  // up, until the way came from the right
             struct mapping *parent = m->parent;
-            if (!parent) return 0;
+            if (!parent) return (struct mapping_place){0, NULL};
             bool was_right = parent->right == m;
             recompute(m);
             m = parent;

@@ -37,14 +37,11 @@ int aspace_object_create(struct job *job, struct aspace *a, struct object **out)
 
 // ---- mappings in derivation trees --------------------------------------------------------------------------------------
 
-int aspace_tie_to_handle(struct mapping *m, void *handle) {
-    struct handle *parent = handle;
-    node_of(m)->badge = 0;  // the rest is set by linking
-    return handle_mapping_link(node_of(m), parent, parent->rights);
+int mapping_tie(struct mapping *m, struct handle *handle) {
+    return handle_mapping_link(node_of(m), handle);
 }
 
 int mapping_tie_sibling(struct mapping *m, struct mapping *of) {
-    node_of(m)->badge = 0;
     return handle_mapping_link_sibling(node_of(m), node_of(of));
 }
 

@@ -12,6 +12,3 @@ static inline struct aspace *aspace_of(struct object *o) { return container_of(o
 // An object for a, charged to job, with a reference for the caller. It takes its own reference on a. An address space
 // may have several. 0, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_object_create(struct job *job, struct aspace *a, struct object **out);
-
-// For struct aspace_map.tie with arg = the struct handle that the memory is named by: the mapping becomes its child.
-[[nodiscard]] int aspace_tie_to_handle(struct mapping *m, void *handle);

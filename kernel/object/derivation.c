@@ -54,7 +54,7 @@ coldcall bool derivation_remove_slowly(struct handle *h) {
     return true;
 }
 
-bool derivation_is_revoking_slowly(const struct handle *h) {
+coldcall bool derivation_is_revoking_slowly(const struct handle *h) {
     for (unsigned i = 0; i < DERIVATION_WALK; i++, h = h->parent) {
         if (h->flags & HANDLE_REVOKING) return true;
         if (!h->parent) return false;

@@ -35,7 +35,7 @@ static inline void derivation_detach(struct handle *h) {
     derivation_detach(h);
     return true;
 }
-coldpath bool derivation_is_revoking_slowly(const struct handle *h);
+coldcall bool derivation_is_revoking_slowly(const struct handle *h);
 // Whether h lies in a subtree that is being revoked. Looks at most DERIVATION_WALK ancestors up when a revocation is at
 // work in the tree, and then says yes.
 static inline bool derivation_is_revoking(const struct handle *h) {

@@ -110,13 +110,13 @@ static inline struct handle *handle_table_lookup(struct handle_table *table, kpi
 [[nodiscard]] int64_t handle_install_child(struct handle_table *table, struct object *o, uint32_t rights,
                                        struct handle *parent);
 
-// Mapping nodes (aspace): links `node` (embedded, zeroed) as a child of `parent`: the mapping dies with it. -EBADF when
+// Mapping nodes (aspace): links `node` (embedded) as a child of `parent`: the mapping dies with it. -EBADF when
 // the parent is being revoked. Each linked node counts as a handle of the object.
 // Revocation takes the node out of the tree (HANDLE_DEAD), and while it still holds the tree lock calls
 // aspace_mapping_pin(node), which must make sure that the memory around node stays (a reference on the address space,
 // say); then, without any lock, aspace_mapping_revoked(node), which removes the mapping's pages and drops the pin.
 // handle_mapping_unlink of a dead node does nothing. Both provided by object/aspace_object.c.
-[[nodiscard]] int handle_mapping_link(struct handle *node, struct handle *parent, uint32_t rights);
+[[nodiscard]] int handle_mapping_link(struct handle *node, struct handle *parent);
 // A sibling of `of`, for mappings that are split or cloned.
 [[nodiscard]] int handle_mapping_link_sibling(struct handle *node, struct handle *of);
 void handle_mapping_unlink(struct handle *node);

@@ -123,42 +123,51 @@ int64_t handle_give(struct handle_table *to, kpio_handle value, uint32_t rights,
 
 // ---- mappings -----------------------------------------------------------------------------------------------------------
 
-static int mapping_link(struct handle *node, struct handle *of, uint32_t rights, bool sibling) {
-    struct object *o = of->object;
-    node->object = o;
-    node->rights = rights;
+static inline void mapping_fill(struct handle *node, const struct handle *of) {
+    node->object = of->object;
     node->value = 0;
-    node->child = NULL;
-    node->flags = HANDLE_MAPPING;
+    node->access = of->rights | (uint32_t)HANDLE_MAPPING << 24;
+}
+
+int handle_mapping_link(struct handle *node, struct handle *parent) {
+    struct object *o = parent->object;
+    struct spinlock *tree = o->tree;
+    mapping_fill(node, parent);
+    spin_lock(tree);
+    if (unlikely(!parent->value || derivation_is_revoking(parent))) {
+        spin_unlock(tree);
+        return -EBADF;
+    }
+    derivation_link(node, parent);
+    handle_object_added(o, 0);  // what can be mapped has no receivers
+    spin_unlock(tree);
+    return 0;
+}
+
+int handle_mapping_link_sibling(struct handle *node, struct handle *of) {
+    struct object *o = of->object;
+    mapping_fill(node, of);
     spin_lock(o->tree);
-    if (of->flags & (HANDLE_DEAD | HANDLE_TOMBSTONE) || (!of->value && !(of->flags & HANDLE_MAPPING)) ||
-        derivation_is_revoking(of)) {
+    if (of->flags & HANDLE_DEAD || derivation_is_revoking(of)) {
         spin_unlock(o->tree);
         return -EBADF;
     }
-    if (sibling) derivation_link_sibling(node, of);
-    else derivation_link(node, of);
-    handle_object_added(o, rights);
+    derivation_link_sibling(node, of);
+    handle_object_added(o, 0);
     spin_unlock(o->tree);
     return 0;
 }
 
-int handle_mapping_link(struct handle *node, struct handle *parent, uint32_t rights) {
-    return mapping_link(node, parent, rights, false);
-}
-
-int handle_mapping_link_sibling(struct handle *node, struct handle *of) {
-    return mapping_link(node, of, of->rights, true);
-}
-
 void handle_mapping_unlink(struct handle *node) {
     struct object *o = node->object;
-    spin_lock(o->tree);
-    bool dead = node->flags & HANDLE_DEAD;
-    if (!dead) {
-        (void)derivation_remove(node);  // a mapping has no children: it is out
-        node->flags |= HANDLE_DEAD;
+    struct spinlock *tree = o->tree;
+    spin_lock(tree);
+    if (unlikely(node->flags & HANDLE_DEAD)) {
+        spin_unlock(tree);
+        return;
     }
-    spin_unlock(o->tree);
-    if (!dead) handle_object_removed(o, node->rights);
+    (void)derivation_remove(node);  // a mapping has no children: it is out
+    node->flags |= HANDLE_DEAD;
+    spin_unlock(tree);
+    handle_object_removed_plain(o, 1);
 }

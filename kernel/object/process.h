@@ -42,6 +42,15 @@ struct process {
 };
 
 static inline struct process *current_process(void) { return current_thread()->process; }
+
+// handle_get_full for the ordinary case, without a call: NULL where there is more to it, or something is wrong.
+static inline struct handle *handle_get_ordinary(kpio_handle value, enum kpio_kind kind, uint32_t rights) {
+    struct handle *h = handle_table_lookup(&current_process()->handles, value);
+    uint32_t checked = (uint32_t)(HANDLE_EXPIRES | HANDLE_AUDITED) << 24 | rights;
+    if (unlikely(!h) || unlikely((h->access & checked) != rights) || unlikely(h->object->kind != kind)) return NULL;
+    return h;
+}
+
 static inline struct process *process_of(struct object *o) { return container_of(o, struct process, object); }
 
 // A process without threads and with an empty address space, with a reference for the caller. name is at most

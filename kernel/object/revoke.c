@@ -49,7 +49,7 @@ static void finish_leaf(struct handle *h) {
     if (unlikely(flags & HANDLE_MAPPING)) {
         struct object *o = h->object;
         aspace_mapping_revoked(h);
-        handle_object_removed(o, rights);
+        handle_object_removed_plain(o, 1);
         return;
     }
     handle_end(h, rights, flags, true);

@@ -41,7 +41,10 @@ static int pages_make(struct process *p, struct thread_pages *pages) {
         .flags = KPIO_MAP_READ | KPIO_MAP_WRITE | ASPACE_MAP_NO_CLONE,
         .max_prot = KPIO_MAP_READ | KPIO_MAP_WRITE,
     };
-    return aspace_map(p->aspace, &request, &pages->user);
+    int64_t address = aspace_map(p->aspace, &request);
+    if (address < 0) return (int)address;
+    pages->user = (uint64_t)address;
+    return 0;
 }
 
 static bool pages_reuse(struct process *p, struct thread_pages *pages) {

@@ -40,8 +40,7 @@ static inline uint32_t needed_rights(uint64_t flags) {
 _Static_assert(KPIO_RIGHT_READ == KPIO_MAP_READ && KPIO_RIGHT_WRITE == KPIO_MAP_WRITE &&
                    KPIO_RIGHT_EXECUTE == KPIO_MAP_EXECUTE, "one word says what a mapping asks and what a handle allows");
 
-static inline int memory_lookup(uint64_t value, uint64_t offset, uint64_t size, uint64_t flags, struct handle **h,
-                         struct vmo **vmo) {
+static int memory_lookup(uint64_t value, uint64_t offset, uint64_t size, uint64_t flags, struct handle **h, struct vmo **vmo) {
     struct handle *named = handle_table_lookup(&current_process()->handles, (kpio_handle)value);
     bool device = named && (named->object->kind == KPIO_KIND_MMIO || named->object->kind == KPIO_KIND_DMA);
     enum kpio_kind kind = unlikely(device) ? (enum kpio_kind)named->object->kind : KPIO_KIND_VMO;
@@ -52,7 +51,8 @@ static inline int memory_lookup(uint64_t value, uint64_t offset, uint64_t size, 
     return 0;
 }
 
-int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags, uint64_t address) {
+static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags,
+                                   uint64_t address) {
     struct aspace *a;
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
@@ -67,22 +67,46 @@ int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_
     if (!error && (flags & ~(uint64_t)MAP_FLAGS || !is_aligned(offset, PAGE_SIZE))) error = -EINVAL;
     if (!error && h) {
         request.max_prot = allowed_prot(h->rights, flags);
-        request.tie = aspace_tie_to_handle;
-        request.arg = h;
+        request.handle = h;
     }
-    uint64_t at;
-    if (!error) error = aspace_map(a, &request, &at);
+    int64_t at = error ? error : aspace_map(a, &request);
     aspace_release(a);
-    return error ? error : (int64_t)at;
+    return at;
 }
 
-int64_t sys_aspace_unmap(uint64_t space, uint64_t address, uint64_t size, uint64_t a3, uint64_t a4, uint64_t a5) {
+// The ordinary case without a reference: memory shown in one's own address space.
+int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags, uint64_t address) {
+    struct handle *where = handle_get_ordinary((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP);
+    struct handle *what = handle_get_ordinary((kpio_handle)memory, KPIO_KIND_VMO, KPIO_RIGHT_MAP | (flags & PROT_ALL));
+    if (unlikely(!where || !what || flags & ~(uint64_t)(MAP_FLAGS & ~KPIO_MAP_PRIVATE) || offset & PAGE_MASK))
+        return map_slowly(space, memory, offset, size, flags, address);
+    struct aspace *a = aspace_of(where->object);
+    if (unlikely(a != current_thread()->aspace)) return map_slowly(space, memory, offset, size, flags, address);
+    struct aspace_map request = {
+        .vmo = vmo_of(what->object),
+        .first = offset >> PAGE_SHIFT,
+        .size = size,
+        .address = address,
+        .flags = (unsigned)flags,
+        .max_prot = what->rights & PROT_ALL,
+        .handle = what,
+    };
+    return aspace_map(a, &request);
+}
+
+static coldpath int64_t unmap_slowly(uint64_t space, uint64_t address, uint64_t size) {
     struct aspace *a;
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
     error = aspace_unmap(a, address, size);
     aspace_release(a);
     return error;
+}
+
+int64_t sys_aspace_unmap(uint64_t space, uint64_t address, uint64_t size, uint64_t a3, uint64_t a4, uint64_t a5) {
+    struct handle *where = handle_get_ordinary((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP);
+    if (unlikely(!where || aspace_of(where->object) != current_thread()->aspace)) return unmap_slowly(space, address, size);
+    return aspace_unmap(current_thread()->aspace, address, size);
 }
 
 int64_t sys_aspace_protect(uint64_t space, uint64_t address, uint64_t size, uint64_t flags, uint64_t a4, uint64_t a5) {

@@ -59,10 +59,9 @@ static void set(struct mapping *m, struct mapping *value) {
 }
 
 static uint64_t find_gap(uint64_t size, uint64_t align, uint64_t low, uint64_t high) {
-    struct mapping *above;
-    uint64_t found = mapping_tree_find_gap(&tree, size, align, low, high, &above);
-    if (found) CHECK(found + size <= above->start && found >= above->prev->end);
-    return found;
+    struct mapping_place found = mapping_tree_find_gap(&tree, size, align, low, high);
+    if (found.address) CHECK(found.address + size <= found.above->start && found.address >= found.above->prev->end);
+    return found.address;
 }
 
 static void insert(uint64_t first, uint64_t count) {

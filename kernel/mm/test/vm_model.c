@@ -178,16 +178,16 @@ static void do_map(unsigned s) {
                  (private ? KPIO_MAP_PRIVATE : 0),
         .max_prot = max,
     };
-    uint64_t address;
     bool taken = false;
     for (unsigned i = at; i < at + count; i++) taken |= windows[s][i].vmo || windows[s][i].reserved || windows[s][i].revoked;
-    int error = aspace_map(spaces[s], &r, &address);
+    int64_t at_or_error = aspace_map(spaces[s], &r);
+    int error = at_or_error < 0 ? (int)at_or_error : 0;
     if (error == -EEXIST) {
         CHECK(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE);
         return;
     }
     if (failed(error)) return;
-    CHECK(address == r.address && !(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE));
+    CHECK((uint64_t)at_or_error == r.address && !(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE));
     struct model_vmo *shown = reserve ? NULL : private ? model_copy(v, (unsigned)r.first, count, true, NULL) : v;
     for (unsigned i = 0; i < count; i++) {
         struct model_page *p = &windows[s][at + i];

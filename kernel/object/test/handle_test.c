@@ -352,7 +352,7 @@ TEST(mappings_die_with_their_handle_and_count_on_the_object)
     kpio_handle root = (kpio_handle)handle_install(&object);
     kpio_handle given = (kpio_handle)handle_dup(root, KPIO_RIGHTS_SAME);
     static struct handle node, second;
-    CHECK_EQ(handle_mapping_link(&node, handle_lookup(given), KPIO_RIGHT_READ), 0);
+    CHECK_EQ(handle_mapping_link(&node, handle_lookup(given)), 0);
     CHECK_EQ(handle_mapping_link_sibling(&second, &node), 0);
     CHECK_EQ(handle_close(&process_a.handles, given), 0);
     CHECK_EQ(object.handles, 3);

@@ -37,6 +37,12 @@ static bool has_instruction(void) {
 static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *at, size_t size) {
     uint64_t value = crc;
 
+    // A line of the cache at a time: eleven instructions, where a word each would take 32 and more.
+    for (; size >= 64; at += 64, size -= 64)
+        __asm__("crc32q (%1), %0\n\tcrc32q 8(%1), %0\n\tcrc32q 16(%1), %0\n\tcrc32q 24(%1), %0\n\t"
+                "crc32q 32(%1), %0\n\tcrc32q 40(%1), %0\n\tcrc32q 48(%1), %0\n\tcrc32q 56(%1), %0"
+                : "+r"(value)
+                : "r"(at), "m"(*(const uint8_t(*)[64])at));
     for (; size >= 8; at += 8, size -= 8) {
         uint64_t word;
 

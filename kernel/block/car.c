@@ -91,20 +91,16 @@ void car_remove(struct car *car, struct list_node *page, unsigned which) {
 
 unsigned car_insert(struct car *car, struct list_node *page, uint64_t key) {
     struct car_clock *recent = &car->clocks[CAR_RECENT], *frequent = &car->clocks[CAR_FREQUENT];
-    uint64_t pages = car_pages(car);
-    if (pages > car->capacity) car->capacity = pages;
-    uint64_t c = car->capacity, b1 = recent->live, b2 = frequent->live;
+    uint64_t b1 = recent->live, b2 = frequent->live;
     unsigned ghost = b1 + b2 ? ghost_take(car, key) : CAR_NONE;
-    if (ghost == CAR_RECENT) {
-        car->target = MIN(car->target + MAX(b2 / b1, 1ul), c);
-    } else if (ghost == CAR_FREQUENT) {
-        car->target -= MIN(car->target, MAX(b1 / b2, 1ul));
-    } else {
-        if (b1 && recent->count + b1 >= c) ghost_trim(recent);
-        else if (b2 && pages + b1 + b2 >= 2 * c) ghost_trim(frequent);
-    }
     unsigned which = ghost == CAR_NONE ? CAR_RECENT : CAR_FREQUENT;
     put(car, page, which);
+    if (car_pages(car) > car->capacity) car->capacity = car_pages(car);
+    uint64_t c = car->capacity;
+    if (ghost == CAR_RECENT) car->target = MIN(car->target + MAX(b2 / MAX(b1, 1ul), 1ul), c);
+    if (ghost == CAR_FREQUENT) car->target -= MIN(car->target, MAX(b1 / MAX(b2, 1ul), 1ul));
+    while (recent->live && recent->count + recent->live > c) ghost_trim(recent);
+    while (frequent->live && car_pages(car) + car_ghosts(car) > 2 * c) ghost_trim(frequent);
     return which;
 }
 

@@ -1,12 +1,13 @@
 """Count what the kernel's operations cost, in guest instructions: exact, and the same on every machine.
 
 Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), scale (cache lines written by two CPUs,
-on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk).
+on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk), cache-policy (hit ratios of the page
+cache's policy, on this machine).
 """
 import json
 
 from .. import build, packages, progress
-from ..bench import kernel, linux, record, reference, scale, table
+from ..bench import kernel, linux, policy, record, reference, scale, table
 from ..errors import FAILED, OK, USAGE, KpioError
 
 HELP = "count the cost of the kernel's operations"
@@ -15,8 +16,9 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
+  kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
 """
-SUITES = ("kernel", "scale", "linux")
+SUITES = ("kernel", "scale", "linux", "cache-policy")
 
 
 def add_arguments(verb):
@@ -29,7 +31,8 @@ def add_arguments(verb):
 def execute(arguments):
     if arguments.against and arguments.suite != "kernel":
         raise KpioError(f"--against {arguments.against} goes with the suite kernel", USAGE)
-    return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux}[arguments.suite](arguments)
+    return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
+            "cache-policy": bench_policy}[arguments.suite](arguments)
 
 
 def prepared():
@@ -99,4 +102,17 @@ def bench_linux(arguments):
         show_json(results.values())
     else:
         show_table(arguments, table.linux(results))
+    return OK
+
+
+def bench_policy(arguments):
+    variant = prepared()
+    with progress.step("Running the policies"):
+        results = policy.measure(variant)
+    if arguments.record:
+        policy.PLOT.write_text(policy.plot(results))
+    if arguments.json:
+        show_json(results)
+    else:
+        show_table(arguments, policy.table(results))
     return OK

@@ -29,5 +29,7 @@ void futex_init(void);
 // If the word has the value: wakes up to `wake`, moves up to `move` others to `target`. Returns how many in all.
 [[nodiscard]] int64_t futex_requeue(uint64_t address, uint32_t wake, uint64_t target, uint32_t move, uint32_t value,
                                     uint32_t flags);
+// The thread's priority was changed: so may be what it lends to the owner that it waits for.
+void futex_priority_changed(struct thread *t);
 // The running thread ends: those that wait for it get -EOWNERDEAD.
 void futex_thread_exit(struct thread *t);

@@ -73,6 +73,12 @@ void futex_inherit_move(struct thread *t, struct thread *owner) {
     spin_unlock(&inherit_lock);
 }
 
+void futex_priority_changed(struct thread *t) {
+    spin_lock(&inherit_lock);
+    if (t->pi_owner != NULL) update_chain(t->pi_owner);
+    spin_unlock(&inherit_lock);
+}
+
 static struct thread *first_waiter(struct thread *owner) {
     spin_lock(&inherit_lock);
     owner->pi_closed = true;

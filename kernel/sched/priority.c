@@ -33,6 +33,7 @@ static void apply(struct runqueue *rq, const struct change *change, struct sched
         runqueue_start(rq, e, now);
         this_cpu()->need_resched = true;
     }
+    if (!queued && !running) e->rank = runqueue_rank_of(e);  // at rest: others may compare with it
     if (!queued) return;
     runqueue_enqueue(rq, e);
     if (rq->running == NULL || (runqueue_charge(rq, now), runqueue_preempts(rq, e))) this_cpu()->need_resched = true;

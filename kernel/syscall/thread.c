@@ -1,3 +1,4 @@
+#include "kernel/ipc/futex.h"
 #include "kernel/object/exception.h"
 #include "kernel/sched/sched.h"
 #include "kernel/syscall/args.h"
@@ -67,31 +68,35 @@ int64_t sys_thread_interrupt(uint64_t thread, uint64_t cookie, uint64_t c, uint6
     return 0;
 }
 
+static int64_t set_schedule(struct thread *t, uint32_t class_, uint32_t value, uint64_t affinity) {
+    switch (class_) {
+    case KPIO_SCHED_REALTIME:
+        if (value < 1 || value > 99) return -EINVAL;
+        sched_set_schedule(t, KPIO_SCHED_REALTIME, (uint8_t)value, 1024, affinity);
+        return 0;
+    case KPIO_SCHED_FAIR:
+        if (value < 1 || value > 10000) return -EINVAL;
+        sched_set_schedule(t, KPIO_SCHED_FAIR, 0, value, affinity);
+        return 0;
+    case KPIO_SCHED_IDLE:
+        sched_set_schedule(t, KPIO_SCHED_IDLE, 0, 1024, affinity);
+        return 0;
+    default: return -EINVAL;
+    }
+}
+
 int64_t sys_thread_set_schedule(uint64_t thread, uint64_t class_, uint64_t priority, uint64_t affinity, uint64_t e,
                                 uint64_t f) {
     struct object *o;
     int error = handle_get((kpio_handle)thread, KPIO_KIND_THREAD, KPIO_RIGHT_MANAGE, &o);
     if (error) return error;
     struct thread_object *t = thread_of(o);
-    uint32_t kind = (uint32_t)class_, value = (uint32_t)priority;
     uint64_t online = cpu_count == 64 ? UINT64_MAX : (1ull << cpu_count) - 1;
     if (affinity == 0) affinity = t->thread.affinity;
-    if ((affinity & online) == 0) return -EINVAL;
-    if (t->gone) return -EINVAL;
-    switch (kind) {
-    case KPIO_SCHED_REALTIME:
-        if (value < 1 || value > 99) return -EINVAL;
-        sched_set_schedule(&t->thread, KPIO_SCHED_REALTIME, (uint8_t)value, 1024, affinity);
-        return 0;
-    case KPIO_SCHED_FAIR:
-        if (value < 1 || value > 10000) return -EINVAL;
-        sched_set_schedule(&t->thread, KPIO_SCHED_FAIR, 0, value, affinity);
-        return 0;
-    case KPIO_SCHED_IDLE:
-        sched_set_schedule(&t->thread, KPIO_SCHED_IDLE, 0, 1024, affinity);
-        return 0;
-    default: return -EINVAL;
-    }
+    if ((affinity & online) == 0 || t->gone) return -EINVAL;
+    int64_t result = set_schedule(&t->thread, (uint32_t)class_, (uint32_t)priority, affinity);
+    if (result == 0) futex_priority_changed(&t->thread);
+    return result;
 }
 
 int64_t sys_thread_set_bases(uint64_t fs, uint64_t gs, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {

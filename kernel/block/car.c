@@ -89,6 +89,9 @@ void car_remove(struct car *car, struct list_node *page, unsigned which) {
     car->clocks[which].count--;
 }
 
+// How far the target moves for a ghost of a clock that has `own` of them, while the other has `other`.
+static uint64_t step(uint64_t other, uint64_t own) { return own < other ? other / MAX(own, 1ul) : 1; }
+
 unsigned car_insert(struct car *car, struct list_node *page, uint64_t key) {
     struct car_clock *recent = &car->clocks[CAR_RECENT], *frequent = &car->clocks[CAR_FREQUENT];
     uint64_t b1 = recent->live, b2 = frequent->live;
@@ -97,8 +100,8 @@ unsigned car_insert(struct car *car, struct list_node *page, uint64_t key) {
     put(car, page, which);
     if (car_pages(car) > car->capacity) car->capacity = car_pages(car);
     uint64_t c = car->capacity;
-    if (ghost == CAR_RECENT) car->target = MIN(car->target + MAX(b2 / MAX(b1, 1ul), 1ul), c);
-    if (ghost == CAR_FREQUENT) car->target -= MIN(car->target, MAX(b1 / MAX(b2, 1ul), 1ul));
+    if (ghost == CAR_RECENT) car->target = MIN(car->target + step(b2, b1), c);
+    if (ghost == CAR_FREQUENT) car->target -= MIN(car->target, step(b1, b2));
     while (recent->live && recent->count + recent->live > c) ghost_trim(recent);
     while (frequent->live && car_pages(car) + car_ghosts(car) > 2 * c) ghost_trim(frequent);
     return which;

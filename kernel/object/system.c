@@ -39,7 +39,7 @@ static void memory_info(struct kpio_system_info *info) {
     page_get_stats(&pages);
     struct wasm_pool_stats pool;
     wasm_pool_get_stats(&pool);
-    info->memory_total = (pages.total + pages.array + pages.set_aside) * PAGE_SIZE;
+    info->memory_total = boot_info.ram_bytes;
     // Stacks kept for the next threads are as good as free.
     info->memory_free = (pages.free + kernel_stack_kept_pages()) * PAGE_SIZE;
     info->page_array_bytes = pages.array * PAGE_SIZE;

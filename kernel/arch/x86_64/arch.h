@@ -16,6 +16,7 @@ struct boot_info {
     char cmdline[2048];
     struct mem_range ram[BOOT_MAX_RANGES];  // usable, page aligned, sorted, without kernel image, initrd, boot tables
     unsigned ram_count;
+    uint64_t ram_bytes;         // all RAM that the loader told of, also what is taken out of `ram`
     struct mem_range initrd;    // size 0: none
     struct mem_range disk;      // a disk image that the loader put into memory; size 0: none
     struct mem_range kernel;    // physical image

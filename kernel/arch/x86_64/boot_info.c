@@ -54,8 +54,10 @@ static void read_memmap(const struct boot_loader *loader, struct range_set *ram,
         if (map[i].type != MEMMAP_RAM)
             range_set_remove(ram, align_down(base, PAGE_SIZE), align_up(end, PAGE_SIZE));
     }
-    for (unsigned i = 0; i < ram->count; i++)
+    for (unsigned i = 0; i < ram->count; i++) {
         range_set_add(mapped, ram->range[i].base, ram->range[i].base + ram->range[i].size);
+        boot_info.ram_bytes += ram->range[i].size;
+    }
 }
 
 static struct range_set ram;

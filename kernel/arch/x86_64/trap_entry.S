@@ -42,6 +42,14 @@
     add $16, %rsp // vector, error
 .endm
 
+// Whether GS is changed hangs on a branch that may be predicted wrong, and the user chose the base that is wrong then
+// (CVE-2019-1125): nothing is read through it before the branch is settled. Always on, since choosing would be a branch
+// again; a system call changes GS without a branch and needs none.
+.macro SWAPGS_SETTLED
+    swapgs
+    lfence
+.endm
+
 // 16 bytes each. Those of NMI, #DF, #MC and #DB are the same with and without KPTI.
 .macro TRAP_STUBS common, page_fault
 .set vector, 0
@@ -81,7 +89,7 @@ trap_common:
     CLAC
     testb $3, FRAME_CS(%rsp)
     jz trap_from_kernel
-    swapgs
+    SWAPGS_SETTLED
 trap_from_user:
     xor %ebp, %ebp
     mov %rsp, %rdi
@@ -108,7 +116,7 @@ trap_iret:
 trap_common_kpti:
     testb $3, 24(%rsp)
     jz 1f
-    swapgs
+    SWAPGS_SETTLED
     push %rax
     mov %gs:CPU_ARCH, %rax
     mov ARCH_CPU_KERNEL_ROOT(%rax), %rax
@@ -133,7 +141,7 @@ trap_common_kpti:
     cmp %rax, 24(%rsp)
     pop %rax
     jne trap_common
-    swapgs
+    SWAPGS_SETTLED
     push %rax
     mov %gs:CPU_ARCH, %rax
     mov ARCH_CPU_KERNEL_ROOT(%rax), %rax
@@ -182,7 +190,7 @@ trap_page_fault:
     CLAC
     testb $3, FRAME_CS(%rsp)
     jz trap_from_kernel
-    swapgs
+    SWAPGS_SETTLED
     xor %ebp, %ebp
     mov %cr2, %rbx
     mov %rsp, %rdi
@@ -202,7 +210,8 @@ trap_from_kernel:
     cmp %rax, FRAME_RIP(%rsp)
     jne 1f
     swapgs
-1:  mov %rsp, %rdi
+1:  lfence
+    mov %rsp, %rdi
     mov FRAME_RBP(%rsp), %rbp       // the backtrace goes on with the interrupted function
     call trap_handle
     POP_REGISTERS
@@ -226,7 +235,7 @@ trap_debug:
     PUSH_REGISTERS
     cld
     CLAC
-    swapgs
+    SWAPGS_SETTLED
     mov %gs:CPU_ARCH, %rax
     mov ARCH_CPU_KERNEL_ROOT(%rax), %rax
     test %rax, %rax

@@ -17,6 +17,10 @@ enum kpio_kind {
     KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNT
 };
 
+// How a line of an I/O APIC works (irq_create); 0: edge, active high.
+#define KPIO_IRQ_LEVEL      (1u << 0)
+#define KPIO_IRQ_ACTIVE_LOW (1u << 1)
+
 // ---- rights ---------------------------------------------------------------------------------------------------------
 #define KPIO_RIGHT_READ      (1u << 0)   // vmo, pipe, file: read; event: wait; port: wait; process, thread: read state
 #define KPIO_RIGHT_WRITE     (1u << 1)   // vmo, pipe, file: write; event: signal; port: post; timer: set

@@ -55,6 +55,7 @@ static uint8_t mmio_config_byte(struct virtio *v, unsigned offset) {
     return offset < MMIO_SIZE - MMIO_CONFIG ? v->common.base[MMIO_CONFIG + offset] : 0xff;
 }
 
+// The line is up while a bit of InterruptStatus is (virtio 1.2, 4.2.3.4): a level. Down first, or it would fire again.
 static void mmio_interrupt_ack(struct virtio *v) {
     put(v, MMIO_INTERRUPT_ACK, get(v, MMIO_INTERRUPT));
     (void)kpio_irq_ack(v->irq);

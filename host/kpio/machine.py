@@ -117,12 +117,13 @@ class Machine:
 
     def places(self) -> Iterator[str]:
         """Where the next device goes. On a microvm a page of registers holds eight slots and goes to one driver: each device
-        gets a page of its own, and the disks, which the kernel drives, one together."""
+        gets a page of its own, and the disks, which the kernel drives, one together. Slot 0 stays empty: its interrupt is
+        pin 0 of the second I/O APIC, and QEMU takes pin 0 of each I/O APIC for the timer's and raises pin 2 instead."""
         if self.kind == "q35":
             return itertools.repeat("")
         if len(self.disks) > 8 or self.net == "pair" and self.rng and self.disks:
             raise KpioError("--machine microvm: no room for so many devices", USAGE)
-        return iter([f",bus=virtio-mmio-bus.{slot}" for slot in (0, 8, 16)])
+        return iter([f",bus=virtio-mmio-bus.{slot}" for slot in (1, 8, 16)])
 
 
 def parse_memory(text: str) -> int:

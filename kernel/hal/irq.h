@@ -36,7 +36,7 @@ struct irq {
 // for handle_install_child. -ENOSPC: no vector left. -EBUSY: the device already has a live irq of that index.
 [[nodiscard]] int irq_make(struct device *device, const struct irq_ops *ops, uint32_t index, uint32_t flags,
                            struct irq **out);
-enum { IRQ_LEVEL = 1 << 0, IRQ_ACTIVE_LOW = 1 << 1 };
+enum { IRQ_LEVEL = KPIO_IRQ_LEVEL, IRQ_ACTIVE_LOW = KPIO_IRQ_ACTIVE_LOW };
 
 // A line of an I/O APIC, one owner at a time.
 [[nodiscard]] int irq_make_line(uint32_t gsi, uint32_t flags, struct irq **out);

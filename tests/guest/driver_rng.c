@@ -110,6 +110,26 @@ KT_TEST(works) {
     KT_EQUAL(kt_init_stop(), 0);
 }
 
+// A driver that misses an interrupt finds the bytes only when its patience with the device, a second, is over.
+KT_TEST(no_interrupt_is_missed) {
+    struct client client = {};
+    struct rng_read_request request = {8};
+    struct rng_read_reply reply;
+    unsigned late = 0;
+    kt_device_need(RNG, 0);
+    KT_EQUAL(kt_init_start(), 0);
+    driver_up();
+    client.endpoint = driver.endpoint;
+    for (unsigned i = 0; i < (kt_long() ? 50000u : 2000u); i++) {
+        uint64_t start = time_now();
+        KT_EQUAL(rng_read(&client, &request, &reply), 0);
+        late += time_now() - start > 900000000;
+    }
+    driver_down();
+    KT_EQUAL(kt_init_stop(), 0);
+    KT_EQUAL(late, 0);
+}
+
 KT_TEST(killed_at_random_points) {
     uint64_t kills = kt_long() ? KILLS_LONG : KILLS;
     kt_device_need(RNG, 0);

@@ -5,7 +5,7 @@
 #define LEAST_MMIO 0x1000
 
 static kpio_handle open_rng(void) {
-    kt_device_need(RNG, 0);
+    if (kt_device_find(RNG, 0) < 0) kt_skip("this machine has no such PCI device");
     int64_t address = KT_OK(kt_device_find(RNG, 0));
     return KT_HANDLE(kpio_pci_open(kt_system(), (uint64_t)address));
 }

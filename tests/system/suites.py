@@ -47,7 +47,9 @@ MACHINES = {
     "disk": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
              Config("release", machine=Machine(kind="microvm", cpus=4))],
     "fuzz": [Config("cov", machine=Machine(cpus=4))],
-    "driver_net": [Config(machine=Machine(cpus=4, net="pair")), Config("release", machine=Machine(cpus=1, net="pair"))],
+    "driver_net": [Config(machine=Machine(cpus=4, net="pair")), Config("release", machine=Machine(cpus=1, net="pair")),
+                   Config("release", machine=Machine(kind="microvm", cpus=4, net="pair"))],
+    "driver_rng": [DEFAULT, Config("release", machine=Machine(kind="microvm", cpus=4))],
 }
 # More of a suite's boots: silence, total, long, long_append, disks, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},

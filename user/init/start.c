@@ -49,7 +49,7 @@ static int64_t add_virtio_mmio(struct grants *g, const struct grant *grant) {
         if (result == -EBUSY) continue;
         if (result < 0) return result;
         add(g, "mmio", (kpio_handle)result, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
-        result = kpio_irq_create(startup_handle("system"), (uint32_t)devices[i].gsi, 0);
+        result = kpio_irq_create(startup_handle("system"), (uint32_t)devices[i].gsi, KPIO_IRQ_LEVEL);
         if (result > 0) add(g, "irq", (kpio_handle)result, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
         return result;
     }

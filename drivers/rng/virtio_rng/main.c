@@ -12,7 +12,6 @@
 
 #define PAGE 4096
 #define DEVICE_PATIENCE_MS 1000
-#define LOOK_AGAIN_MS 10  // an edge-triggered line that is still up for an earlier use tells nothing of this one
 #define STATE_VERSION 1
 
 struct state {  // handed to the next version
@@ -41,7 +40,7 @@ static int64_t fill(uint32_t size) {
         if (taken < 0) return taken;
         if (taken) return written;
         if (time_now() >= deadline) return -ETIMEDOUT;
-        int64_t fired = kpio_irq_wait(rng.device.irq, time_after_ms(LOOK_AGAIN_MS));
+        int64_t fired = kpio_irq_wait(rng.device.irq, deadline);
         if (fired < 0 && fired != -ETIMEDOUT && fired != -EINTR) return fired;
         if (rng.device.transport->interrupt_ack) rng.device.transport->interrupt_ack(&rng.device);
     }

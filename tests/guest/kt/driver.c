@@ -3,6 +3,7 @@
 #include "protocols/gen/init.h"
 
 #define FUNCTIONS_MAX 64
+#define MAPPED_MAX 32
 #define PATIENCE_MS 10000
 
 int64_t kt_device_find(uint32_t device, unsigned nth) {
@@ -11,6 +12,58 @@ int64_t kt_device_find(uint32_t device, unsigned nth) {
     for (int64_t i = 0; i < count && i < FUNCTIONS_MAX; i++)
         if ((uint32_t)(functions[i] >> 16) == device && nth-- == 0) return (int64_t)(functions[i] & 0xffff);
     return count < 0 ? count : -ENODEV;
+}
+
+// A virtio device, which PCI numbers 1af4:1040 + type, behind memory-mapped registers.
+struct mapped {
+    uint64_t base, size, gsi, type;
+};
+static bool mapped_find(uint32_t device, unsigned nth, struct mapped *found) {
+    struct mapped all[MAPPED_MAX];
+    int64_t bytes = kpio_system_boot_info(startup_handle("system"), 2, all, sizeof(all));
+    if ((device & 0xffff) != 0x1af4) return false;
+    for (int64_t i = 0; i < bytes / (int64_t)sizeof(all[0]) && i < MAPPED_MAX; i++) {
+        if (all[i].type != (device >> 16) - 0x1040 || nth-- != 0) continue;
+        *found = all[i];
+        return true;
+    }
+    return false;
+}
+
+bool kt_device_exists(uint32_t device, unsigned nth) {
+    struct mapped mapped;
+    return kt_device_find(device, nth) >= 0 || mapped_find(device, nth, &mapped);
+}
+
+// What the driver gets of its device.
+struct device {
+    kpio_handle pci, mmio, irq;  // the first, or the other two
+};
+
+static void device_close(struct device *device) {
+    kpio_handle all[] = {device->pci, device->mmio, device->irq};
+    for (unsigned i = 0; i < 3; i++)
+        if (all[i] > 0) (void)kpio_handle_close((uint64_t)all[i]);
+}
+
+static int64_t device_open(uint32_t id, unsigned nth, struct device *device) {
+    kpio_handle system = startup_handle("system");
+    struct mapped mapped;
+    *device = (struct device){0};
+    int64_t address = kt_device_find(id, nth), result;
+    if (address >= 0) {
+        result = kpio_pci_open(system, (uint64_t)address);
+        device->pci = result > 0 ? (kpio_handle)result : KPIO_HANDLE_NONE;
+        return result < 0 ? result : 0;
+    }
+    if (!mapped_find(id, nth, &mapped)) return -ENODEV;
+    result = kpio_mmio_create(system, mapped.base & ~4095ull, 4096);
+    if (result < 0) return result;
+    device->mmio = (kpio_handle)result;
+    result = kpio_irq_create(system, (uint32_t)mapped.gsi, KPIO_IRQ_LEVEL);
+    if (result < 0) device_close(device);
+    else device->irq = (kpio_handle)result;
+    return result < 0 ? result : 0;
 }
 
 // ---- init's part -------------------------------------------------------------------------------------------------------
@@ -74,22 +127,28 @@ static int64_t ready_wait(uint32_t before) {
     return 0;
 }
 
-static int64_t spawn(struct kt_driver *d, kpio_handle pci, kpio_handle endpoint) {
+static int64_t spawn(struct kt_driver *d, const struct device *device, kpio_handle endpoint) {
     static struct archive archive;
     struct program program;
     const char *arguments[] = {d->program, NULL}, *what = "";
-    const struct process_grant grants[] = {
+    struct process_grant grants[6] = {
         {"console", startup_handle("system"), KPIO_RIGHT_LOG, KPIO_SEND_COPY},
-        {"pci", pci, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
         {"service", endpoint, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
         {"init", fake_init.endpoint, KPIO_RIGHT_CALL, KPIO_SEND_COPY},
-        {"state", d->state, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
     };
+    unsigned count = 3;
+    if (device->pci > 0) {
+        grants[count++] = (struct process_grant){"pci", device->pci, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    } else {
+        grants[count++] = (struct process_grant){"mmio", device->mmio, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+        grants[count++] = (struct process_grant){"irq", device->irq, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    }
+    if (d->state > 0) grants[count++] = (struct process_grant){"state", d->state, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     int64_t error = archive.data ? 0 : archive_open(&archive);
     if (!error) error = archive_program(&archive, d->program, &program);
     if (error) return error;
     const struct process_spec spec = {.name = "driver", .job = startup_handle("job"), .program = &program, .grants = grants,
-                                      .grant_count = d->state > 0 ? 5 : 4, .arguments = arguments,
+                                      .grant_count = count, .arguments = arguments,
                                       .settings = d->settings};
     int64_t process = process_spawn(&spec, &what);
     if (process < 0) print("%s: %s: %s\n", d->program, what, error_name(process));
@@ -98,15 +157,17 @@ static int64_t spawn(struct kt_driver *d, kpio_handle pci, kpio_handle endpoint)
 
 int64_t kt_driver_start(struct kt_driver *d) {
     const uint32_t calling = KPIO_RIGHT_CALL | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER | KPIO_RIGHT_WAIT;
-    int64_t address = kt_device_find(d->device, d->nth);
-    if (address < 0) return address;
-    int64_t pci = kpio_pci_open(startup_handle("system"), (uint64_t)address), endpoint = kpio_endpoint_create();
-    if (pci < 0 || endpoint < 0) return pci < 0 ? pci : endpoint;
+    struct device device;
+    int64_t error = device_open(d->device, d->nth, &device), endpoint = error ? error : kpio_endpoint_create();
+    if (endpoint < 0) {
+        device_close(&device);
+        return endpoint;
+    }
     d->endpoint = (kpio_handle)kpio_handle_dup((kpio_handle)endpoint, calling);
     uint32_t before = __atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE);
-    int64_t process = spawn(d, (kpio_handle)pci, (kpio_handle)endpoint);
+    int64_t process = spawn(d, &device, (kpio_handle)endpoint);
     if (process < 0) {
-        (void)kpio_handle_close((uint64_t)pci);
+        device_close(&device);
         (void)kpio_handle_close((uint64_t)endpoint);
         return process;
     }

@@ -16,9 +16,11 @@ struct kt_driver {
 
 // The PCI address of the device, or -ENODEV.
 int64_t kt_device_find(uint32_t device, unsigned nth);
+// On PCI, or a virtio device with memory-mapped registers.
+bool kt_device_exists(uint32_t device, unsigned nth);
 // Skips the case when the machine lacks it.
 static inline void kt_device_need(uint32_t device, unsigned nth) {
-    if (kt_device_find(device, nth) < 0) kt_skip("this machine has no such device");
+    if (!kt_device_exists(device, nth)) kt_skip("this machine has no such device");
 }
 
 // Before the first start: a thread that plays init. Ends with kt_init_stop.

@@ -70,7 +70,8 @@ static int64_t install(struct handle_table *table, struct object *o, uint32_t ri
     spin_lock(o->tree);
     int64_t value = -EBADF;
     bool first = false;
-    if (!parent || !(derivation_is_revoking(parent) || parent->flags & HANDLE_DEAD)) value = handle_table_insert(table, h);
+    // The parent may have been closed since it was looked up: then it is in no tree.
+    if (!parent || (parent->value != KPIO_HANDLE_NONE && !derivation_is_revoking(parent))) value = handle_table_insert(table, h);
     if (value > 0) {
         if (parent) h->flags |= parent->flags & HANDLE_AUDITED;
         derivation_link(h, parent);

@@ -106,7 +106,8 @@ static inline struct handle *handle_table_lookup(struct handle_table *table, kpi
 // Returns the value or -EMFILE, -ENFILE, -ENOMEM.
 [[nodiscard]] int64_t handle_install(struct object *o);
 [[nodiscard]] int64_t handle_install_in(struct handle_table *table, struct object *o, uint32_t rights);
-// The same, as a child of `parent` (a handle on another object whose tree it shares, or on the same).
+// The same, as a child of `parent` (a handle on another object whose tree it shares, or on the same). -EBADF when that was
+// closed since it was looked up, or is being revoked.
 [[nodiscard]] int64_t handle_install_child(struct handle_table *table, struct object *o, uint32_t rights,
                                        struct handle *parent);
 

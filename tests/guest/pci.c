@@ -200,3 +200,38 @@ KT_TEST(device_memory_is_no_back_door) {
     KT_ERROR(kpio_mmio_create(kt_system(), UINT64_MAX - 4095, 8192), EINVAL);
     KT_ERROR(kpio_mmio_create(kt_system(), 1, 1), EINVAL);
 }
+
+// ---- a function's handle that is closed while something is got through it -------------------------------------------------
+
+static kpio_handle through;
+static volatile bool stop;
+
+static int64_t get_registers(void *arg) {
+    while (!stop) {
+        int64_t bar = kpio_pci_bar(__atomic_load_n(&through, __ATOMIC_RELAXED), 4);
+        if (bar > 0) (void)kpio_handle_close((uint64_t)bar);
+        else if (bar != -EBADF && bar != -EBUSY) return bar;
+    }
+    return 0;
+}
+
+KT_TEST(closing_what_is_got_through) {
+    enum { THREADS = 3 };
+    static struct thread threads[THREADS];
+    kpio_handle pci = open_rng();
+    through = KT_HANDLE(kpio_handle_dup(pci, KPIO_RIGHTS_SAME));
+    stop = false;
+    for (unsigned i = 0; i < THREADS; i++) KT_EQUAL(thread_spawn(&threads[i], "getter", get_registers, NULL, NULL, 0), 0);
+    for (uint64_t end = time_after_ms(kt_long() ? 30000 : 1000); time_now() < end;) {
+        kpio_handle next = KT_HANDLE(kpio_handle_dup(pci, KPIO_RIGHTS_SAME));
+        kt_close(__atomic_exchange_n(&through, next, __ATOMIC_RELAXED));
+    }
+    stop = true;
+    for (unsigned i = 0; i < THREADS; i++) {
+        int64_t result = 1;
+        KT_EQUAL(thread_join(&threads[i], &result), 0);
+        KT_EQUAL(result, 0);
+    }
+    kt_close(through);
+    kt_close(pci);
+}

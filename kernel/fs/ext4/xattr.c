@@ -1,7 +1,8 @@
 // Extended attributes: first in the inode, behind its fields; what finds no room there in one block, which inodes with the same
 // attributes may share. Such a block is never changed while it is shared.
-#include "abi/gen/errors.h"
 #include "kernel/fs/ext4/xattr.h"
+
+#include "abi/gen/errors.h"
 #include "kernel/mm/slub.h"
 #include "lib/crc32c.h"
 #include "lib/string.h"

@@ -39,7 +39,7 @@ coldcall bool derivation_is_revoking_slowly(const struct handle *h);
 // Whether h lies in a subtree that is being revoked. Looks at most DERIVATION_WALK ancestors up when a revocation is at
 // work in the tree, and then says yes.
 static inline bool derivation_is_revoking(const struct handle *h) {
-    return unlikely(h->object->revokes) && derivation_is_revoking_slowly(h);
+    return unlikely(object_family(h->object)->revokes) && derivation_is_revoking_slowly(h);
 }
 #define DERIVATION_WALK 256
 // One step of a revocation of everything below root: returns a leaf to be ended (still linked), or NULL. *progress is

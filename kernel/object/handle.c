@@ -157,7 +157,7 @@ int64_t handle_dup(kpio_handle value, uint32_t rights) {
     child->access = rights;
     spin_lock(tree);
     spin_lock(&table->lock);
-    if (unlikely(h->value != value || o->revokes || !handle_table_insert_at_hand(table, child))) {
+    if (unlikely(h->value != value || object_family(o)->revokes || !handle_table_insert_at_hand(table, child))) {
         spin_unlock(&table->lock);
         spin_unlock(tree);
         handle_pool_give_back(pool, child);

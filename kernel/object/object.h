@@ -50,8 +50,10 @@ struct object {
     struct rcu_head rcu;
     uint32_t charged_bytes;               // kernel memory charged to job
     uint32_t receivers;                   // atomic: handles with the right RECEIVE
-    uint32_t revokes;                     // revocations at work in this tree; guarded by *tree
+    uint32_t revokes;                     // of object_family: revocations at work in its tree; guarded by *tree
 };
+// The object whose tree o's handles are nodes of: its own, or that of the object which it was got through.
+static inline struct object *object_family(const struct object *o) { return container_of(o->tree, struct object, tree_lock); }
 enum { OBJECT_DEAD = 1 << 0 };
 
 // Takes zeroed memory, charges `bytes` of kernel memory to job (-ENFILE), starts with refs 1, handles 0: the reference is

@@ -122,9 +122,10 @@ static uint64_t revoke_below(struct handle *root, struct spinlock *tree) {
 uint64_t handle_revoke_locked(struct handle *h, struct object *o, bool self) {
     struct spinlock *tree = o->tree;
     h->flags |= HANDLE_REVOKING;
-    o->revokes++;
+    struct object *family = object_family(o);
+    family->revokes++;
     uint64_t count = revoke_below(h, tree);
-    o->revokes--;
+    family->revokes--;
     if (!self || h->flags & HANDLE_TOMBSTONE) {
         derivation_revoke_end(h);
         spin_unlock(tree);

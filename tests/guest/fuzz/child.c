@@ -52,6 +52,7 @@ static void result_joins_the_pool(struct fuzzer *f, const struct fuzz_call *call
     // Elsewhere it would stay: a place of the kernel's choice.
     if (call->number == SYS_aspace_map && !in_arena((uint64_t)result) && !one_in(f, 4))
         (void)kpio_aspace_unmap((kpio_handle)a[0], (uint64_t)result, a[3]);
+    if (call->number == SYS_path_open) pool_add((int64_t)(uint32_t)result);
     if (result == 0 || call->result_kind == 0) return;
     pool_add(result);
     // The second handle of a pair.

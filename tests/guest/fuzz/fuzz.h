@@ -57,6 +57,8 @@ void pool_refill(void);
 // pick.c: one that fits the grammar, mostly.
 uint64_t pick(struct fuzzer *f, const struct fuzz_call *call, uint32_t index);
 uint64_t pick_handle(struct fuzzer *f, const struct fuzz_argument *a);
+// prepare_files.c: the same for calls on files and directories.
+void prepare_files(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a);
 // prepare.c: makes a call likely to find its state, with the six words that it will be made with.
 void prepare(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a);
 // No wait is long: deadlines of the call of that number.

@@ -93,6 +93,14 @@ static uint64_t pick_named(struct fuzzer *f, const struct fuzz_argument *a) {
     return pick_number(f);
 }
 
+// Names and paths, good and bad.
+static uint64_t pick_text(struct fuzzer *f) {
+    static const char *const texts[] = {"file", "dir", "dir/file", "new", "link", "second", "moved", ".", "..", "/", "", "dir/../file",
+                                        "file/", "dir/", "//dir//.//..", "tmpfs", "ext4", "user.some", "size=64K", "none/such"};
+    if (one_in(f, 25)) return pick_address(f);
+    return (uint64_t)texts[next(f) % (sizeof texts / sizeof texts[0])];
+}
+
 static void fill(struct fuzzer *f, uint8_t *at, const struct fuzz_argument *a, uint64_t bytes) {
     for (uint64_t i = 0; i + 8 <= bytes; i += 8)
         *(uint64_t *)(at + i) = a->size == 1 ? 0x6162636465666768 : one_in(f, 2) ? UINT64_MAX : next(f) % 5000 + 200;
@@ -121,6 +129,7 @@ uint64_t pick(struct fuzzer *f, const struct fuzz_call *call, uint32_t index) {
     case FUZZ_SIZE: return pick_size(f);
     case FUZZ_ADDR: return pick_address(f);
     case FUZZ_TIME: return pick_time(f, blocks);
+    case FUZZ_TEXT: return pick_text(f);
     case FUZZ_FLAGS: return one_in(f, 8) ? next(f) : next(f) & 0x1f & next(f);
     case FUZZ_IN: case FUZZ_OUT: case FUZZ_INOUT: return pick_buffer(f, a, index);
     default: return pick_named(f, a);

@@ -55,6 +55,11 @@ static void pool_make_mmio(void) {
     }
 }
 
+static void pool_make_file(void) {
+    kpio_handle dir = pool_find(pool_next, 1u << KPIO_KIND_DIRECTORY, KPIO_RIGHT_READ | KPIO_RIGHT_WRITE);
+    pool_add(file_open(dir, "file", KPIO_OPEN_CREATE, KPIO_RIGHTS_SAME));
+}
+
 static void pool_make(uint32_t kind) {
     kpio_handle other = 0;
     uint64_t address;
@@ -74,6 +79,8 @@ static void pool_make(uint32_t kind) {
         pool_add(other);
         break;
     case KPIO_KIND_WASM_POOL: pool_add(kpio_wasm_pool_open(originals[BASE_SYSTEM], 1 << 20)); break;
+    case KPIO_KIND_DIRECTORY: pool_add(kpio_fs_mount("tmpfs", 0, 0, "size=1M")); break;
+    case KPIO_KIND_FILE: pool_make_file(); break;
     case KPIO_KIND_MMIO: pool_make_mmio(); break;
     case KPIO_KIND_DMA: pool_add(kpio_dma_create(originals[BASE_PCI], 4096, 0, &address)); break;
     case KPIO_KIND_IRQ: pool_add(kpio_pci_irq(originals[BASE_PCI], 0)); break;
@@ -87,7 +94,8 @@ static void pool_make(uint32_t kind) {
 void pool_refill(void) {
     static const uint32_t rights[KPIO_KIND_COUNT] = {
         [KPIO_KIND_PROCESS] = KPIO_RIGHT_MANAGE | KPIO_RIGHT_KILL, [KPIO_KIND_THREAD] = KPIO_RIGHT_MANAGE,
-        [KPIO_KIND_ENDPOINT] = KPIO_RIGHT_BADGE, [KPIO_KIND_VMO] = KPIO_RIGHT_WRITE, [KPIO_KIND_DMA] = KPIO_RIGHT_MAP};
+        [KPIO_KIND_ENDPOINT] = KPIO_RIGHT_BADGE, [KPIO_KIND_VMO] = KPIO_RIGHT_WRITE, [KPIO_KIND_DMA] = KPIO_RIGHT_MAP,
+        [KPIO_KIND_DIRECTORY] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_INSPECT, [KPIO_KIND_FILE] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE};
     for (uint32_t i = 0; i < 48; i++) {
         struct pooled *p = &pool[__atomic_fetch_add(&pool_swept, 1, __ATOMIC_RELAXED) % POOL];
         struct kpio_handle_info info;

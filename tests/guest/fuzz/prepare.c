@@ -106,5 +106,6 @@ void prepare(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     if (!one_in(f, 4)) prepare_memory(f, call, a);
     if (!one_in(f, 4)) prepare_device(f, call, a);
     if (!one_in(f, 8)) prepare_disk(f, call, a);
+    if (!one_in(f, 6)) prepare_files(f, call, a);
     if (!one_in(f, 6)) prepare_handles(f, call, a);
 }

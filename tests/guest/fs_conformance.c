@@ -1,0 +1,81 @@
+// The rules that every writable file system follows. The cases are in the folder beside this file.
+#include "tests/guest/fs_conformance/fs.h"
+
+#include "lib/fmt.h"
+
+static kpio_handle root, home;
+static char home_name[32];
+
+const char *fs_type(void) {
+    const char *type = startup_setting("fs");
+    return type != NULL ? type : "tmpfs";
+}
+
+bool fs_has_links(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_has_modes(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0; }
+
+static int64_t mount(void) {
+    if (strcmp(fs_type(), "tmpfs") == 0) return kpio_fs_mount("tmpfs", 0, 0, NULL);
+    const char *name = startup_setting("disk");
+    if (name == NULL) name = "vda";
+    kpio_handle disk = KT_HANDLE(kpio_disk_open(kt_system(), (const uint8_t *)name, strlen(name)));
+    int64_t handle = kpio_fs_mount(fs_type(), disk, 0, NULL);
+    kt_close(disk);
+    return handle;
+}
+
+// The mount of the case before ends a little after its last handle.
+kpio_handle fs_mount_again(void) {
+    uint64_t until = kt_soon();
+    int64_t handle;
+    while ((handle = mount()) == -EBUSY && time_now() < until) time_sleep_ms(2);
+    return KT_HANDLE(handle);
+}
+
+kpio_handle fs_begin(void) {
+    static unsigned number;
+    root = fs_mount_again();
+    (void)fmt_print(home_name, sizeof home_name, "case%u", ++number);
+    KT_OK(directory_make(root, home_name));
+    home = KT_HANDLE(file_open(root, home_name, KPIO_OPEN_ROOT, KPIO_RIGHTS_SAME));
+    return home;
+}
+
+void fs_end(void) {
+    kt_close(home);
+    kt_close(root);
+}
+
+kpio_handle fs_open(kpio_handle dir, const char *path, uint32_t flags, uint32_t rights) {
+    return KT_HANDLE(file_open(dir, path, flags, rights));
+}
+kpio_handle fs_create(kpio_handle dir, const char *path) { return fs_open(dir, path, KPIO_OPEN_CREATE | KPIO_OPEN_EXCLUSIVE, RW); }
+void fs_write_text(kpio_handle dir, const char *path, const char *text) { KT_OK(file_save(dir, path, text, strlen(text))); }
+void fs_expect_text(kpio_handle dir, const char *path, const char *text) {
+    char buffer[256];
+    KT_EQUAL(file_load(dir, path, buffer, sizeof buffer), strlen(text));
+    KT_EQUAL(memcmp(buffer, text, strlen(text)), 0);
+}
+void fs_mkdir(kpio_handle dir, const char *path) { KT_OK(directory_make(dir, path)); }
+kpio_handle fs_opendir(kpio_handle dir, const char *path) { return KT_HANDLE(directory_open(dir, path)); }
+struct kpio_stat fs_stat(kpio_handle dir, const char *path) {
+    struct kpio_stat stat;
+    KT_OK(kpio_path_stat(dir, path, KPIO_PATH_NO_FOLLOW, &stat));
+    return stat;
+}
+bool fs_exists(kpio_handle dir, const char *path) {
+    struct kpio_stat stat;
+    int64_t error = kpio_path_stat(dir, path, KPIO_PATH_NO_FOLLOW, &stat);
+    if (error != -ENOENT) KT_OK(error);
+    return error == 0;
+}
+unsigned fs_count(kpio_handle dir) {
+    struct directory_reader r;
+    const struct kpio_directory_entry *entry;
+    unsigned count = 0;
+    directory_rewind(&r, dir);
+    while (KT_OK(directory_next(&r, &entry)) > 0) count++;
+    return count;
+}

@@ -3,7 +3,7 @@ from definition import ELEMENTS, KINDS, RIGHTS
 from emit_kernel import HEAD
 
 SCALAR_TYPES = {"u32": "uint32_t", "u64": "uint64_t", "i64": "int64_t", "addr": "uint64_t", "size": "uint64_t",
-                "time": "uint64_t", "flags": "uint32_t", "handle": "kpio_handle"}
+                "time": "uint64_t", "text": "const char *", "flags": "uint32_t", "handle": "kpio_handle"}
 # (asm operand, register variable) of each argument position.
 REGISTERS = ["rdi", "rsi", "rdx", "r10", "r8", "r9"]
 LETTERS = {"rdi": "D", "rsi": "S", "rdx": "d"}
@@ -11,7 +11,7 @@ LETTERS = {"rdi": "D", "rsi": "S", "rdx": "d"}
 
 def c_type(argument) -> str:
     if argument.type in SCALAR_TYPES:
-        return SCALAR_TYPES[argument.type] + " "
+        return SCALAR_TYPES[argument.type] + ("" if argument.type == "text" else " ")
     element = ELEMENTS.get(argument.element, f"struct {argument.element}")
     return ("const " if argument.type == "in" else "") + element + " *"
 
@@ -69,7 +69,7 @@ def grammar_argument(call, argument) -> str:
 def grammar_h(calls: list) -> str:
     lines = [HEAD.format(source="abi/syscalls.def") + "// The grammar of the system-call fuzzer: see tests/guest/fuzz.c.",
              "#pragma once", '#include "abi/gen/syscalls.h"', '#include "abi/types.h"', "",
-             "enum fuzz_type { FUZZ_U32, FUZZ_U64, FUZZ_I64, FUZZ_ADDR, FUZZ_SIZE, FUZZ_TIME, FUZZ_FLAGS, FUZZ_HANDLE, "
+             "enum fuzz_type { FUZZ_U32, FUZZ_U64, FUZZ_I64, FUZZ_ADDR, FUZZ_SIZE, FUZZ_TIME, FUZZ_TEXT, FUZZ_FLAGS, FUZZ_HANDLE, "
              "FUZZ_IN, FUZZ_OUT, FUZZ_INOUT };",
              "struct fuzz_argument {", "    const char *name;", "    uint8_t type, optional;",
              "    int8_t length;      // index of the argument that counts elements, or -1",

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/fs.h"
+
 typedef int32_t kpio_handle;  // > 0; an index and a generation: an old value never names a newer object by accident
 #define KPIO_HANDLE_NONE 0
 typedef int64_t kpio_status;  // 0 or positive result, or negative errno (abi/errors.def)
@@ -80,7 +82,9 @@ struct kpio_thread_block {
     uint64_t foreign_rip, foreign_rsp, foreign_rflags;
     uint64_t user_data[4];    // free for the thread
     uint64_t badge;           // of the handle that the message last received came through
-    uint64_t reserved0[4];
+    uint64_t path_key;        // after EREMOTE: the local mount's key
+    uint64_t path_bytes;      // ... and length of what is left of the path, which is in the message page, terminated
+    uint64_t reserved0[2];
     struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX];  // of the message last sent or received
     uint64_t reserved1[8];
 };

@@ -5,6 +5,7 @@
 #include "kernel/block/page_cache.h"
 #include "kernel/block/ramdisk.h"
 #include "kernel/block/virtio_blk.h"
+#include "kernel/fs/vfs/vfs.h"
 #include "kernel/hal/hal.h"
 #include "kernel/init_process.h"
 #include "kernel/ipc/ipc.h"
@@ -49,6 +50,7 @@ void kernel_main(void) {
     arch_start_cpus();
     hal_init();
     page_cache_init();
+    vfs_init();
     virtio_blk_init();
     ramdisk_init();
     if (!init_process_start()) arch_exit(false);

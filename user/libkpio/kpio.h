@@ -2,6 +2,7 @@
 #pragma once
 #include "user/libkpio/client.h"
 #include "user/libkpio/exception.h"
+#include "user/libkpio/file.h"
 #include "user/libkpio/heap.h"
 #include "user/libkpio/ipc.h"
 #include "user/libkpio/print.h"

@@ -99,8 +99,9 @@ struct inode_ops {
     // dir excl, inode excl. A directory must be empty: -ENOTEMPTY. links falls; at 0 (2 for directories) it is DELETED and
     // stays on an orphan list until ops->evict.
     int (*unlink)(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
-    // from_dir, to_dir excl (may be one). `replaced` is what to_name names now, excl, or NULL; type and emptiness: the file
-    // system checks emptiness (-ENOTEMPTY), the VFS the rest (types, loops). EXCHANGE: both names swap their inodes.
+    // from_dir, to_dir, inode excl (the first two may be one). `replaced` is what to_name names now, excl, or NULL; type and
+    // emptiness: the file system checks emptiness (-ENOTEMPTY), the VFS the rest (types, loops). EXCHANGE: both names swap
+    // their inodes.
     int (*rename)(struct inode *from_dir, const char *from_name, size_t from_bytes, struct inode *inode, struct inode *to_dir,
                   const char *to_name, size_t to_bytes, struct inode *replaced, unsigned flags);
     // dir shared. Entries from cookie on (0: the first), "." and ".." not among them: 0 or -EIO. Cookies stay good while
@@ -112,7 +113,8 @@ struct inode_ops {
     int (*change)(struct inode *inode, const struct inode_change *change);
     // excl. The page cache was resized; frees what lies beyond, or records the larger size.
     int (*resize)(struct inode *inode, uint64_t size);
-    // excl; FS_ALLOCATE_*. Pages of a punched or zeroed range are gone from the cache already. -ENOSPC, -EOPNOTSUPP, ...
+    // excl; FS_ALLOCATE_*. Pages of a punched or zeroed range are gone from the cache already; where the file is to become
+    // longer the VFS calls resize afterwards. -ENOSPC, -EOPNOTSUPP, ...
     int (*allocate)(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags);
     // No lock. Data in the range have been written by the page cache; makes all that is needed to find them durable.
     // data_only: fdatasync.
@@ -123,7 +125,8 @@ struct inode_ops {
     int (*xattr_set)(struct inode *inode, const char *name, const void *value, size_t size, unsigned flags);
     int (*xattr_remove)(struct inode *inode, const char *name);
     int64_t (*xattr_list)(struct inode *inode, char *list, size_t size);
-    // The last reference of a DELETED inode is gone: frees its blocks and its number. The cache is empty. Does not fail: what
+    // The last reference of a DELETED inode is gone (or of any, where the file system keeps its inodes in memory, when it is
+    // unmounted): frees its blocks and its number. The cache is empty. Does not fail: what
     // cannot be done is left to the orphan list.
     void (*evict)(struct inode *inode);
 };
@@ -172,8 +175,11 @@ struct filesystem {
 struct fs_type {
     const char *name;             // "ext4"
     // Reads and checks the volume: 0 and *out, or -EINVAL (not this type), -EOPNOTSUPP (a feature, named in the log),
-    // -EIO, -ENOMEM, -EROFS. The device is claimed by the caller; NULL for types without one.
+    // -EIO, -ENOMEM, -EROFS. The device comes claimed, with a reference: on success both are the file system's, until
+    // unmount; NULL for types without one.
     int (*mount)(struct block_device *device, unsigned flags, const char *options, struct filesystem **out);
+    bool executes;                // its files may be mapped executable (docs: DESIGN section 3)
+    bool needs_device;
 };
 extern const struct fs_type ext4_type, fat32_type, tmpfs_type;
 
@@ -189,6 +195,10 @@ static inline void inode_hold(struct inode *inode) { __atomic_fetch_add(&inode->
 [[nodiscard]] bool inode_tryhold(struct inode *inode);
 // May block: the last reference of a deleted inode evicts it. No lock held but the rename_lock and locks of directories.
 void inode_put(struct inode *inode);
+// The two halves, for who must not block: true: it was the last reference, and the inode, out of all lists, is the caller's
+// to hand to inode_leave, which may block.
+[[nodiscard]] bool inode_drop(struct inode *inode);
+void inode_leave(struct inode *inode);
 // The times changed; inode_write hands them to ops->change. inode->lock is held by the caller of inode_write (excl).
 static inline void inode_mark_dirty(struct inode *inode) {
     if (!(__atomic_load_n(&inode->flags, __ATOMIC_RELAXED) & INODE_DIRTY))

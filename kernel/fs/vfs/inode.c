@@ -190,14 +190,13 @@ static struct inode *leave(struct inode *inode) {
     bool deleted = inode->flags & INODE_DELETED, read = !(inode->flags & INODE_BAD);
     if (inode_forget != NULL) inode_forget(inode);
     if (inode->cache.ops != NULL) file_cache_destroy(&inode->cache, deleted);
-    if (deleted && read && inode->ops->evict != NULL) inode->ops->evict(inode);
+    if ((deleted || inode->fs->keeps_inodes) && read && inode->ops->evict != NULL) inode->ops->evict(inode);
     struct inode *parent = inode->parent != inode ? inode->parent : NULL;
     rcu_call(&inode->rcu, free_now);
     return parent;
 }
 
-// Drops a reference. True: it was the last, and the inode is out of the lists, to leave.
-static bool drop(struct inode *inode) {
+bool inode_drop(struct inode *inode) {
     uint32_t refs = __atomic_load_n(&inode->refs, __ATOMIC_RELAXED);
     while (refs > 1)
         if (__atomic_compare_exchange_n(&inode->refs, &refs, refs - 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return false;
@@ -217,8 +216,10 @@ static bool drop(struct inode *inode) {
     return leaves;
 }
 
+void inode_leave(struct inode *inode) { inode_put(leave(inode)); }
+
 void inode_put(struct inode *inode) {
-    while (inode != NULL && drop(inode)) inode = leave(inode);
+    while (inode != NULL && inode_drop(inode)) inode = leave(inode);
 }
 
 // ---- reclaim ----------------------------------------------------------------------------------------------------------

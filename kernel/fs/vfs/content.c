@@ -1,0 +1,87 @@
+#include "kernel/fs/vfs/content.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/fs/vfs/memory.h"
+
+static inline bool in_memory(const struct inode *inode) { return inode->memory != NULL; }
+
+int64_t content_read(struct inode *inode, uint64_t offset, struct user_ptr to, uint64_t bytes) {
+    if (in_memory(inode)) return memory_read(inode, offset, to, bytes);
+    return file_cache_read(&inode->cache, offset, to, bytes);
+}
+
+int64_t content_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+    uint64_t most = inode->fs->max_file_bytes;
+    if (bytes == 0) return 0;
+    if (offset >= most) return -EFBIG;
+    if (bytes > most - offset) bytes = most - offset;
+    if (in_memory(inode)) return memory_write(inode, offset, from, bytes);
+    return file_cache_write(&inode->cache, offset, from, bytes);
+}
+
+int content_resize(struct inode *inode, uint64_t size) {
+    if (size > inode->fs->max_file_bytes) return -EFBIG;
+    if (in_memory(inode)) return memory_resize(inode, size);
+    uint64_t old = inode_size(inode);
+    int error = file_cache_resize(&inode->cache, size);
+    if (error == 0 && (error = inode->ops->resize(inode, size)) != 0 && size > old) {
+        int undone = file_cache_resize(&inode->cache, old);
+        if (undone != 0) return undone;
+    }
+    return error;
+}
+
+int content_allocate(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags) {
+    uint64_t end;
+    bool grows = !(flags & (FS_ALLOCATE_KEEP_SIZE | FS_ALLOCATE_PUNCH_HOLE));
+    if (!checked_add(offset, bytes, &end) || end > inode->fs->max_file_bytes) return -EFBIG;
+    if (in_memory(inode)) return memory_allocate(inode, offset, bytes, flags);
+    if (inode->ops->allocate == NULL) return -EOPNOTSUPP;
+    int error = 0;
+    if (flags & (FS_ALLOCATE_PUNCH_HOLE | FS_ALLOCATE_ZERO_RANGE)) error = file_cache_discard(&inode->cache, offset, bytes);
+    if (error == 0) error = inode->ops->allocate(inode, offset, bytes, flags);
+    return error == 0 && grows && end > inode_size(inode) ? content_resize(inode, end) : error;
+}
+
+// ---- data and holes -----------------------------------------------------------------------------------------------------
+
+// What the file system says is a hole may be dirty in memory.
+static int64_t seek_extents(struct inode *inode, uint64_t offset, bool data) {
+    uint64_t size = inode_size(inode), block = inode->fs->block_size;
+    for (uint64_t at = align_down(offset, block); at < size;) {
+        struct file_extent extent;
+        int error = inode->cache.ops->map(&inode->cache, at, align_up(size, block) - at, &extent);
+        if (error != 0) return error;
+        uint64_t end = extent.offset + extent.bytes, dirty = extent.state == FILE_MAPPED ? at : file_cache_next_dirty(&inode->cache, at);
+        if (end <= at) return fs_damaged(inode->fs, "inode %lu: an extent of no length at %lu", inode->number, at);
+        if (data && dirty < MIN(end, size)) return (int64_t)MAX(offset, dirty);
+        if (!data && extent.state != FILE_MAPPED && dirty > at) return (int64_t)MAX(offset, at);
+        // Only the block that is dirty is known not to be a hole.
+        at = !data && extent.state != FILE_MAPPED ? at + block : end;
+    }
+    return data ? -ENXIO : (int64_t)size;
+}
+
+int64_t content_seek(struct inode *inode, uint64_t offset, bool data) {
+    if (offset >= inode_size(inode)) return -ENXIO;
+    if (in_memory(inode)) return memory_seek(inode, offset, data);
+    return inode->cache.ops->map != NULL ? seek_extents(inode, offset, data) : data ? (int64_t)offset : (int64_t)inode_size(inode);
+}
+
+int content_sync(struct inode *inode, bool data_only) {
+    int error = inode->cache.ops != NULL ? file_cache_sync(&inode->cache, 0, UINT64_MAX) : 0;
+    if (error == 0 && !data_only && inode->flags & INODE_DIRTY) {
+        rw_mutex_lock(&inode->lock);
+        error = inode_write(inode);
+        rw_mutex_unlock(&inode->lock);
+    }
+    if (error == 0 && inode->ops->sync != NULL) error = inode->ops->sync(inode, data_only);
+    return error;
+}
+
+int content_vmo(struct inode *inode, struct vmo **out) {
+    if (!in_memory(inode)) return file_cache_vmo(&inode->cache, out);
+    vmo_get(inode->memory);
+    *out = inode->memory;
+    return 0;
+}

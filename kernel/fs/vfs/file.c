@@ -1,0 +1,235 @@
+#include "kernel/fs/vfs/file.h"
+
+#include "abi/fs.h"
+#include "abi/gen/errors.h"
+#include "kernel/fs/vfs/content.h"
+#include "kernel/fs/vfs/directory.h"
+#include "kernel/fs/vfs/entry.h"
+#include "kernel/fs/vfs/lock.h"
+#include "kernel/mm/slub.h"
+
+static struct kmem_cache file_cache_objects;
+
+// ---- who writes, who executes -------------------------------------------------------------------------------------------
+
+static int count(struct inode *inode, int32_t step) {
+    int32_t now = __atomic_load_n(&inode->writers, __ATOMIC_RELAXED);
+    do {
+        if (step > 0 ? now < 0 : now > 0) return -ETXTBSY;
+    } while (!__atomic_compare_exchange_n(&inode->writers, &now, now + step, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    return 0;
+}
+int inode_get_write(struct inode *inode) { return count(inode, 1); }
+int inode_get_execute(struct inode *inode) { return count(inode, -1); }
+void inode_put_write(struct inode *inode) { __atomic_fetch_sub(&inode->writers, 1, __ATOMIC_RELEASE); }
+void inode_put_execute(struct inode *inode) { __atomic_fetch_add(&inode->writers, 1, __ATOMIC_RELEASE); }
+
+// ---- the object -------------------------------------------------------------------------------------------------------
+
+static void file_unreachable(struct object *o) { locks_release_file(file_of(o)); }
+
+static void file_handle_gone(struct object *o, struct handle *h) { locks_handle_gone(file_of(o), h); }
+
+static void file_destroy(struct object *o) {
+    struct file *f = file_of(o);
+    if (f->writes) inode_put_write(f->inode);
+    inode_put_later(f->inode);
+    mount_put(f->mount);
+    if (f->family != NULL) object_put(f->family);
+}
+
+static void file_free(struct rcu_head *head) { slub_free(&file_cache_objects, file_of(container_of(head, struct object, rcu))); }
+
+static uint32_t file_signals(struct object *o, uint64_t *value) {
+    *value = 0;
+    return KPIO_SIGNAL_READABLE | KPIO_SIGNAL_WRITABLE;
+}
+
+static const struct object_ops file_ops = {
+    .name = "file",
+    .rights = FILE_RIGHTS,
+    .unreachable = file_unreachable,
+    .destroy = file_destroy,
+    .free = file_free,
+    .handle_gone = file_handle_gone,
+    .signals = file_signals,
+};
+
+void file_init(void) { slub_cache_init(&file_cache_objects, "file", sizeof(struct file), 0); }
+
+int file_create(struct job *job, const struct place *place, uint32_t flags, bool writes, struct object *family, struct file **out) {
+    if (writes && inode_get_write(place->inode) != 0) return -ETXTBSY;
+    struct file *f = slub_alloc_zeroed(&file_cache_objects);
+    int error = f != NULL ? object_init(&f->object, KPIO_KIND_FILE, &file_ops, job, sizeof *f) : -ENOMEM;
+    if (error != 0) {
+        if (f != NULL) slub_free(&file_cache_objects, f);
+        if (writes) inode_put_write(place->inode);
+        return error;
+    }
+    if (family != NULL) f->family = object_join_family(&f->object, family);
+    f->inode = place->inode;
+    f->mount = place->mount;
+    inode_hold(f->inode);
+    mount_hold(f->mount);
+    f->flags = flags & KPIO_FILE_FLAGS_KEPT;
+    f->writes = writes;
+    f->error_seen = __atomic_load_n(&f->inode->cache.error_sequence, __ATOMIC_RELAXED);
+    mutex_init(&f->lock, "file");
+    *out = f;
+    return 0;
+}
+
+// ---- reading and writing ------------------------------------------------------------------------------------------------
+
+#define DAY 86400
+
+static bool is_later(const struct fs_time *a, const struct fs_time *b) {
+    return a->seconds != b->seconds ? a->seconds > b->seconds : a->nanoseconds > b->nanoseconds;
+}
+
+// As relatime: when it was read last counts only against when it was written last, and once a day.
+static coldpath void touch_accessed(struct inode *inode) {
+    struct fs_time now = fs_now();
+    rw_mutex_lock(&inode->lock);
+    inode->accessed = now;
+    inode_mark_dirty(inode);
+    rw_mutex_unlock(&inode->lock);
+}
+
+static inline void note_read(struct file *f) {
+    struct inode *inode = f->inode;
+    if (likely(is_later(&inode->accessed, &inode->modified) && is_later(&inode->accessed, &inode->changed))) return;
+    if (f->flags & KPIO_OPEN_NO_ACCESS_TIME || inode->fs->flags & (FS_MOUNT_NO_ACCESS_TIME | FS_MOUNT_READ_ONLY)) return;
+    touch_accessed(inode);
+}
+
+static inline int check_regular(const struct inode *inode) {
+    if (unlikely(inode->flags & INODE_BAD)) return -EIO;
+    return likely(FS_TYPE(inode->mode) == FS_REGULAR) ? 0 : -EINVAL;
+}
+
+int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
+    int error = check_regular(f->inode);
+    if (unlikely(error != 0)) return error;
+    if (bytes > INT64_MAX) bytes = INT64_MAX;
+    note_read(f);
+    if (offset >= 0) return content_read(f->inode, (uint64_t)offset, to, bytes);
+    if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
+    mutex_lock(&f->lock);
+    int64_t done = content_read(f->inode, f->offset, to, bytes);
+    if (done > 0) f->offset += (uint64_t)done;
+    mutex_unlock(&f->lock);
+    return done;
+}
+
+static int check_write(const struct inode *inode, bool append) {
+    int error = inode_check_change(inode);
+    return error == 0 && inode->flags & INODE_APPEND && !append ? -EPERM : error;
+}
+
+static int64_t write_locked(struct file *f, struct user_ptr from, uint64_t bytes, uint64_t *offset, bool append) {
+    struct inode *inode = f->inode;
+    int64_t done = check_write(inode, append);
+    if (done != 0) return done;
+    if (append) *offset = inode_size(inode);
+    done = content_write(inode, *offset, from, bytes);
+    if (done <= 0) return done;
+    *offset += (uint64_t)done;
+    inode->modified = inode->changed = fs_now();
+    inode_mark_dirty(inode);
+    return done;
+}
+
+static int64_t write_at(struct file *f, struct user_ptr from, uint64_t bytes, uint64_t *offset, unsigned flags) {
+    bool append = f->flags & KPIO_OPEN_APPEND || flags & KPIO_WRITE_APPEND;
+    rw_mutex_lock(&f->inode->lock);
+    int64_t done = write_locked(f, from, bytes, offset, append);
+    rw_mutex_unlock(&f->inode->lock);
+    bool sync = f->flags & KPIO_OPEN_SYNC || flags & KPIO_WRITE_SYNC;
+    if (done > 0 && (sync || f->flags & KPIO_OPEN_DATA_SYNC || flags & KPIO_WRITE_DATA_SYNC)) {
+        int error = file_sync(f, !sync);
+        if (error != 0) return error;
+    }
+    return done;
+}
+
+int64_t file_write(struct file *f, struct user_ptr from, uint64_t bytes, int64_t offset, unsigned flags) {
+    int error = check_regular(f->inode);
+    if (error != 0) return error;
+    if (bytes > INT64_MAX) bytes = INT64_MAX;
+    if (offset >= 0) return write_at(f, from, bytes, &(uint64_t){(uint64_t)offset}, flags);
+    if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
+    mutex_lock(&f->lock);
+    int64_t done = write_at(f, from, bytes, &f->offset, flags);
+    mutex_unlock(&f->lock);
+    return done;
+}
+
+static int64_t seek_target(struct file *f, int64_t offset, unsigned whence) {
+    int64_t base = whence == KPIO_SEEK_CURRENT ? (int64_t)f->offset : whence == KPIO_SEEK_END ? (int64_t)inode_size(f->inode) : 0, sum;
+    if (whence <= KPIO_SEEK_END) {
+        if (__builtin_add_overflow(base, offset, &sum)) return -EOVERFLOW;
+        return sum >= 0 ? sum : -EINVAL;
+    }
+    if (whence > KPIO_SEEK_HOLE) return -EINVAL;
+    if (offset < 0) return -ENXIO;
+    rw_mutex_lock_shared(&f->inode->lock);
+    sum = content_seek(f->inode, (uint64_t)offset, whence == KPIO_SEEK_DATA);
+    rw_mutex_unlock_shared(&f->inode->lock);
+    return sum;
+}
+
+int64_t file_seek(struct file *f, int64_t offset, unsigned whence) {
+    int error = check_regular(f->inode);
+    if (error != 0) return error;
+    mutex_lock(&f->lock);
+    int64_t target = seek_target(f, offset, whence);
+    if (target >= 0) f->offset = (uint64_t)target;
+    mutex_unlock(&f->lock);
+    return target;
+}
+
+// ---- size -------------------------------------------------------------------------------------------------------------
+
+int inode_resize(struct inode *inode, uint64_t size) {
+    int error = check_regular(inode);
+    if (error != 0) return error;
+    rw_mutex_lock(&inode->lock);
+    error = check_write(inode, false);
+    if (error == 0) error = content_resize(inode, size);
+    if (error == 0) {
+        inode->modified = inode->changed = fs_now();
+        inode_mark_dirty(inode);
+    }
+    rw_mutex_unlock(&inode->lock);
+    return error;
+}
+
+int file_resize(struct file *f, uint64_t size) { return inode_resize(f->inode, size); }
+
+int file_allocate(struct file *f, unsigned flags, uint64_t offset, uint64_t bytes) {
+    _Static_assert((int)KPIO_ALLOCATE_PUNCH_HOLE == FS_ALLOCATE_PUNCH_HOLE && (int)KPIO_ALLOCATE_KEEP_SIZE == FS_ALLOCATE_KEEP_SIZE &&
+                   (int)KPIO_ALLOCATE_ZERO_RANGE == FS_ALLOCATE_ZERO_RANGE, "one set of bits");
+    struct inode *inode = f->inode;
+    int error = check_regular(inode);
+    if (error != 0) return error;
+    if (bytes == 0 || (int64_t)offset < 0 || (int64_t)bytes < 0) return -EINVAL;
+    rw_mutex_lock(&inode->lock);
+    error = check_write(inode, !(flags & (FS_ALLOCATE_PUNCH_HOLE | FS_ALLOCATE_ZERO_RANGE)));
+    if (error == 0) error = content_allocate(inode, offset, bytes, flags);
+    if (error == 0) {
+        inode->modified = inode->changed = fs_now();
+        inode_mark_dirty(inode);
+    }
+    rw_mutex_unlock(&inode->lock);
+    return error;
+}
+
+int file_sync(struct file *f, bool data_only) {
+    struct inode *inode = f->inode;
+    if (inode->flags & INODE_BAD) return -EIO;
+    int error = content_sync(inode, data_only);
+    uint32_t sequence = __atomic_load_n(&inode->cache.error_sequence, __ATOMIC_ACQUIRE);
+    if (inode->cache.ops == NULL || sequence == __atomic_exchange_n(&f->error_seen, sequence, __ATOMIC_RELAXED)) return error;
+    return error != 0 ? error : inode->cache.error != 0 ? inode->cache.error : -EIO;
+}

@@ -1,0 +1,242 @@
+#include "kernel/fs/vfs/lock.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/mm/slub.h"
+#include "kernel/object/process.h"
+
+struct record {
+    struct list_node node;
+    uint64_t start, last;   // both inclusive
+    uint64_t owner;         // a process's id << 1 | 1, or the address of a file
+    struct file *file;      // that it was made through
+    bool exclusive;
+};
+struct file_locks {
+    struct wait_queue queue;    // its lock guards all of this
+    struct list ranges, whole;  // ranges of one owner neither overlap nor touch with the same kind
+};
+
+// Who waits for whom among processes, to find rings. A leaf.
+struct blocked {
+    struct list_node node;
+    uint64_t owner, by;
+};
+static struct spinlock blocked_lock = SPINLOCK_INIT("lock rings");
+static struct list blocked_owners = LIST_INIT(blocked_owners);
+
+static inline struct file_locks *locks_of(const struct inode *inode) {
+    return FS_TYPE(inode->mode) == FS_REGULAR ? __atomic_load_n((struct file_locks *const *)&inode->vfs, __ATOMIC_ACQUIRE) : NULL;
+}
+
+static struct file_locks *locks_make(struct inode *inode) {
+    struct file_locks *l = locks_of(inode), *none = NULL;
+    if (l != NULL) return l;
+    l = kzalloc(sizeof *l);
+    if (l == NULL) return NULL;
+    wait_queue_init(&l->queue, "file locks");
+    list_init(&l->ranges);
+    list_init(&l->whole);
+    if (__atomic_compare_exchange_n((struct file_locks **)&inode->vfs, &none, l, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return l;
+    kfree(l);
+    return none;
+}
+
+void locks_forget(struct inode *inode) {
+    kfree(locks_of(inode));
+    inode->vfs = NULL;
+}
+
+// ---- records ------------------------------------------------------------------------------------------------------------
+
+static bool overlap(const struct record *a, const struct record *b) { return a->start <= b->last && b->start <= a->last; }
+
+// The first of another's that does not allow `wanted`.
+static struct record *conflict(const struct list *list, const struct record *wanted) {
+    list_for_each_entry(r, list, struct record, node)
+        if (r->owner != wanted->owner && overlap(r, wanted) && (r->exclusive || wanted->exclusive)) return r;
+    return NULL;
+}
+
+// Takes the range out of what the owner has; what is cut in two needs the spare.
+static void cut(struct list *list, const struct record *range, struct record **spare) {
+    list_for_each_entry_safe(r, list, struct record, node) {
+        if (r->owner != range->owner || !overlap(r, range)) continue;
+        bool before = r->start < range->start, after = r->last > range->last;
+        if (before && after) {
+            struct record *rest = *spare;
+            *spare = NULL;
+            *rest = *r;
+            rest->start = range->last + 1;
+            r->last = range->start - 1;
+            list_push_back(list, &rest->node);
+        } else if (before) {
+            r->last = range->start - 1;
+        } else if (after) {
+            r->start = range->last + 1;
+        } else {
+            list_remove(&r->node);
+            kfree(r);
+        }
+    }
+}
+
+static void add(struct list *list, struct record *fresh) {
+    list_for_each_entry_safe(r, list, struct record, node) {
+        bool touches = r->last + 1 == fresh->start || (fresh->last + 1 == r->start && fresh->last != UINT64_MAX);
+        if (r->owner != fresh->owner || r->exclusive != fresh->exclusive || r->file != fresh->file || !touches) continue;
+        fresh->start = MIN(fresh->start, r->start);
+        fresh->last = MAX(fresh->last, r->last);
+        list_remove(&r->node);
+        kfree(r);
+    }
+    list_push_back(list, &fresh->node);
+}
+
+static void release(struct file_locks *l, const struct file *file, uint64_t owner) {
+    bool some = false;
+    spin_lock(&l->queue.lock);
+    for (unsigned which = 0; which < 2; which++) {
+        list_for_each_entry_safe(r, which ? &l->whole : &l->ranges, struct record, node) {
+            if (file != NULL ? r->file != file : r->owner != owner) continue;
+            list_remove(&r->node);
+            kfree(r);
+            some = true;
+        }
+    }
+    if (some) (void)wait_queue_wake_locked(&l->queue, UINT32_MAX, 0);
+    spin_unlock(&l->queue.lock);
+}
+
+void locks_release_file(struct file *file) {
+    struct file_locks *l = locks_of(file->inode);
+    if (l != NULL) release(l, file, 0);
+}
+
+static uint64_t process_owner(void) { return current_process()->id << 1 | 1; }
+
+void locks_handle_gone(struct file *file, struct handle *h) {
+    struct file_locks *l = locks_of(file->inode);
+    if (likely(l == NULL)) return;
+    wait_queue_cancel(&l->queue, h, -ECANCELED);
+    if (current_process() != NULL) release(l, NULL, process_owner());
+}
+
+// ---- waiting ------------------------------------------------------------------------------------------------------------
+
+// Whether `by`, or who it waits for, waits for owner. Else notes that owner waits for by.
+static bool closes_ring(struct blocked *b) {
+    bool ring = false;
+    spin_lock(&blocked_lock);
+    uint64_t at = b->by;
+    for (unsigned steps = 0; steps < 64 && !ring; steps++) {
+        uint64_t next = 0;
+        list_for_each_entry(other, &blocked_owners, struct blocked, node)
+            if (other->owner == at) next = other->by;
+        if (next == 0) break;
+        ring = next == b->owner;
+        at = next;
+    }
+    if (!ring) list_push_back(&blocked_owners, &b->node);
+    spin_unlock(&blocked_lock);
+    return ring;
+}
+
+static void no_longer_blocked(struct blocked *b) {
+    spin_lock(&blocked_lock);
+    list_remove(&b->node);
+    spin_unlock(&blocked_lock);
+}
+
+// The queue's lock is held, and released.
+static int wait_unlock(struct file_locks *l, kpio_handle value, uint64_t owner, uint64_t by, nanos_t deadline) {
+    struct blocked b = {.owner = owner, .by = by};
+    struct handle *via = handle_lookup(value);
+    bool ranked = owner & by & 1;
+    int error = via == NULL ? -ECANCELED : deadline == 0 ? -EAGAIN : ranked && closes_ring(&b) ? -EDEADLK : 0;
+    if (error != 0) {
+        spin_unlock(&l->queue.lock);
+        return error;
+    }
+    wait_queue_join_unlock(&l->queue, via, NULL);
+    int64_t result = wait_block(deadline);
+    if (ranked) no_longer_blocked(&b);
+    return (int)result;
+}
+
+static int acquire(struct file_locks *l, struct list *list, struct record *fresh, struct record **spare, kpio_handle value,
+                   nanos_t deadline) {
+    for (;;) {
+        spin_lock(&l->queue.lock);
+        const struct record *r = conflict(list, fresh);
+        if (r == NULL) break;
+        int error = wait_unlock(l, value, fresh->owner, r->owner, deadline);
+        if (error != 0) return error;
+    }
+    cut(list, fresh, spare);
+    add(list, fresh);
+    (void)wait_queue_wake_locked(&l->queue, UINT32_MAX, 0);  // an exclusive lock may have become a shared one
+    spin_unlock(&l->queue.lock);
+    return 0;
+}
+
+static void drop_range(struct file_locks *l, struct list *list, const struct record *range, struct record **spare) {
+    spin_lock(&l->queue.lock);
+    cut(list, range, spare);
+    (void)wait_queue_wake_locked(&l->queue, UINT32_MAX, 0);
+    spin_unlock(&l->queue.lock);
+}
+
+static void describe(struct file_locks *l, struct list *list, const struct record *wanted, struct kpio_file_lock *out) {
+    spin_lock(&l->queue.lock);
+    const struct record *r = conflict(list, wanted);
+    out->flags = (out->flags & ~(uint32_t)KPIO_LOCK_KIND) | (r == NULL ? KPIO_LOCK_NONE : r->exclusive ? KPIO_LOCK_EXCLUSIVE : KPIO_LOCK_SHARED);
+    if (r != NULL) {
+        out->start = r->start;
+        out->bytes = r->last == UINT64_MAX ? 0 : r->last - r->start + 1;
+        out->process = r->owner & 1 ? r->owner >> 1 : 0;
+    }
+    spin_unlock(&l->queue.lock);
+}
+
+static int decode(struct file *file, const struct kpio_file_lock *lock, struct record *out) {
+    unsigned kind = lock->flags & KPIO_LOCK_KIND;
+    bool whole = lock->flags & KPIO_LOCK_WHOLE;
+    if (lock->flags & ~(uint32_t)(KPIO_LOCK_KIND | KPIO_LOCK_WHOLE | KPIO_LOCK_PROCESS | KPIO_LOCK_TEST) || kind > KPIO_LOCK_NONE) return -EINVAL;
+    if (whole && (lock->flags & KPIO_LOCK_PROCESS || lock->start != 0 || lock->bytes != 0)) return -EINVAL;
+    if (kind == KPIO_LOCK_NONE && lock->flags & KPIO_LOCK_TEST) return -EINVAL;
+    if (lock->bytes != 0 && lock->start + (lock->bytes - 1) < lock->start) return -EOVERFLOW;
+    *out = (struct record){
+        .start = lock->start,
+        .last = lock->bytes == 0 ? UINT64_MAX : lock->start + (lock->bytes - 1),
+        .owner = lock->flags & KPIO_LOCK_PROCESS ? process_owner() : (uintptr_t)file,
+        .file = file,
+        .exclusive = kind == KPIO_LOCK_EXCLUSIVE,
+    };
+    return 0;
+}
+
+int file_lock(struct file *file, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline) {
+    struct record wanted;
+    int error = decode(file, lock, &wanted);
+    if (error != 0) return error;
+    if (FS_TYPE(file->inode->mode) != FS_REGULAR) return -EINVAL;
+    struct file_locks *l = locks_make(file->inode);
+    if (l == NULL) return -ENOMEM;
+    struct list *list = lock->flags & KPIO_LOCK_WHOLE ? &l->whole : &l->ranges;
+    if (lock->flags & KPIO_LOCK_TEST) {
+        describe(l, list, &wanted, lock);
+        return 0;
+    }
+    struct record *fresh = kmalloc(sizeof *fresh), *spare = kmalloc(sizeof *spare);
+    error = fresh == NULL || spare == NULL ? -ENOMEM : 0;
+    if (error == 0 && (lock->flags & KPIO_LOCK_KIND) != KPIO_LOCK_NONE) {
+        *fresh = wanted;
+        error = acquire(l, list, fresh, &spare, value, deadline);
+        if (error == 0) fresh = NULL;
+    } else if (error == 0) {
+        drop_range(l, list, &wanted, &spare);
+    }
+    kfree(fresh);
+    kfree(spare);
+    return error;
+}

@@ -1,0 +1,161 @@
+#include "kernel/fs/vfs/name.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/mm/slub.h"
+
+#define BATCH 16
+
+struct name **name_table;
+unsigned name_shift;
+
+static struct {
+    struct spinlock lock;
+    struct list by_age;  // the oldest first
+    uint64_t count, limit;
+} names = {.lock = SPINLOCK_INIT("name cache"), .by_age = LIST_INIT(names.by_age)};
+
+// Inodes whose references are to be dropped once names.lock is.
+struct unused {
+    struct inode *inode[BATCH];
+    unsigned count;
+};
+
+static void put_all(struct unused *u) {
+    for (unsigned i = 0; i < u->count; i++) inode_put(u->inode[i]);
+}
+
+int names_init(uint64_t limit) {
+    unsigned bits = log2_ceil(MIN(MAX(limit, 512ul), 1ul << 19));
+    name_table = kcalloc(1ul << bits, sizeof *name_table);
+    if (name_table == NULL) return -ENOMEM;
+    name_shift = 64 - bits;
+    names.limit = limit;
+    return 0;
+}
+
+uint64_t names_count(void) { return names.count; }
+
+// ---- without regard to case ---------------------------------------------------------------------------------------------
+
+static char fold(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
+
+static uint32_t hash_of(const struct inode *dir, const struct component *c) {
+    if (likely(!dir->fs->case_insensitive)) return c->hash;
+    uint32_t hash = NAME_HASH_START;
+    for (uint32_t i = 0; i < c->bytes; i++) hash = name_hash_add(hash, fold(c->text[i]));
+    return hash;
+}
+
+struct name *name_find_folded(const struct inode *dir, const struct component *c) {
+    uint32_t hash = hash_of(dir, c);
+    for (struct name *n = __atomic_load_n(name_chain(dir, hash), __ATOMIC_ACQUIRE); n != NULL;
+         n = __atomic_load_n(&n->next, __ATOMIC_ACQUIRE)) {
+        if (n->hash != hash || n->dir != dir || n->bytes != c->bytes) continue;
+        uint32_t same = 0;
+        while (same < c->bytes && fold(n->text[same]) == fold(c->text[same])) same++;
+        if (same < c->bytes) continue;
+        n->used = true;
+        return n;
+    }
+    return NULL;
+}
+
+// ---- changes ------------------------------------------------------------------------------------------------------------
+
+static void name_free(struct rcu_head *head) { kfree(container_of(head, struct name, rcu)); }
+
+static void remove_locked(struct name *n, struct unused *u) {
+    __atomic_store_n(n->link, n->next, __ATOMIC_RELEASE);
+    if (n->next != NULL) n->next->link = n->link;
+    list_remove(&n->age);
+    list_remove(&n->in_dir);
+    names.count--;
+    if (n->inode != NULL) u->inode[u->count++] = n->inode;
+    rcu_call(&n->rcu, name_free);
+}
+
+static void insert_locked(struct name *n) {
+    struct name **chain = name_chain(n->dir, n->hash);
+    n->next = *chain;
+    n->link = chain;
+    if (n->next != NULL) n->next->link = &n->next;
+    __atomic_store_n(chain, n, __ATOMIC_RELEASE);
+    list_push_back(&names.by_age, &n->age);
+    list_push_back(&n->dir->names, &n->in_dir);
+    names.count++;
+}
+
+// One that was found lately gets another round.
+static void trim_locked(struct unused *u) {
+    for (unsigned tries = 0; names.count > names.limit && tries < BATCH / 2; tries++) {
+        struct name *n = list_first_entry(&names.by_age, struct name, age);
+        if (n->used) {
+            n->used = false;
+            list_remove(&n->age);
+            list_push_back(&names.by_age, &n->age);
+        } else {
+            remove_locked(n, u);
+        }
+    }
+}
+
+static struct name *name_make(struct inode *dir, const struct component *c, struct inode *inode) {
+    struct name *n = kmalloc(sizeof *n + c->bytes);
+    if (n == NULL) return NULL;
+    n->dir = dir;
+    n->inode = inode;
+    n->hash = hash_of(dir, c);
+    n->bytes = (uint8_t)c->bytes;
+    n->used = false;
+    memcpy(n->text, c->text, c->bytes);
+    if (inode != NULL) inode_hold(inode);
+    return n;
+}
+
+void name_enter(struct inode *dir, const struct component *c, struct inode *inode) {
+    // An entry may have several spellings there, and a second name: all that was known of the directory goes.
+    if (unlikely(dir->fs->case_insensitive)) names_forget_in(dir);
+    struct name *fresh = name_make(dir, c, inode);
+    struct unused u = {.count = 0};
+    spin_lock(&names.lock);
+    struct name *old = name_find(dir, c);
+    if (old != NULL) remove_locked(old, &u);
+    if (fresh != NULL) insert_locked(fresh);
+    trim_locked(&u);
+    spin_unlock(&names.lock);
+    put_all(&u);
+}
+
+void names_forget_in(struct inode *dir) {
+    for (bool more = true; more;) {
+        struct unused u = {.count = 0};
+        spin_lock(&names.lock);
+        for (unsigned i = 0; i < BATCH && !list_is_empty(&dir->names); i++)
+            remove_locked(list_first_entry(&dir->names, struct name, in_dir), &u);
+        more = !list_is_empty(&dir->names);
+        spin_unlock(&names.lock);
+        put_all(&u);
+    }
+}
+
+// Moves what it leaves behind it to the end, so that one round of the list is enough.
+void names_forget_all(struct filesystem *fs) {
+    for (uint64_t left = names.count; left > 0;) {
+        struct unused u = {.count = 0};
+        spin_lock(&names.lock);
+        for (unsigned i = 0; i < BATCH && left > 0; i++, left--) {
+            struct name *n = list_first_entry(&names.by_age, struct name, age);
+            if (n == NULL) {
+                left = 1;
+            } else if (n->dir->fs == fs) {
+                remove_locked(n, &u);
+            } else {
+                list_remove(&n->age);
+                list_push_back(&names.by_age, &n->age);
+            }
+        }
+        spin_unlock(&names.lock);
+        put_all(&u);
+    }
+}

@@ -1,0 +1,56 @@
+#include "kernel/fs/vfs/vfs.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
+#include "kernel/fs/vfs/directory.h"
+#include "kernel/fs/vfs/file.h"
+#include "kernel/fs/vfs/link.h"
+#include "kernel/fs/vfs/lock.h"
+#include "kernel/fs/vfs/name.h"
+#include "kernel/mm/page.h"
+
+// Those that are there.
+__attribute__((weak)) extern const struct fs_type ext4_type, fat32_type;
+static const struct fs_type *const types[] = {&ext4_type, &fat32_type, &tmpfs_type};
+
+const struct fs_type *fs_type_find(const char *name) {
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
+        if (types[i] != NULL && strcmp(types[i]->name, name) == 0) return types[i];
+    return NULL;
+}
+
+int fs_type_probe(struct block_device *device, unsigned flags, const char *options, struct filesystem **out) {
+    int error = -EINVAL;
+    for (unsigned i = 0; i < ARRAY_SIZE(types) && error == -EINVAL; i++)
+        if (types[i] != NULL && types[i] != &tmpfs_type) error = types[i]->mount(device, flags, options, out);
+    return error;
+}
+
+static void forget(struct inode *inode) {
+    names_forget_in(inode);
+    if (FS_TYPE(inode->mode) == FS_SYMLINK) link_forget(inode);
+    else if (FS_TYPE(inode->mode) == FS_REGULAR) locks_forget(inode);
+}
+
+int vfs_sync_all(void) {
+    int first = 0;
+    for (struct filesystem *fs = filesystem_next(NULL); fs != NULL; fs = filesystem_next(fs)) {
+        int error = filesystem_sync(fs);
+        if (first == 0) first = error;
+    }
+    return first;
+}
+
+// An eighth of the memory for inodes and names together.
+#define BYTES_PER_INODE 1536ul
+
+void vfs_init(void) {
+    struct page_stats stats;
+    page_get_stats(&stats);
+    uint64_t most = stats.total * PAGE_SIZE / 8 / BYTES_PER_INODE;
+    inode_forget = forget;
+    inodes_set_limit((uint32_t)MIN(most, 1ul << 20));
+    if (names_init(MIN(most, 1ul << 20)) != 0 || vfs_worker_start() != 0) panic("no memory for the VFS");
+    directory_init();
+    file_init();
+}

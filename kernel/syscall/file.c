@@ -1,0 +1,160 @@
+#include "kernel/fs/vfs/file.h"
+
+#include "abi/fs.h"
+#include "kernel/fs/vfs/content.h"
+#include "kernel/fs/vfs/directory.h"
+#include "kernel/fs/vfs/lock.h"
+#include "kernel/syscall/args.h"
+
+// The file of a handle, referenced: every call here may block.
+static inline int file_get(uint64_t value, uint32_t rights, struct file **out) {
+    struct object *o;
+    int error = handle_get((kpio_handle)value, KPIO_KIND_FILE, rights, &o);
+    if (unlikely(error != 0)) return error;
+    if (unlikely(!object_tryget(o))) return -EBADF;
+    *out = file_of(o);
+    return 0;
+}
+static inline void file_put(struct file *f) { object_put(&f->object); }
+
+int64_t sys_file_read(uint64_t handle, uint64_t buffer, uint64_t size, uint64_t offset, uint64_t e, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, KPIO_RIGHT_READ, &f);
+    if (unlikely(error != 0)) return error;
+    int64_t done = user_range_valid(user_ptr(buffer), size) ? file_read(f, user_ptr(buffer), size, (int64_t)offset) : -EFAULT;
+    file_put(f);
+    return done;
+}
+
+int64_t sys_file_write(uint64_t handle, uint64_t buffer, uint64_t size, uint64_t offset, uint64_t flags, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, KPIO_RIGHT_WRITE, &f);
+    if (unlikely(error != 0)) return error;
+    int64_t done = -EFAULT;
+    if ((uint32_t)flags & ~(uint32_t)(KPIO_WRITE_APPEND | KPIO_WRITE_SYNC | KPIO_WRITE_DATA_SYNC)) done = -EINVAL;
+    else if (user_range_valid(user_ptr(buffer), size)) done = file_write(f, user_ptr(buffer), size, (int64_t)offset, (unsigned)flags);
+    file_put(f);
+    return done;
+}
+
+// A directory's offset is a cookie.
+static int64_t seek_directory(struct object *o, int64_t offset, uint32_t whence) {
+    struct directory *d = directory_of(o);
+    if (whence > KPIO_SEEK_CURRENT || offset < 0 || (whence == KPIO_SEEK_CURRENT && offset != 0)) return -EINVAL;
+    mutex_lock(&d->lock);
+    if (whence == KPIO_SEEK_SET) d->offset = (uint64_t)offset;
+    offset = (int64_t)d->offset;
+    mutex_unlock(&d->lock);
+    return offset;
+}
+
+// What may be called on files and directories alike.
+static int either_get(uint64_t value, uint32_t rights, struct object **out) {
+    struct handle *h = handle_lookup((kpio_handle)value);
+    bool directory = h != NULL && h->object->kind == KPIO_KIND_DIRECTORY;
+    int error = handle_get((kpio_handle)value, directory ? KPIO_KIND_DIRECTORY : KPIO_KIND_FILE, rights, out);
+    return error == 0 && !object_tryget(*out) ? -EBADF : error;
+}
+
+int64_t sys_file_seek(uint64_t handle, uint64_t offset, uint64_t whence, uint64_t d, uint64_t e, uint64_t g) {
+    struct object *o;
+    int error = either_get(handle, 0, &o);
+    if (error != 0) return error;
+    int64_t at = o->kind == KPIO_KIND_FILE ? file_seek(file_of(o), (int64_t)offset, (unsigned)whence)
+                                           : seek_directory(o, (int64_t)offset, (uint32_t)whence);
+    object_put(o);
+    return at;
+}
+
+int64_t sys_file_resize(uint64_t handle, uint64_t size, uint64_t c, uint64_t d, uint64_t e, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, KPIO_RIGHT_WRITE, &f);
+    if (error != 0) return error;
+    error = (int64_t)size < 0 ? -EINVAL : file_resize(f, size);
+    file_put(f);
+    return error;
+}
+
+int64_t sys_file_allocate(uint64_t handle, uint64_t flags, uint64_t offset, uint64_t size, uint64_t e, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, KPIO_RIGHT_WRITE, &f);
+    if (error != 0) return error;
+    uint32_t asked = (uint32_t)flags, punch = KPIO_ALLOCATE_PUNCH_HOLE, zero = KPIO_ALLOCATE_ZERO_RANGE;
+    bool known = !(asked & ~(punch | zero | KPIO_ALLOCATE_KEEP_SIZE)) && (asked & (punch | zero)) != (punch | zero);
+    if (!known || (asked & punch && !(asked & KPIO_ALLOCATE_KEEP_SIZE))) error = -EINVAL;
+    else error = file_allocate(f, asked, offset, size);
+    file_put(f);
+    return error;
+}
+
+int64_t sys_file_sync(uint64_t handle, uint64_t flags, uint64_t c, uint64_t d, uint64_t e, uint64_t g) {
+    struct object *o;
+    int error = either_get(handle, 0, &o);
+    if (error != 0) return error;
+    if ((uint32_t)flags & ~(uint32_t)KPIO_SYNC_DATA) error = -EINVAL;
+    else if (o->kind == KPIO_KIND_FILE) error = file_sync(file_of(o), flags & KPIO_SYNC_DATA);
+    else error = content_sync(directory_of(o)->at.inode, flags & KPIO_SYNC_DATA);
+    object_put(o);
+    return error;
+}
+
+int64_t sys_file_advise(uint64_t handle, uint64_t offset, uint64_t size, uint64_t advice, uint64_t e, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, 0, &f);
+    if (error != 0) return error;
+    if ((uint32_t)advice > KPIO_ADVICE_DROP) error = -EINVAL;
+    else if ((uint32_t)advice == KPIO_ADVICE_DROP && f->inode->cache.ops != NULL)
+        file_cache_drop(&f->inode->cache, offset, size == 0 ? UINT64_MAX - offset : size);
+    file_put(f);
+    return error;
+}
+
+int64_t sys_file_flags(uint64_t handle, uint64_t clear, uint64_t set, uint64_t d, uint64_t e, uint64_t g) {
+    struct file *f;
+    int error = file_get(handle, 0, &f);
+    if (error != 0) return error;
+    uint32_t flags = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+    bool valid = !(((uint32_t)clear | (uint32_t)set) & ~KPIO_FILE_FLAGS_KEPT);
+    while (valid && (clear | set) != 0 &&
+           !__atomic_compare_exchange_n(&f->flags, &flags, (flags & ~(uint32_t)clear) | (uint32_t)set, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+    file_put(f);
+    return valid ? (int64_t)((flags & ~(uint32_t)clear) | (uint32_t)set) : -EINVAL;
+}
+
+int64_t sys_file_lock(uint64_t handle, uint64_t lock_at, uint64_t deadline, uint64_t d, uint64_t e, uint64_t g) {
+    struct file *f;
+    struct kpio_file_lock lock;
+    int error = file_get(handle, 0, &f);
+    if (error != 0) return error;
+    error = copy_from_user(&lock, user_ptr(lock_at), sizeof lock);
+    if (error == 0) error = file_lock(f, (kpio_handle)handle, &lock, deadline);
+    if (error == 0 && lock.flags & KPIO_LOCK_TEST) error = copy_to_user(user_ptr(lock_at), &lock, sizeof lock);
+    file_put(f);
+    return error;
+}
+
+#define MEMORY_OWN (KPIO_RIGHT_MAP | KPIO_RIGHT_INSPECT | KPIO_RIGHT_EXPIRE)
+#define MEMORY_INHERITED (KPIO_RIGHT_TRANSFER | KPIO_RIGHT_DUPLICATE)
+
+int64_t sys_file_vmo(uint64_t handle, uint64_t rights, uint64_t c, uint64_t d, uint64_t e, uint64_t g) {
+    struct file *f;
+    struct object *memory;
+    struct handle *h;
+    if ((uint32_t)rights & ~(uint32_t)FS_RIGHTS_ACCESS) return -EINVAL;
+    int error = file_get(handle, (uint32_t)rights, &f);
+    if (error != 0) return error;
+    error = file_memory_create(current_process()->job, f, (uint32_t)rights, &memory);
+    // Creating it may have blocked: the handle must still be there.
+    if (error == 0) {
+        error = handle_get_full((kpio_handle)handle, KPIO_KIND_FILE, (uint32_t)rights, &h);
+        if (error == 0 && file_of(h->object) != f) error = -EBADF;
+        if (error != 0) object_put(memory);
+    }
+    int64_t value = error;
+    uint32_t all = (uint32_t)rights | MEMORY_OWN;
+    if (error == 0) value = handle_install_child(&current_process()->handles, memory, all | (h->rights & MEMORY_INHERITED), h);
+    file_put(f);
+    return value;
+}

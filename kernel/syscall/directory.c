@@ -155,7 +155,8 @@ int64_t sys_path_unlink(uint64_t directory, uint64_t path, uint64_t flags, uint6
 static int rename_to(const struct parent_of *from, const struct parent_of *to, uint32_t flags) {
     const struct walk *f = &from->walk, *t = &to->walk;
     if (f->at.mount != t->at.mount) return -EXDEV;
-    if (f->last_kind != LAST_NAME || t->last_kind != LAST_NAME) return flags & KPIO_RENAME_NO_REPLACE && t->last_kind != LAST_NAME ? -EEXIST : -EBUSY;
+    if (t->last_kind != LAST_NAME) return flags & KPIO_RENAME_NO_REPLACE ? -EEXIST : -EBUSY;
+    if (f->last_kind != LAST_NAME) return -EBUSY;
     int error = check_rights(from->rights, to->rights);
     if (error == 0 && flags & KPIO_RENAME_EXCHANGE) error = check_rights(to->rights, from->rights);
     if (error != 0) return error;

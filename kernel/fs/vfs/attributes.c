@@ -52,7 +52,8 @@ static int decode(const struct kpio_attributes *a, struct inode_change *change) 
     if (a->what & KPIO_SET_MODIFIED_NOW) change->what |= FS_SET_MODIFIED, change->modified = now;
     return 0;
 }
-_Static_assert((int)KPIO_SET_MODE == FS_SET_MODE && (int)KPIO_SET_MODIFIED == FS_SET_MODIFIED && KPIO_SET_ACCESSED_NOW == 1 << 5, "one set of bits");
+_Static_assert((int)KPIO_SET_MODE == FS_SET_MODE && (int)KPIO_SET_MODIFIED == FS_SET_MODIFIED && KPIO_SET_ACCESSED_NOW == 1 << 5,
+               "one set of bits");
 
 int inode_set_attributes(struct inode *inode, const struct kpio_attributes *a) {
     struct inode_change change;

@@ -189,7 +189,8 @@ static void drop_range(struct file_locks *l, struct list *list, const struct rec
 static void describe(struct file_locks *l, struct list *list, const struct record *wanted, struct kpio_file_lock *out) {
     spin_lock(&l->queue.lock);
     const struct record *r = conflict(list, wanted);
-    out->flags = (out->flags & ~(uint32_t)KPIO_LOCK_KIND) | (r == NULL ? KPIO_LOCK_NONE : r->exclusive ? KPIO_LOCK_EXCLUSIVE : KPIO_LOCK_SHARED);
+    uint32_t kind = r == NULL ? KPIO_LOCK_NONE : r->exclusive ? KPIO_LOCK_EXCLUSIVE : KPIO_LOCK_SHARED;
+    out->flags = (out->flags & ~(uint32_t)KPIO_LOCK_KIND) | kind;
     if (r != NULL) {
         out->start = r->start;
         out->bytes = r->last == UINT64_MAX ? 0 : r->last - r->start + 1;
@@ -201,7 +202,8 @@ static void describe(struct file_locks *l, struct list *list, const struct recor
 static int decode(struct file *file, const struct kpio_file_lock *lock, struct record *out) {
     unsigned kind = lock->flags & KPIO_LOCK_KIND;
     bool whole = lock->flags & KPIO_LOCK_WHOLE;
-    if (lock->flags & ~(uint32_t)(KPIO_LOCK_KIND | KPIO_LOCK_WHOLE | KPIO_LOCK_PROCESS | KPIO_LOCK_TEST) || kind > KPIO_LOCK_NONE) return -EINVAL;
+    const uint32_t all = KPIO_LOCK_KIND | KPIO_LOCK_WHOLE | KPIO_LOCK_PROCESS | KPIO_LOCK_TEST;
+    if (lock->flags & ~all || kind > KPIO_LOCK_NONE) return -EINVAL;
     if (whole && (lock->flags & KPIO_LOCK_PROCESS || lock->start != 0 || lock->bytes != 0)) return -EINVAL;
     if (kind == KPIO_LOCK_NONE && lock->flags & KPIO_LOCK_TEST) return -EINVAL;
     if (lock->bytes != 0 && lock->start + (lock->bytes - 1) < lock->start) return -EOVERFLOW;

@@ -95,7 +95,8 @@ void pool_refill(void) {
     static const uint32_t rights[KPIO_KIND_COUNT] = {
         [KPIO_KIND_PROCESS] = KPIO_RIGHT_MANAGE | KPIO_RIGHT_KILL, [KPIO_KIND_THREAD] = KPIO_RIGHT_MANAGE,
         [KPIO_KIND_ENDPOINT] = KPIO_RIGHT_BADGE, [KPIO_KIND_VMO] = KPIO_RIGHT_WRITE, [KPIO_KIND_DMA] = KPIO_RIGHT_MAP,
-        [KPIO_KIND_DIRECTORY] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_INSPECT, [KPIO_KIND_FILE] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE};
+        [KPIO_KIND_DIRECTORY] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_INSPECT,
+        [KPIO_KIND_FILE] = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE};
     for (uint32_t i = 0; i < 48; i++) {
         struct pooled *p = &pool[__atomic_fetch_add(&pool_swept, 1, __ATOMIC_RELAXED) % POOL];
         struct kpio_handle_info info;

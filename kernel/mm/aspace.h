@@ -67,6 +67,8 @@ struct aspace_range {
 // Pages that its page tables show now; a preemptible walk. And the page tables of all address spaces.
 uint64_t aspace_pages(struct aspace *a);
 uint64_t aspace_table_count(void);
+// Whether [address, address + size) is one mapping, with all the access it was made with, of vmo from its first page on.
+bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struct vmo *vmo);
 // What a futex in shared memory is known by: the VMO (with a reference for the caller) and the offset. -EFAULT.
 [[nodiscard]] int aspace_resolve(struct aspace *a, uint64_t address, struct vmo **vmo, uint64_t *offset);
 

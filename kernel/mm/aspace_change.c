@@ -106,6 +106,15 @@ int aspace_query(struct aspace *a, uint64_t address, struct aspace_range *out) {
     return 0;
 }
 
+bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struct vmo *vmo) {
+    spin_lock(&a->lock);
+    struct mapping *m = mapping_tree_from(&a->mappings, address);
+    bool shows = m && m->start == address && m->end == address + size && m->vmo == vmo && m->first == 0 &&
+                 m->prot == m->max_prot && !(m->flags & MAPPING_DYING);
+    spin_unlock(&a->lock);
+    return shows;
+}
+
 int aspace_resolve(struct aspace *a, uint64_t address, struct vmo **vmo, uint64_t *offset) {
     spin_lock(&a->lock);
     struct mapping *m = mapping_tree_from(&a->mappings, address);

@@ -27,14 +27,13 @@ struct thread_object *thread_memory_object(void) {
 }
 
 // The block and the message page are a VMO of their own, so that whatever the process does with the mapping the kernel's
-// view of the pages stays. A process keeps one that a thread left, mapped, for the next thread.
+// view of the pages stays. A process keeps one that a thread left, mapped, for the next thread: that needs neither memory
+// nor page tables, and the block alone is set anew (what is in the message page is the process's own).
 static int pages_make(struct process *p, struct thread_pages *pages) {
-    int error = vmo_create(p->job, KPIO_THREAD_BLOCK_SIZE, VMO_PINNED, &pages->vmo);
+    int error = vmo_create_contiguous(p->job, KPIO_THREAD_BLOCK_SIZE, 0, &pages->vmo);
     if (error != 0) return error;
-    struct page *block = vmo_pin_page(pages->vmo, 0), *message = vmo_pin_page(pages->vmo, 1);
-    if (block == NULL || message == NULL) return -ENOMEM;
-    pages->block = page_to_virt(block);
-    pages->message = page_to_virt(message);
+    pages->block = phys_to_virt(pages->vmo->base);
+    pages->message = (char *)pages->block + PAGE_SIZE;
     const struct aspace_map request = {
         .vmo = pages->vmo,
         .size = KPIO_THREAD_BLOCK_SIZE,
@@ -53,6 +52,10 @@ static bool pages_reuse(struct process *p, struct thread_pages *pages) {
     p->spare.vmo = NULL;
     spin_unlock(&p->lock);
     if (pages->vmo == NULL) return false;
+    if (!aspace_shows(p->aspace, pages->user, KPIO_THREAD_BLOCK_SIZE, pages->vmo)) {  // the process has put something else there
+        vmo_put(pages->vmo);
+        return false;
+    }
     memset(pages->block, 0, sizeof(*pages->block));
     return true;
 }

@@ -50,6 +50,25 @@ KT_TEST(each_has_its_block) {
     KT_EQUAL(result, 0);
 }
 
+static int64_t tell_block(void *arg) { return (int64_t)thread_self(); }
+
+// Whether pages that a thread left are given to the next is the kernel's affair; what the process does with them is not to
+// hurt that next thread.
+KT_TEST(unmapping_what_a_thread_left) {
+    const uint64_t sizes[] = {2 * 4096, 4096};
+    for (unsigned round = 0; round < 6; round++) {
+        struct thread thread;
+        int64_t block = 0, result = -1;
+        KT_EQUAL(thread_spawn(&thread, "leaver", tell_block, NULL, NULL, 0), 0);
+        KT_EQUAL(thread_join(&thread, &block), 0);
+        if (round % 3 == 2) (void)kpio_aspace_protect(startup_handle("aspace"), (uint64_t)block, 4096, KPIO_MAP_READ);
+        else (void)kpio_aspace_unmap(startup_handle("aspace"), (uint64_t)block + (round & 1) * 4096, sizes[round & 1]);
+        KT_EQUAL(thread_spawn(&thread, "next", check_block, NULL, NULL, 0), 0);
+        KT_EQUAL(thread_join(&thread, &result), 0);
+        KT_EQUAL(result, 0);
+    }
+}
+
 KT_TEST(registers_survive_preemption) {
     // Two spinning threads per CPU, each with its own pattern in vector registers.
     bool stop = false;

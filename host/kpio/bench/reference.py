@@ -50,6 +50,7 @@ KERNEL = [
     Reference("handle_dup_close", "duplicate a handle and close it", 280, "1,565"),
     Reference("revoke_1000", "per handle, a subtree of 1,000 over 10 processes", 150),
     Reference("thread_create_join", "create a thread and join it", 5_000, "6,805", 63_084, "thread_create_join"),
+    Reference("thread_create_fresh", "the same where no ended thread left its pages", 6_805, "6,805"),
     Reference("process_spawn_exit", "spawn a minimal ELF and collect it", 35_000, "", 237_095, "fork_exec_wait"),
     Reference("boot_to_init", "first kernel instruction to init's first, 1 GiB", 5_000_000, "1,390,000",
               1_529_387_147, "boot_to_init"),

@@ -76,9 +76,44 @@ static void create_join(void *arg, uint32_t batch) {
     }
 }
 
+// A process keeps the pages of one thread that ended for its next thread. In a window of thread_create_fresh there are none:
+// a thread that stays has taken them. Kernel stacks are anybody's: there are enough of them at hand when the windows begin.
+#define FRESH_WINDOWS 12u
+static struct {
+    struct thread threads[FRESH_WINDOWS + 2];  // two windows do not count
+    char stacks[FRESH_WINDOWS + 2][4096] __attribute__((aligned(16)));
+    uint32_t count, gone;                      // gone: a futex
+} stayers;
+
+static int64_t stay(void *arg) {
+    while (__atomic_load_n(&stayers.gone, __ATOMIC_ACQUIRE) == 0)
+        (void)kpio_futex_wait((uint64_t)&stayers.gone, 0, UINT32_MAX, KPIO_TIME_NEVER, 0);
+    return 0;
+}
+
+static void take_what_is_left(void *arg) {
+    int error = thread_spawn(&stayers.threads[stayers.count], "stayer", stay, NULL, stayers.stacks[stayers.count],
+                             sizeof(stayers.stacks[0]));
+    if (error != 0) bench_fail("thread_create_fresh", "spawn a stayer", error);
+    stayers.count++;
+    time_sleep_ms(1);
+}
+
+static void end_stayers(void) {
+    __atomic_store_n(&stayers.gone, 1, __ATOMIC_RELEASE);
+    (void)kpio_futex_wake((uint64_t)&stayers.gone, UINT32_MAX, UINT32_MAX, 0);
+    while (stayers.count > 0) (void)bench_check("thread_create_fresh", thread_join(&stayers.threads[--stayers.count], NULL));
+    __atomic_store_n(&stayers.gone, 0, __ATOMIC_RELEASE);
+}
+
 void bench_thread(void) {
     bench_run(&(struct bench){.name = "thread_create_join", .unit = "insns", .windows = 30, .batch = 8,
                               .operate = create_join});
+    for (uint32_t i = 0; i < FRESH_WINDOWS + 2; i++) take_what_is_left(NULL);
+    end_stayers();
+    bench_run(&(struct bench){.name = "thread_create_fresh", .unit = "insns", .windows = FRESH_WINDOWS, .batch = 1,
+                              .prepare = take_what_is_left, .operate = create_join});
+    end_stayers();
 }
 
 static void spawn_exit(void *arg, uint32_t batch) {

@@ -50,7 +50,7 @@ static void report_job(kpio_handle job) {
     }
 }
 
-#define STUCK_MS 20000u
+#define STUCK_MS 60000u
 
 // Until the child ends. Calls that are slow are none of a hang: one is that no call is made any more.
 static bool ends_by_itself(kpio_handle child, kpio_handle job, const struct progress *p) {
@@ -84,7 +84,8 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     grants[1].rights = info.rights & ~KPIO_RIGHT_KILL;
     kpio_handle child = kt_spawn_in(job, "fuzzer", grants, count);
     // What is left of it is ended from outside, which must work in any state.
-    if (!ends_by_itself(child, job, p)) KT_EQUAL(kpio_process_kill(child, 9), 0);
+    bool ended = ends_by_itself(child, job, p);
+    if (!ended) KT_EQUAL(kpio_process_kill(child, 9), 0);
     KT_EQUAL(kpio_job_kill(job), 0);
     int error = wait_terminated(job, time_after_ms(60000), NULL);
     if (error != 0) {
@@ -97,6 +98,7 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     if (disk > 0) kt_close((kpio_handle)disk);
     (void)kpio_console_write(kt_system(), (const uint8_t *)"\n", 1);  // the calls may have left a line open
     kt_close(job);
+    if (!ended) kt_fail(__FILE__, __LINE__, "seed %lu: its calls hung", (unsigned long)p->seed);
 }
 
 // Of each kind of object, in per cent, where there were enough calls to tell.

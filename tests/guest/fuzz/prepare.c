@@ -83,6 +83,9 @@ static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint
         a[0] = (uint64_t)f->scratch + next(f) % 512 * 4;
         a[call->number == SYS_futex_wait ? 1 : 4] = *(volatile uint32_t *)a[0];
         break;
+    case SYS_system_bench:
+        a[2] %= 256;  // it is only slow otherwise
+        break;
     case SYS_pipe_read:
         a[3] |= next(f) & KPIO_PIPE_TAKE_HANDLES;
         break;

@@ -32,7 +32,7 @@ _Static_assert((int)KPIO_MOUNT_READ_ONLY == FS_MOUNT_READ_ONLY && (int)KPIO_MOUN
 static int mount_volume(struct mounting *m, struct filesystem **out) {
     const struct fs_type *type = m->type[0] != '\0' ? fs_type_find(m->type) : NULL;
     bool any = m->type[0] == '\0';
-    if (!any && (type == NULL || type->needs_device != (m->device != NULL))) return -EINVAL;
+    if (!any && (type == NULL || type->no_device == (m->device != NULL))) return -EINVAL;
     if (any && m->device == NULL) return -EINVAL;
     return any ? fs_type_probe(m->device, m->flags, m->options, out) : type->mount(m->device, m->flags, m->options, out);
 }

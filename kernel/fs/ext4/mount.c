@@ -189,4 +189,4 @@ static int mount(struct block_device *device, unsigned flags, const char *option
     return 0;
 }
 
-const struct fs_type ext4_type = {.name = "ext4", .mount = mount};
+const struct fs_type ext4_type = {.name = "ext4", .mount = mount, .executes = true};

@@ -310,4 +310,4 @@ static int mount(struct block_device *device, unsigned flags, const char *option
     return 0;
 }
 
-const struct fs_type tmpfs_type = {.name = "tmpfs", .mount = mount, .executes = true};
+const struct fs_type tmpfs_type = {.name = "tmpfs", .mount = mount, .executes = true, .no_device = true};

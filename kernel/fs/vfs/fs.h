@@ -179,7 +179,7 @@ struct fs_type {
     // unmount; NULL for types without one.
     int (*mount)(struct block_device *device, unsigned flags, const char *options, struct filesystem **out);
     bool executes;                // its files may be mapped executable (docs: DESIGN section 3)
-    bool needs_device;
+    bool no_device;               // lives in memory
 };
 extern const struct fs_type ext4_type, fat32_type, tmpfs_type;
 

@@ -147,7 +147,7 @@ struct fs_ops {
     // Everything done so far durable: 0 or error. The page cache's dirty data were written before.
     int (*sync)(struct filesystem *fs);
     void (*statistics)(struct filesystem *fs, struct fs_statistics *out);
-    // No inode is in memory any more; writes the rest, releases the device, frees fs. Errors are logged.
+    // No inode is in memory any more; writes the rest, frees fs. Errors are logged.
     void (*unmount)(struct filesystem *fs);
 };
 
@@ -175,8 +175,8 @@ struct filesystem {
 struct fs_type {
     const char *name;             // "ext4"
     // Reads and checks the volume: 0 and *out, or -EINVAL (not this type), -EOPNOTSUPP (a feature, named in the log),
-    // -EIO, -ENOMEM, -EROFS. The device comes claimed, with a reference: on success both are the file system's, until
-    // unmount; NULL for types without one.
+    // -EIO, -ENOMEM, -EROFS. The device stays claimed until unmount has returned: the VFS sees to that; NULL for
+    // types without one.
     int (*mount)(struct block_device *device, unsigned flags, const char *options, struct filesystem **out);
     bool executes;                // its files may be mapped executable (docs: DESIGN section 3)
     bool no_device;               // lives in memory

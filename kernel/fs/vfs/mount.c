@@ -172,6 +172,10 @@ void filesystem_put(struct filesystem *fs) {
         log_error("%s: %u inodes are in use at its end; it stays in memory", fs->type->name, fs->inodes);
         return;
     }
+    struct block_device *device = fs->device;
     rcu_barrier();
     fs->ops->unmount(fs);
+    if (device == NULL) return;
+    block_release(device);
+    block_put(device);
 }

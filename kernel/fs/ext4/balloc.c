@@ -219,7 +219,13 @@ static bool is_metadata(const struct ext4 *v, uint32_t group, const struct ext4_
            (start <= g->inode_bitmap && g->inode_bitmap < end) || (start < g->inode_table + v->table_blocks && g->inode_table < end);
 }
 
-static int free_in_group(struct ext4_tx *tx, uint32_t group, uint32_t first, uint32_t count) {
+static int forget(struct ext4_tx *tx, uint64_t start, uint32_t count) {
+    int error = 0;
+    for (uint32_t i = 0; i < count && error == 0; i++) error = ext4_forget(tx, start + i);
+    return error;
+}
+
+static int free_in_group(struct ext4_tx *tx, uint32_t group, uint32_t first, uint32_t count, bool metadata) {
     struct ext4 *v = tx->volume;
     struct ext4_group *g;
     struct buffer *b;
@@ -228,7 +234,12 @@ static int free_in_group(struct ext4_tx *tx, uint32_t group, uint32_t first, uin
     uint64_t start = ext4_group_first(v, group) + first;
     if (next_bit((const uint64_t *)b->data, NULL, first + count, first, ~0ull) != first + count || is_metadata(v, group, g, start, count))
         error = ext4_damaged(v, "block %llu: freed, but not in use", (unsigned long long)start);
-    if (error == 0 && v->journal != NULL) error = withhold(v, g, first, count);
+    bool withheld = error == 0 && v->journal != NULL;
+    if (withheld) error = withhold(v, g, first, count);
+    if (error == 0 && metadata) {
+        error = forget(tx, start, count);
+        if (error != 0 && withheld) let_go(g, first, count);
+    }
     if (error != 0) {
         buffer_put(b);
         return error;
@@ -248,7 +259,7 @@ static int free_in_group(struct ext4_tx *tx, uint32_t group, uint32_t first, uin
     return 0;
 }
 
-int ext4_free_blocks(struct ext4_tx *tx, uint64_t start, uint64_t count) {
+int ext4_free_blocks(struct ext4_tx *tx, uint64_t start, uint64_t count, bool metadata) {
     struct ext4 *v = tx->volume;
     int error = 0;
     if (!ext4_run_is_valid(v, start, count)) return ext4_damaged(v, "block %llu: freed, but outside", (unsigned long long)start);
@@ -256,7 +267,7 @@ int ext4_free_blocks(struct ext4_tx *tx, uint64_t start, uint64_t count) {
         uint64_t relative = start - v->first_data_block;
         uint32_t first = (uint32_t)(relative % v->blocks_per_group), piece = (uint32_t)MIN(count, v->blocks_per_group - first);
         mutex_lock(&v->alloc_lock);
-        error = free_in_group(tx, (uint32_t)(relative / v->blocks_per_group), first, piece);
+        error = free_in_group(tx, (uint32_t)(relative / v->blocks_per_group), first, piece, metadata);
         mutex_unlock(&v->alloc_lock);
         start += piece;
         count -= piece;

@@ -132,7 +132,7 @@ static int record_extent(struct ext4_tx *tx, struct ext4_node *node, const struc
         }
         error = ext4_map_insert(tx, node, &map);
         if (error != 0) {
-            int undone = ext4_free_blocks(tx, run.start, run.count);
+            int undone = ext4_free_blocks(tx, run.start, run.count, false);
             return undone != 0 ? undone : error;
         }
         ext4_add_blocks(node, run.count);

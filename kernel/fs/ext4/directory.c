@@ -96,7 +96,7 @@ int ext4_directory_append(struct ext4_tx *tx, struct ext4_node *dir, uint32_t *b
         if (error != 0) buffer_put(*out);
     }
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, map.start, 1);
+        int undone = ext4_free_blocks(tx, map.start, 1, true);
         return undone != 0 ? undone : error;
     }
     dir->goal = map.start + 1;

@@ -89,6 +89,8 @@ static inline struct ext4_raw_inode *ext4_raw(const struct ext4_node *node) {
     return (struct ext4_raw_inode *)(node->table->data + node->table_offset);
 }
 static inline bool ext4_has_extents(const struct ext4_node *node) { return ext4_raw(node)->flags & EXT4_INODE_EXTENTS; }
+// What directories and symlinks have in their blocks is changed in transactions.
+static inline bool ext4_data_is_metadata(const struct ext4_node *node) { return FS_TYPE(node->inode.mode) != FS_REGULAR; }
 static inline bool ext4_read_only(const struct ext4 *volume) {
     return __atomic_load_n(&volume->fs.flags, __ATOMIC_RELAXED) & FS_MOUNT_READ_ONLY;
 }
@@ -168,9 +170,9 @@ void ext4_give_back(struct ext4 *volume, struct ext4_run run);
 [[nodiscard]] int ext4_record(struct ext4_tx *tx, struct ext4_run run);
 // One block of metadata, recorded; from_kept: also from what is kept for the maps of promised data. Credits: 2.
 [[nodiscard]] int ext4_allocate_block(struct ext4_tx *tx, uint64_t goal, bool from_kept, uint64_t *out);
-// Frees recorded blocks; used anew after the commit. Credits: 2 for each group that the run touches. Metadata are
-// forgotten (ext4_forget) by the caller.
-[[nodiscard]] int ext4_free_blocks(struct ext4_tx *tx, uint64_t start, uint64_t count);
+// Frees recorded blocks; used anew after the commit. Credits: 2 for each group that the run touches. metadata: they were
+// changed in transactions, which must not be replayed over what they become.
+[[nodiscard]] int ext4_free_blocks(struct ext4_tx *tx, uint64_t start, uint64_t count, bool metadata);
 // Does the run lie where files may have blocks?
 bool ext4_run_is_valid(const struct ext4 *volume, uint64_t start, uint64_t count);
 // Promises `blocks` to data, or takes a promise back. -ENOSPC.

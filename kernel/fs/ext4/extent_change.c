@@ -70,7 +70,7 @@ static int new_node(struct ext4_tx *tx, struct ext4_node *node, uint32_t depth, 
     if (error != 0) return error;
     error = ext4_new_block(tx, block, &out->buffer);
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, block, 1);
+        int undone = ext4_free_blocks(tx, block, 1, true);
         return undone != 0 ? undone : error;
     }
     out->header = (struct ext4_extent_header *)out->buffer->data;
@@ -205,8 +205,7 @@ int ext4_extent_insert(struct ext4_tx *tx, struct ext4_node *node, const struct 
 // ---- shrinking ----------------------------------------------------------------------------------------------------------------
 
 static int free_node(struct ext4_tx *tx, struct ext4_node *node, uint64_t block) {
-    int error = ext4_free_blocks(tx, block, 1);
-    if (error == 0) error = ext4_forget(tx, block);
+    int error = ext4_free_blocks(tx, block, 1, true);
     if (error == 0) ext4_add_blocks(node, -1);
     return error;
 }
@@ -235,30 +234,33 @@ static int drop_leaf(struct ext4_tx *tx, struct ext4_node *node, struct ext4_pat
 }
 
 // A root with one child whose entries fit into it takes them over.
+static int take_over(struct ext4_tx *tx, struct ext4_node *node, struct ext4_extent_header *root, const struct ext4_level *child) {
+    struct ext4_extent entries[4];
+    uint32_t count = child->header->entries;
+    int error = ext4_inode_access(tx, node);
+    memcpy(entries, child->header + 1, count * sizeof *entries);
+    if (error == 0) error = free_node(tx, node, child->buffer->block);
+    if (error != 0) return error;
+    memcpy(root + 1, entries, count * sizeof *entries);
+    root->entries = (uint16_t)count;
+    root->depth--;
+    ext4_seal_inode(tx, node);
+    return 0;
+}
+
+// Without memory for it the tree stays as it is, which is no worse.
 static int collapse(struct ext4_tx *tx, struct ext4_node *node) {
-    for (;;) {
+    struct ext4_extent_header *root = (struct ext4_extent_header *)ext4_raw(node)->block;
+    while (root->depth != 0 && root->entries == 1) {
         struct ext4_path path;
-        struct ext4_extent_header *root = (struct ext4_extent_header *)ext4_raw(node)->block;
-        if (root->depth == 0 || root->entries != 1) return 0;
         int error = ext4_path_find(node, 0, &path);
         if (error != 0) return error;
-        struct ext4_level *child = &path.levels[1];
-        uint32_t entries = child->header->entries;
-        bool fits = entries <= root->max;
-        if (fits) error = ext4_inode_access(tx, node);
-        if (fits && error == 0) {
-            uint64_t block = child->buffer->block;
-            memcpy(root + 1, child->header + 1, entries * sizeof(struct ext4_extent));
-            root->entries = (uint16_t)entries;
-            root->depth--;
-            ext4_seal_inode(tx, node);
-            ext4_path_put(&path);
-            error = free_node(tx, node, block);
-        } else {
-            ext4_path_put(&path);
-        }
-        if (!fits || error != 0) return error;
+        bool fits = path.levels[1].header->entries <= root->max;
+        if (fits) error = take_over(tx, node, root, &path.levels[1]);
+        ext4_path_put(&path);
+        if (!fits || error != 0) return error == -ENOMEM ? 0 : error;
     }
+    return 0;
 }
 
 // Cuts [from, to) out of the leaf's entry, which has access; for its middle, room for one more.
@@ -267,7 +269,7 @@ static int cut(struct ext4_tx *tx, struct ext4_node *node, struct ext4_path *pat
     struct ext4_extent *e = &ext4_extents(l)[l->index], old = *e;
     uint32_t left = from - old.block, right = (uint32_t)(ext4_extent_end(&old) - to);
     bool first = l->index == 0;
-    int error = ext4_free_blocks(tx, ext4_extent_start(&old) + left, (uint32_t)(to - from));
+    int error = ext4_free_blocks(tx, ext4_extent_start(&old) + left, (uint32_t)(to - from), ext4_data_is_metadata(node));
     if (error != 0) return error;
     ext4_add_blocks(node, -(int64_t)(to - from));
     if (left != 0) set_length(e, left, ext4_extent_unwritten(&old));

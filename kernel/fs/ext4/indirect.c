@@ -106,7 +106,7 @@ static int make_pointers(struct ext4_tx *tx, struct ext4_node *node, const struc
     if (error != 0) return error;
     error = block > UINT32_MAX ? -EFBIG : ext4_new_block(tx, block, out);
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, block, 1);
+        int undone = ext4_free_blocks(tx, block, 1, true);
         return undone != 0 ? undone : error;
     }
     *p->pointer = (uint32_t)block;
@@ -182,15 +182,15 @@ static int clear_run(struct ext4_tx *tx, struct ext4_node *node, const struct ex
     if (error == 0) error = walk(tx, node, &way, false, places);
     if (error != 0) return error;
     for (uint32_t i = 0; i <= way.levels && error == 0; i++) error = access_place(tx, node, &places[i]);
-    if (error == 0) error = ext4_free_blocks(tx, run->start, run->count);
+    if (error == 0) error = ext4_free_blocks(tx, run->start, run->count, ext4_data_is_metadata(node));
     if (error == 0) {
         ext4_add_blocks(node, -(int64_t)run->count);
         for (uint32_t i = 0; i < run->count; i++) places[way.levels].pointer[i] = 0;
         seal_place(tx, node, &places[way.levels]);
     }
     for (uint32_t i = way.levels; i > 0 && error == 0 && is_empty(places[i].buffer, tx->volume->pointers_per_block); i--) {
-        error = ext4_free_blocks(tx, places[i].buffer->block, 1);
-        if (error == 0) error = ext4_forget(tx, places[i].buffer->block);
+        error = ext4_free_blocks(tx, places[i].buffer->block, 1, true);
+        if (error != 0) break;
         *places[i - 1].pointer = 0;
         seal_place(tx, node, &places[i - 1]);
         ext4_add_blocks(node, -1);

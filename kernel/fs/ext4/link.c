@@ -51,7 +51,7 @@ int ext4_make_link(struct ext4_tx *tx, struct ext4_node *node, const char *targe
         error = ext4_map_insert(tx, node, &map);
     }
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, map.start, 1);
+        int undone = ext4_free_blocks(tx, map.start, 1, true);
         return undone != 0 ? undone : error;
     }
     ext4_add_blocks(node, 1);

@@ -116,7 +116,7 @@ static int allocate_step(struct ext4_tx *tx, struct ext4_node *node, uint64_t fr
     map.start = run.start, map.count = run.count, map.unwritten = true;
     error = ext4_map_insert(tx, node, &map);
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, run.start, run.count);
+        int undone = ext4_free_blocks(tx, run.start, run.count, false);
         return undone != 0 ? undone : error;
     }
     ext4_add_blocks(node, run.count);

@@ -151,8 +151,7 @@ static int drop_reference(struct ext4_tx *tx, struct ext4_node *node, struct buf
         if (tx->volume->checksums) h->checksum = checksum(tx->volume, b->block, h);
         ext4_dirty(tx, b);
     } else {
-        error = ext4_free_blocks(tx, b->block, 1);
-        if (error == 0) error = ext4_forget(tx, b->block);
+        error = ext4_free_blocks(tx, b->block, 1, true);
     }
     if (error != 0) return error;
     set_block(node, 0);
@@ -180,7 +179,7 @@ static int new_block(struct ext4_tx *tx, struct ext4_node *node, struct buffer *
     if (error != 0) return error;
     error = ext4_new_block(tx, block, out);
     if (error != 0) {
-        int undone = ext4_free_blocks(tx, block, 1);
+        int undone = ext4_free_blocks(tx, block, 1, true);
         return undone != 0 ? undone : error;
     }
     ext4_add_blocks(node, 1);

@@ -46,7 +46,8 @@ struct file_cache_ops {
     // Reserved, and will not be dirtied, or was cut off before it was written, or prepare has failed. Does not fail.
     void (*unreserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
     // Write-back: where the range is to be written. An extent as of map; a hole says that this part is not to be written, as
-    // it lies beyond the end of the file. What was reserved for the extent is used up. 0, or -EIO, -ENOSPC, ...: the data are lost to the device, and the next sync tells.
+    // it lies beyond the end of the file. What was reserved for the extent is used up. 0, or
+    // -EIO, -ENOSPC, ...: the data are lost to the device, and the next sync tells.
     int (*prepare)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
     // The data of an extent, or of a part of it where the device takes less at once, are on the device (error 0), or could not
     // be written (they stay readable until memory is short, and are clean): records it, also the file's size up to

@@ -10,7 +10,7 @@ from ..paths import ROOT
 from .kernel import json_lines
 from .table import columns
 
-SOURCES = ("tests/bench/policy/policy.c", "kernel/block/car.c")
+SOURCES = ("kernel/block/test/policy_bench.c", "kernel/block/car.c")
 POLICIES = ("car", "lru", "clock", "optimum")
 COLOURS = {"car": "#c0392b", "lru": "#2c6fbb", "clock": "#4d9a4d", "optimum": "#999999"}
 PLOT = ROOT / "docs" / "cache-policy.svg"

@@ -1,0 +1,79 @@
+#include "kernel/fs/fat32/fat.h"
+
+#include "abi/gen/errors.h"
+#include "lib/string.h"
+
+#define OPERATION_BLOCKS 64u        // more than one operation changes
+#define TABLE_CLEAN 0x08000000u     // in the entry of cluster 1
+#define BOOT_STATE 0x41             // in the boot sector; bit 0: in use
+#define INFO_FREE 488               // in the info sector
+#define INFO_HINT 492
+
+static int boot_state_write(struct fat_volume *v, bool clean) {
+    struct buffer *b;
+    int error = buffer_read(v->buffers, 0, &b);
+    if (error) return error;
+    b->data[BOOT_STATE] = (uint8_t)((b->data[BOOT_STATE] & ~1) | !clean);
+    error = buffer_write(b, 0);
+    buffer_put(b);
+    return error;
+}
+
+int fat_mark(struct fat_volume *v, bool clean) {
+    uint32_t value;
+    int error = fat_table_get(v, 1, &value);
+    if (!error) error = fat_table_set(v, 1, clean ? value | TABLE_CLEAN : value & ~TABLE_CLEAN);
+    if (!error) error = boot_state_write(v, clean);
+    if (!error) error = buffer_sync(v->buffers);
+    if (!error) v->marked = !clean;
+    return error;
+}
+
+int fat_begin(struct fat_volume *v) {
+    if (__atomic_load_n(&v->fs.flags, __ATOMIC_RELAXED) & FS_MOUNT_READ_ONLY) return -EROFS;
+    int error = v->marked ? 0 : fat_mark(v, false);
+    if (!error && v->changed_count + OPERATION_BLOCKS > FAT_CHANGED_MAX) error = fat_sync(v);
+    return error;
+}
+
+void fat_changed(struct fat_volume *v, struct buffer *b) {
+    for (unsigned i = 0; i < v->changed_count; i++)
+        if (v->changed[i] == b) return;
+    if (v->changed_count == FAT_CHANGED_MAX) {  // an operation larger than any: it loses its order, not its data
+        buffer_mark_dirty(b);
+        return;
+    }
+    buffer_get(b);
+    v->changed[v->changed_count++] = b;
+}
+
+// The hint and the count of free clusters, which need no order.
+static int info_write(struct fat_volume *v) {
+    struct buffer *b;
+    if (!v->info_changed || v->info_block == 0) return 0;
+    int error = buffer_read(v->buffers, v->info_block, &b);
+    if (error) return error;
+    memcpy(b->data + INFO_FREE, &v->free, 4);
+    memcpy(b->data + INFO_HINT, &v->hint, 4);
+    buffer_mark_dirty(b);
+    buffer_put(b);
+    v->info_changed = false;
+    return 0;
+}
+
+static int entries_write(struct fat_volume *v) {
+    int error = buffer_write_many(v->buffers, v->changed, v->changed_count);
+    if (error) return error;
+    for (unsigned i = 0; i < v->changed_count; i++) buffer_put(v->changed[i]);
+    v->changed_count = 0;
+    return block_flush(v->fs.device);
+}
+
+int fat_sync(struct fat_volume *v) {
+    int error = info_write(v);
+    if (!error) error = buffer_sync(v->buffers);
+    v->tables_changed = v->tables_changed && error;
+    if (!error && v->changed_count > 0) error = entries_write(v);
+    if (!error) fat_free_chains(v);
+    return error;
+}

@@ -73,6 +73,12 @@ void volume_host_make(struct volume_host *v, const char *arguments, const char *
     open_image(v);
 }
 
+void volume_host_open(struct volume_host *v, const char *image) {
+    memset(v, 0, sizeof *v);
+    snprintf(v->image, sizeof v->image, "%s", image);
+    open_image(v);
+}
+
 void volume_host_remove(struct volume_host *v) {
     close(v->fd);
     unlink(v->image);

@@ -13,6 +13,8 @@ struct volume_host {
 
 // A new image: `mke2fs -q ARGUMENTS IMAGE SIZE`. The size as mke2fs takes it ("64M").
 void volume_host_make(struct volume_host *v, const char *arguments, const char *size);
+// An image that is there.
+void volume_host_open(struct volume_host *v, const char *image);
 void volume_host_remove(struct volume_host *v);
 int volume_host_mount(struct volume_host *v, unsigned flags);
 void volume_host_unmount(struct volume_host *v);

@@ -1,0 +1,133 @@
+#include "kernel/block/test/recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *grown(void *memory, size_t bytes)
+{
+    void *larger = realloc(memory, bytes);
+
+    if (larger == NULL)
+        abort();
+    return larger;
+}
+
+static void record(struct block_device *device, struct block_request *request)
+{
+    struct recorder *r = container_of((struct block_ops *)device->ops, struct recorder, ops);
+    struct recorded entry = {.op = request->op, .flags = request->flags, .sector = request->sector};
+
+    if (request->op == BLOCK_WRITE)
+        for (unsigned i = 0; i < request->vector_count; i++)
+            entry.bytes += request->vectors[i].bytes;
+    if (request->op == BLOCK_WRITE) {
+        uint8_t *at = entry.data = grown(NULL, entry.bytes);
+
+        for (unsigned i = 0; i < request->vector_count; at += request->vectors[i++].bytes)
+            memcpy(at, request->vectors[i].data, request->vectors[i].bytes);
+    }
+    if (request->op == BLOCK_WRITE || request->op == BLOCK_FLUSH) {
+        if (r->count == r->room) {
+            r->room = r->room * 2 + 64;
+            r->log = grown(r->log, r->room * sizeof *r->log);
+        }
+        r->log[r->count++] = entry;
+    }
+    r->below->submit(device, request);
+}
+
+void recorder_begin(struct recorder *r, struct block_device *device)
+{
+    memset(r, 0, sizeof *r);
+    r->device = device;
+    r->below = device->ops;
+    r->ops = *device->ops;
+    r->ops.submit = record;
+    device->ops = &r->ops;
+}
+
+void recorder_end(struct recorder *r) { r->device->ops = r->below; }
+
+void recorder_free(struct recorder *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        free(r->log[i].data);
+    free(r->log);
+}
+
+void power_cut_begin(struct power_cut *cut, const struct recorder *record, uint8_t *medium)
+{
+    *cut = (struct power_cut){.record = record, .certain = medium};
+}
+
+static void apply(uint8_t *medium, const struct recorded *w)
+{
+    memcpy(medium + w->sector * SECTOR_SIZE, w->data, w->bytes);
+}
+
+void power_cut_advance(struct power_cut *cut, size_t at)
+{
+    for (; cut->at < at && cut->at < cut->record->count; cut->at++) {
+        if (cut->record->log[cut->at].op != BLOCK_FLUSH)
+            continue;
+        for (; cut->first < cut->at; cut->first++)
+            if (cut->record->log[cut->first].op == BLOCK_WRITE)
+                apply(cut->certain, &cut->record->log[cut->first]);
+    }
+}
+
+static uint64_t next(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+static void apply_some(uint8_t *medium, const struct recorded *w, uint64_t *state)
+{
+    for (uint64_t done = 0; done < w->bytes; done += SECTOR_SIZE)
+        if (next(state) & 1)
+            memcpy(medium + w->sector * SECTOR_SIZE + done, w->data + done, SECTOR_SIZE);
+}
+
+// `torn`: how many writes before the one that is torn this is.
+static void apply_by_mode(uint8_t *medium, const struct recorded *w, enum cut_mode mode, size_t torn, uint64_t *state)
+{
+    switch (mode) {
+    case CUT_ALL:
+        apply(medium, w);
+        break;
+    case CUT_WRITES:
+        if (next(state) & 1)
+            apply(medium, w);
+        break;
+    case CUT_SECTORS:
+        apply_some(medium, w, state);
+        break;
+    case CUT_TORN:
+        if (torn > 0)
+            apply(medium, w);
+        else
+            apply_some(medium, w, state);
+        break;
+    default:
+        break;
+    }
+}
+
+void power_cut_image(const struct power_cut *cut, enum cut_mode mode, uint64_t seed, uint8_t *out, uint64_t bytes)
+{
+    const struct recorded *log = cut->record->log;
+    uint64_t state = seed * 2 + 1;
+    size_t end = MIN(cut->at + (mode != CUT_ALL && mode != CUT_NONE), cut->record->count), span = end - cut->first;
+    size_t torn = span == 0 ? 0 : next(&state) % span;
+
+    memcpy(out, cut->certain, bytes);
+    for (size_t i = cut->first; i < end; i++) {
+        if (log[i].op != BLOCK_WRITE)
+            continue;
+        if (i < cut->at && log[i].flags & BLOCK_FUA)
+            apply(out, &log[i]);
+        else if (mode != CUT_TORN || i - cut->first <= torn)
+            apply_by_mode(out, &log[i], mode, torn - (i - cut->first), &state);
+    }
+}

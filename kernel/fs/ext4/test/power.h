@@ -1,0 +1,25 @@
+// A workload of several writers at work on one ext4, and the check of what a power cut leaves of it.
+#pragma once
+#include "kernel/block/test/recorder.h"
+#include "kernel/fs/ext4/test/power_model.h"
+#include "kernel/fs/ext4/test/volume_host.h"
+
+struct power_run {
+    struct volume_host volume;
+    struct recorder record;
+    struct power_events events;
+    uint8_t *medium;           // as it was when the record began
+    uint64_t bytes;
+    size_t mounted, unmounting; // requests recorded by then
+    uint64_t random;
+    uint32_t next_id, next_version, ids[POWER_PATHS], sectors[POWER_FILES];
+    unsigned big_directory;    // names in it, while it is filled or emptied
+    bool big_shrinks;
+};
+
+// Makes the volume, then runs `steps` operations on it under the recorder, and unmounts it.
+void power_work(struct power_run *run, const char *mke2fs, const char *size, unsigned steps, uint64_t seed);
+void power_free(struct power_run *run);
+// Cuts the power at `cuts` places and checks what is found then, after our recovery and after e2fsck's. Returns how many of
+// them showed a fault; prints the first ones unless `quiet`. Stops at `enough` faults.
+unsigned power_check(struct power_run *run, unsigned cuts, uint64_t seed, unsigned enough, bool quiet);

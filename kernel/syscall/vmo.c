@@ -18,6 +18,14 @@ static int vmo_lookup(uint64_t value, uint32_t rights, struct vmo **out) {
     return 0;
 }
 
+// The same for what a file's memory does not take: its size and its pages are the file's affair.
+static int vmo_lookup_own(uint64_t value, uint32_t rights, struct vmo **out) {
+    struct object *o;
+    int error = handle_get((kpio_handle)value, KPIO_KIND_VMO, rights, &o);
+    if (error) return error;
+    return object_family(o) == o ? vmo_lookup(value, rights, out) : -EPERM;
+}
+
 // Memory that a process can write becomes executable only by its JIT right.
 static int64_t install(struct vmo *vmo) {
     struct process *p = current_process();
@@ -44,7 +52,7 @@ int64_t sys_vmo_create(uint64_t size, uint64_t flags, uint64_t a2, uint64_t a3, 
 
 int64_t sys_vmo_clone(uint64_t handle, uint64_t mode, uint64_t offset, uint64_t size, uint64_t a4, uint64_t a5) {
     struct vmo *vmo, *copy;
-    int error = vmo_lookup(handle, KPIO_RIGHT_READ | KPIO_RIGHT_DUPLICATE, &vmo);
+    int error = vmo_lookup_own(handle, KPIO_RIGHT_READ | KPIO_RIGHT_DUPLICATE, &vmo);
     if (error) return error;
     struct job *job = current_process()->job;
     uint64_t first = offset >> PAGE_SHIFT, pages = size >> PAGE_SHIFT, end;
@@ -76,7 +84,7 @@ int64_t sys_vmo_write(uint64_t handle, uint64_t offset, uint64_t buffer, uint64_
 
 int64_t sys_vmo_resize(uint64_t handle, uint64_t size, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
     struct vmo *vmo;
-    int error = vmo_lookup(handle, KPIO_RIGHT_WRITE, &vmo);
+    int error = vmo_lookup_own(handle, KPIO_RIGHT_WRITE, &vmo);
     if (error) return error;
     error = vmo_resize(vmo, size);
     vmo_put_slowly(vmo);
@@ -85,7 +93,7 @@ int64_t sys_vmo_resize(uint64_t handle, uint64_t size, uint64_t a2, uint64_t a3,
 
 int64_t sys_vmo_op(uint64_t handle, uint64_t op, uint64_t offset, uint64_t size, uint64_t a4, uint64_t a5) {
     struct vmo *vmo;
-    int error = vmo_lookup(handle, KPIO_RIGHT_WRITE, &vmo);
+    int error = vmo_lookup_own(handle, KPIO_RIGHT_WRITE, &vmo);
     if (error) return error;
     switch ((uint32_t)op) {
     case KPIO_VMO_OP_COMMIT:

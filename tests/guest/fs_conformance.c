@@ -20,19 +20,21 @@ static int64_t mount(void) {
     if (strcmp(fs_type(), "tmpfs") == 0) return kpio_fs_mount("tmpfs", 0, 0, NULL);
     const char *name = startup_setting("disk");
     if (name == NULL) name = "vda";
-    kpio_handle disk = KT_HANDLE(kpio_disk_open(kt_system(), (const uint8_t *)name, strlen(name)));
-    int64_t handle = kpio_fs_mount(fs_type(), disk, 0, NULL);
-    kt_close(disk);
+    int64_t disk = kpio_disk_open(kt_system(), (const uint8_t *)name, strlen(name));
+    if (disk < 0) return disk;
+    int64_t handle = kpio_fs_mount(fs_type(), (kpio_handle)disk, 0, NULL);
+    (void)kpio_handle_close((uint64_t)disk);
     return handle;
 }
 
 // The mount of the case before ends a little after its last handle.
-kpio_handle fs_mount_again(void) {
+kpio_handle fs_mount_quietly(void) {
     uint64_t until = kt_soon();
     int64_t handle;
     while ((handle = mount()) == -EBUSY && time_now() < until) time_sleep_ms(2);
-    return KT_HANDLE(handle);
+    return (kpio_handle)handle;
 }
+kpio_handle fs_mount_again(void) { return KT_HANDLE(fs_mount_quietly()); }
 
 kpio_handle fs_begin(void) {
     static unsigned number;

@@ -12,6 +12,7 @@ const char *fs_type(void);
 kpio_handle fs_begin(void);
 void fs_end(void);
 kpio_handle fs_mount_again(void);   // another mount of the same: only where it lives in memory, a fresh one
+kpio_handle fs_mount_quietly(void); // the same for a child: a negative errno where it cannot be
 bool fs_has_links(void);            // hard and symbolic links
 bool fs_has_modes(void);            // modes, owners, xattrs
 bool fs_has_holes(void);

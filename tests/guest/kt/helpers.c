@@ -27,7 +27,7 @@ uint64_t kt_random(void) {
     return state;
 }
 
-static const struct archive *kt_archive(void) {
+const struct archive *kt_archive(void) {
     static struct archive archive;
     if (archive.data == NULL) KT_EQUAL(archive_open(&archive), 0);
     return &archive;

@@ -95,6 +95,8 @@ kpio_handle kt_spawn(const char *child, const struct process_grant *grants, uint
 kpio_handle kt_spawn_in(kpio_handle job, const char *child, const struct process_grant *grants, uint32_t count);
 // Waits for its end (10 s at most, or the case fails), closes the handle, returns the exit status.
 int64_t kt_wait(kpio_handle process);
+// The boot archive, mapped once: for tests that start programs in other ways.
+const struct archive *kt_archive(void);
 // Waits until a thread of this process is blocked.
 void kt_blocked(kpio_handle thread);
 // Waits until a call or send is queued at the endpoint: 0 or a negative errno. Any thread.

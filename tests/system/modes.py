@@ -1,5 +1,8 @@
 """What the system does when it runs no suite: the demonstration that `./kpio run` shows."""
+import re
+
 from guests import Boot, Config
+from kpio import cpio
 from kpio.guest import End
 from kpio.machine import Machine
 
@@ -16,6 +19,50 @@ def hung_ones_were_found(outcome):
             f"no watchdog found {driver} hung"
 
 
+def another_program_took_over(outcome):
+    all_went_well(outcome)
+    assert any("init: counter: version" in line and SUCCESSOR in line for line in outcome.lines), "nothing took over"
+    assert any("a new version from another file" in line and " ok " in line for line in outcome.lines), "its row lacks"
+
+
+def needs_were_waited_for(outcome):
+    assert outcome.end is End.SUCCESS, outcome.detail
+    without = {found[1]: found[2] for line in outcome.lines if (found := re.search(r"init: last: starts without (\w+), (.*)", line))}
+    assert without == {"never": "which is not ready after 5000 ms", "absent": "which does not run"}, without
+
+
+PAGE = 4096
+SUCCESSOR = "/bin/counter_next"
+
+
+def with_files(*entries):
+    """More files, before the trailer. Each begins at a page boundary, as programs are mapped from where they lie."""
+    def add(archive):
+        made = archive[:max(entry.end for entry in cpio.unpack(archive))]
+        for entry in entries:
+            if callable(entry):
+                entry = entry(archive)
+            heads = len(cpio.pack_entry(cpio.Entry(".pad"), 0)) + len(cpio.pack_entry(cpio.Entry(entry.name), 0))
+            made += cpio.pack_entry(cpio.Entry(".pad", b"\0" * (-(len(made) + heads) % PAGE)), 0)
+            made += cpio.pack_entry(entry, 0)
+        return made + cpio.pack([])
+    return add
+
+
+def copy_of(name, path):
+    return lambda archive: next(cpio.Entry(path.lstrip("/"), entry.data) for entry in cpio.unpack(archive) if entry.name == name)
+
+
+def manifest(name, text):
+    return cpio.Entry(f"etc/init/{name}", text.encode())
+
+
+NEEDS = with_files(
+    manifest("slow", "program = /bin/counter\n[settings]\nready_after = 1000\n"),
+    manifest("never", "program = /bin/counter\n[settings]\nready_after = 3600000\n"),
+    manifest("absent", "program = /bin/true\nrestart = never\n"),
+    manifest("last", "program = /bin/true\nneeds = slow never absent\npatience = 5s\nserves = no\nrestart = never\nmain = yes\n"))
+
 MACHINES = [
     Config("release", machine=Machine(cpus=4)),
     Config("release", machine=Machine(cpus=1, memory_mib=64)),
@@ -28,4 +75,7 @@ MACHINES = [
 def boots():
     hanging = Config("release", machine=Machine(cpus=4))
     return [Boot(f"demonstration[{config}]", "kpio.mode=demo", config, all_went_well) for config in MACHINES] + \
-        [Boot("demonstration-hanging-drivers", "kpio.mode=demo kpio.hang_after=80", hanging, hung_ones_were_found)]
+        [Boot("demonstration-hanging-drivers", "kpio.mode=demo kpio.hang_after=80", hanging, hung_ones_were_found),
+         Boot("demonstration-other-program", f"kpio.mode=demo kpio.successor={SUCCESSOR}", hanging, another_program_took_over,
+              with_files(copy_of("bin/counter", SUCCESSOR))),
+         Boot("needs", "kpio.mode=idle", hanging, needs_were_waited_for, NEEDS)]

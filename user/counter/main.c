@@ -1,5 +1,7 @@
 // A service of the demonstration. Its number lies in a VMO that init keeps, so that it survives crashes as well as a
 // change of version.
+//
+// Settings: ready_after=MS  for tests: takes that long to become ready.
 #include "protocols/gen/counter.h"
 #include "protocols/gen/init.h"
 #include "user/libkpio/kpio.h"
@@ -56,10 +58,16 @@ static int64_t open_state(struct counter *c) {
     return 0;
 }
 
+static uint64_t number_setting(const char *key) {
+    uint64_t value = 0;
+    for (const char *digit = startup_setting(key); digit != NULL && *digit >= '0' && *digit <= '9'; digit++)
+        value = value * 10 + (uint64_t)(*digit - '0');
+    return value;
+}
+
 int main(int argc, char **argv) {
-    struct counter counter = {.version = 0};
-    for (const char *digit = startup_setting("version"); digit != NULL && *digit >= '0' && *digit <= '9'; digit++)
-        counter.version = counter.version * 10 + (uint64_t)(*digit - '0');
+    struct counter counter = {.version = number_setting("version")};
+    if (number_setting("ready_after") > 0) time_sleep_ms(number_setting("ready_after"));
     int64_t result = open_state(&counter);
     if (result < 0) {
         print("no state: %s\n", error_name(result));

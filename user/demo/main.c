@@ -23,12 +23,15 @@ void row(const char *what, bool good, const char *format, ...) {
     row_count++;
 }
 
-int64_t control(const char *service, const char *command) {
+int64_t control(const char *service, const char *command) { return control_program(service, command, ""); }
+
+int64_t control_program(const char *service, const char *command, const char *program) {
     struct client init = {.endpoint = startup_handle("init")};
     struct init_control_request request = {};
     struct init_control_reply reply;
     (void)fmt_print(request.name, sizeof(request.name), "%s", service);
     (void)fmt_print(request.command, sizeof(request.command), "%s", command);
+    (void)fmt_print(request.program, sizeof(request.program), "%s", program);
     return init_control(&init, &request, &reply);
 }
 
@@ -54,6 +57,7 @@ int main(int argc, char **argv) {
     demo_crash();
     demo_hang();
     demo_replace();
+    demo_other_program();
     demo_rng();
     demo_net();
     return print_table();

@@ -93,6 +93,22 @@ void demo_replace(void) {
         (unsigned long)(last.total - total), (unsigned long)CALLS, (unsigned long)(microseconds_since(start) / 1000));
 }
 
+void demo_other_program(void) {
+    const char *path = startup_setting("successor");
+    uint64_t total = last.total, version = last.version;
+    int64_t error = control_program("counter", "replace", "/bin/nowhere");
+    row("a new version that is not there", error == -ENOENT && add(1) == 0 && last.version == version, "%s; the old one goes on",
+        error_name(error));
+    if (path == NULL) return;
+    error = control_program("counter", "replace", path);
+    for (uint64_t deadline = time_after_ms(3000); error == 0 && last.version == version && time_now() < deadline;) {
+        error = add(1);
+        total++;
+    }
+    row("a new version from another file", error == 0 && last.version == version + 1 && last.total == total + 1,
+        "version %lu of %s, total kept: %s", (unsigned long)last.version, path, last.total == total + 1 ? "yes" : "no");
+}
+
 void demo_rng(void) {
     enum { CALLS = 300, KILLS = 3 };
     static struct client rng = {.name = "rng", .timeout_ns = 3000000000ull};

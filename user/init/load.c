@@ -11,12 +11,12 @@ static void report(void *context, const char *name, const struct manifest_error 
 }
 
 // A program that cannot be loaded is found out now, not when it is needed.
-static bool program_is_good(const struct service_manifest *m) {
-    static char path[256];
+static bool program_is_good(struct supervised *s) {
+    const struct service_manifest *m = &s->manifest;
     struct program program;
-    bool fits = text_copy(path, sizeof(path), m->program);
-    int error = fits ? archive_program(supervisor.archive, path, &program) : -E2BIG;
-    if (error == 0) return program_can_load(&program, path);
+    bool fits = text_copy(s->program, sizeof(s->program), m->program);
+    int error = fits ? archive_program(supervisor.archive, s->program, &program) : -E2BIG;
+    if (error == 0) return program_can_load(&program, s->program);
     print("init: /etc/init/%s: program %.*s: %s\n", m->name, TEXT_ARG(m->program),
           error == -ENOENT ? "not in the boot archive" : fits ? "the boot archive is damaged" : "its path is too long");
     return false;
@@ -36,7 +36,7 @@ static void load_one(const struct cpio_entry *entry) {
     }
     memset(s, 0, sizeof(*s));
     struct text content = {(const char *)entry->data, entry->size};
-    if (service_manifest_parse(&s->manifest, name, content, report, NULL) > 0 || !program_is_good(&s->manifest))
+    if (service_manifest_parse(&s->manifest, name, content, report, NULL) > 0 || !program_is_good(s))
         s->state = SERVICE_REFUSED;
     s->backoff = (struct backoff){.first = s->manifest.backoff_first, .longest = s->manifest.backoff_longest};
     supervisor.count++;

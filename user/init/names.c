@@ -2,6 +2,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "protocols/gen/init.h"
+#include "user/init/run.h"
 #include "user/init/supervisor.h"
 
 #define WAITERS_MAX 64u
@@ -69,6 +70,7 @@ static int64_t do_connect(void *context, uint64_t badge, const struct init_conne
         reply->endpoint = s->endpoint;
         return 0;
     case SERVICE_STARTING:
+    case SERVICE_NEEDING:
     case SERVICE_WAITING: return wait_for(s, request->timeout_ns);
     default: return -ENOENT;
     }
@@ -83,6 +85,8 @@ static int64_t do_ready(void *context, uint64_t badge, const struct init_ready_r
         print("init: %s runs again (pid %lu), %lu us after its end\n", s->manifest.name, (unsigned long)s->pid,
               (unsigned long)((time_now() - s->ended) / 1000));
     names_flush(time_now());
+    // Somebody may need it to start.
+    (void)kpio_port_post(supervisor.port, UINT32_MAX, 0);
     return 0;
 }
 
@@ -95,7 +99,8 @@ static int64_t do_log(void *context, uint64_t badge, const struct init_log_reque
 
 static int64_t do_list(void *context, uint64_t badge, const struct init_list_request *request,
                        struct init_list_reply *reply) {
-    static const char *const states[] = {"stopped", "starting", "running", "waiting", "failed", "refused"};
+    static const char *const states[] = {"stopped", "starting", "running", "waiting", "failed", "refused",
+                                         "needing"};
     if (request->index >= supervisor.count) return -ENOENT;
     const struct supervised *s = &supervisor.services[request->index];
     memcpy(reply->name, s->manifest.name, sizeof(reply->name));
@@ -119,6 +124,14 @@ static int64_t do_control(void *context, uint64_t badge, const struct init_contr
     struct supervised *s = supervisor_find(request->name);
     if (!may_control(sender(badge))) return -EACCES;
     if (s == NULL) return -ENOENT;
+    if (request->program[0] != 0) {
+        if (strcmp(request->command, "replace") != 0) return -EINVAL;
+        struct program program;
+        int error = archive_program(supervisor.archive, request->program, &program);
+        if (error) return error;
+        if (!program_can_load(&program, request->program)) return -ENOEXEC;
+        memcpy(s->successor, request->program, sizeof(s->successor));
+    }
     for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(request->command, names[i]) == 0) return supervisor_post(s, (enum command)i);
     return -EINVAL;

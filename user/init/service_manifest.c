@@ -155,6 +155,10 @@ static const char *set_watchdog(struct service_manifest *m, struct text value) {
     return text_to_duration(value, &m->watchdog) && m->watchdog >= MILLISECOND ? NULL : "expected a duration of 1ms or more";
 }
 
+static const char *set_patience(struct service_manifest *m, struct text value) {
+    return text_to_duration(value, &m->patience) ? NULL : "expected a duration, as in 10s";
+}
+
 static const char *set_update(struct service_manifest *m, struct text value) {
     m->handover = text_equal(value, TEXT("handover"));
     return m->handover || text_equal(value, TEXT("restart")) ? NULL : "handover or restart";
@@ -174,7 +178,7 @@ static const struct {
     {"program", set_program},   {"argument", set_argument}, {"needs", set_needs},     {"grant", set_grant},
     {"serves", set_serves},     {"main", set_main},         {"modes", set_modes},     {"restart", set_restart},
     {"backoff", set_backoff},   {"attempts", set_attempts}, {"watchdog", set_watchdog}, {"update", set_update},
-    {"pages", set_pages},       {"handles", set_handles},   {"threads", set_threads},
+    {"pages", set_pages},       {"handles", set_handles},   {"threads", set_threads}, {"patience", set_patience},
 };
 
 static const char *set_entry(struct service_manifest *m, const struct manifest_item *item, bool *in_value) {
@@ -193,7 +197,8 @@ static const char *set_entry(struct service_manifest *m, const struct manifest_i
 
 static void set_defaults(struct service_manifest *m, const char *name) {
     *m = (struct service_manifest){.modes = UINT32_MAX, .backoff_first = 10 * MILLISECOND,
-                                   .backoff_longest = 2000 * MILLISECOND, .attempts = 8, .serves = true};
+                                   .backoff_longest = 2000 * MILLISECOND, .attempts = 8, .serves = true,
+                                   .patience = 10000 * MILLISECOND};
     m->limits = (struct kpio_job_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     (void)text_copy(m->name, sizeof(m->name), text_of(name));
 }

@@ -2,7 +2,8 @@
 //
 //     program  = /drv/virtio_rng        required
 //     argument = TEXT                   more of them: in order
-//     needs    = NAME NAME              services that start before it
+//     needs    = NAME NAME              services that must be ready before it starts
+//     patience = 10s                    how long it waits for them; then it starts without
 //     grant    = console | archive | job | control | system RIGHT RIGHT ... | pci VENDOR:DEVICE ...
 //                                       what it gets beyond itself, "init" and "service"; one line each. The handle's name
 //                                       is the first word; of several PCI functions the first that is there and
@@ -48,7 +49,7 @@ struct service_manifest {
     uint32_t argument_count, need_count, grant_count, setting_count;
     uint32_t modes;                       // bit set of 1 << enum option_mode
     enum restart_rule restart;
-    uint64_t backoff_first, backoff_longest, watchdog;  // ns; watchdog 0: none
+    uint64_t backoff_first, backoff_longest, watchdog, patience;  // ns; watchdog 0: none
     uint32_t attempts;
     bool serves, handover, is_main;
     struct kpio_job_limits limits;

@@ -162,11 +162,9 @@ static void collect_texts(const struct supervised *s, struct texts *t) {
 
 static int64_t spawn(struct supervised *s, struct grants *g) {
     static struct texts texts;
-    static char path[256];
     struct program program;
-    if (!text_copy(path, sizeof(path), s->manifest.program)) return -E2BIG;
-    g->what = path;
-    int64_t result = archive_program(supervisor.archive, path, &program);
+    g->what = s->program;
+    int64_t result = archive_program(supervisor.archive, s->program, &program);
     if (result < 0) return result;
     collect_texts(s, &texts);
     const struct process_spec spec = {.name = s->manifest.name, .job = s->job, .program = &program, .grants = g->list,

@@ -7,6 +7,7 @@ struct supervisor supervisor;
 // Packets of the port: ends of processes carry the service's number, commands this bit and the command as value.
 #define KEY_COMMAND (1ull << 32)
 #define READY_NS 5000000000ull  // in which a service with a watchdog must be ready
+#define PATIENCE_MAX_NS 3600000000000ull
 
 struct supervised *supervisor_find(const char *name) {
     for (size_t i = 0; i < supervisor.count; i++)
@@ -31,7 +32,8 @@ static void schedule_restart(struct supervised *s, uint64_t now) {
     print("init: %s: starts again in %lu ms\n", s->manifest.name, (unsigned long)(delay / 1000000));
 }
 
-static void start_or_wait(struct supervised *s) {
+// What s needs is ready, or it goes without.
+static void start_now(struct supervised *s) {
     int64_t result = service_start(s);
     if (result == -ENODEV) {
         s->state = SERVICE_FAILED;
@@ -40,6 +42,13 @@ static void start_or_wait(struct supervised *s) {
         s->started = time_now();
         schedule_restart(s, s->started);
     }
+}
+
+static void start_or_wait(struct supervised *s) {
+    uint64_t now = time_now();
+    s->state = SERVICE_NEEDING;
+    s->due = now + MIN(s->manifest.patience, PATIENCE_MAX_NS);
+    if (needs_are_met(s, now)) start_now(s);
 }
 
 static void say_how_it_ended(const struct supervised *s, int64_t status) {
@@ -60,6 +69,13 @@ static bool wants_restart(const struct supervised *s, int64_t status) {
     return s->manifest.restart == RESTART_ALWAYS || (s->manifest.restart == RESTART_FAILURE && status != 0);
 }
 
+static void take_successor(struct supervised *s) {
+    if (s->successor[0] == 0) return;
+    memcpy(s->program, s->successor, sizeof(s->program));
+    s->successor[0] = 0;
+    print("init: %s: version %u is %s\n", s->manifest.name, s->version, s->program);
+}
+
 static void service_ended(struct supervised *s, int64_t status) {
     uint64_t now = time_now();
     (void)kpio_port_unbind(supervisor.port, s->process, supervisor_index(s));  // or the port would report its closing
@@ -73,6 +89,7 @@ static void service_ended(struct supervised *s, int64_t status) {
         s->state = SERVICE_STOPPED;
     } else if (s->replacing) {
         s->version++;
+        take_successor(s);
         start_or_wait(s);
     } else {
         schedule_restart(s, now);
@@ -81,6 +98,8 @@ static void service_ended(struct supervised *s, int64_t status) {
 
 static void replace(struct supervised *s) {
     if (s->process == 0) {
+        s->version++;
+        take_successor(s);
         start_or_wait(s);
         return;
     }
@@ -122,7 +141,7 @@ static void run_command(struct supervised *s, enum command command) {
 // When something has to be done about a service though nothing happens to it: it is to start again, or has not become
 // ready in time though it promises to answer.
 static uint64_t due_of(const struct supervised *s) {
-    if (s->state == SERVICE_WAITING) return s->due;
+    if (s->state == SERVICE_WAITING || s->state == SERVICE_NEEDING) return s->due;
     if (s->state == SERVICE_STARTING && s->manifest.watchdog != 0 && !s->hung) return s->started + READY_NS;
     return KPIO_TIME_NEVER;
 }
@@ -133,14 +152,23 @@ static uint64_t next_due(void) {
     return due;
 }
 
+// Whether something was done about s, so that others may go on.
+static bool do_due_of(struct supervised *s, uint64_t now) {
+    if (s->state == SERVICE_NEEDING) {
+        bool met = needs_are_met(s, now);
+        if (met) start_now(s);
+        return met;
+    }
+    if (due_of(s) > now) return false;
+    if (s->state == SERVICE_WAITING) start_or_wait(s);
+    else run_command(s, COMMAND_HUNG);
+    return true;
+}
+
 static void do_due(uint64_t now) {
-    for (size_t i = 0; i < supervisor.count; i++) {
-        struct supervised *s = &supervisor.services[i];
-        if (due_of(s) > now) continue;
-        if (s->state == SERVICE_WAITING)
-            start_or_wait(s);
-        else
-            run_command(s, COMMAND_HUNG);
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < supervisor.count; i++) more |= do_due_of(&supervisor.services[i], now);
     }
 }
 

@@ -4,23 +4,28 @@
 //   names       answers the protocol `init`: connect, log, ready, list, control, keep
 //   watchdog    pings running services and posts a command when one does not answer
 //
-//   STOPPED ──start──▶ STARTING ──ready──▶ RUNNING ──end──▶ WAITING ──due──▶ STARTING ...
+//   STOPPED ──start──▶ (NEEDING ──what it needs is ready, or its patience is over──▶) STARTING ──ready──▶ RUNNING ──end──▶ WAITING ──due──▶ STARTING ...
 //                          └─────end──────────────────────────┘ └─too many ends──▶ FAILED
 #pragma once
 #include "user/init/options.h"
 #include "user/init/plan.h"
 #include "user/libkpio/kpio.h"
 
-enum service_state { SERVICE_STOPPED, SERVICE_STARTING, SERVICE_RUNNING, SERVICE_WAITING, SERVICE_FAILED, SERVICE_REFUSED };
+enum service_state { SERVICE_STOPPED, SERVICE_STARTING, SERVICE_RUNNING, SERVICE_WAITING, SERVICE_FAILED, SERVICE_REFUSED,
+                     SERVICE_NEEDING };
+
+#define PROGRAM_PATH_MAX 128u
 
 struct supervised {
     struct service_manifest manifest;
+    char program[PROGRAM_PATH_MAX];    // the manifest's, or that of the last replacement
+    char successor[PROGRAM_PATH_MAX];  // what replaces it when it ends; empty: the same program
     enum service_state state;
     kpio_handle process;        // 0 while none runs
     kpio_handle job;            // its own, for its limits; made once
     kpio_handle endpoint;       // init's side: to call, and to make duplicates for clients
     kpio_handle saved;          // its state, or 0
-    uint64_t pid, started, due; // ns; due: when to start again
+    uint64_t pid, started, due; // ns; due: when to start again, when NEEDING: at the latest
     uint64_t ended;             // when it last ended; for the time to recover
     struct backoff backoff;
     uint32_t restarts, version;
@@ -55,6 +60,8 @@ static inline uint32_t supervisor_index(const struct supervised *s) { return (ui
 // Any thread: asks the supervisor. 0 or a negative errno.
 int64_t supervisor_post(const struct supervised *s, enum command command);
 
+// Lock held. Whether all that s needs is ready, or not worth waiting for until `now`; that is then said in the log.
+bool needs_are_met(const struct supervised *s, uint64_t now);
 
 // Supervisor thread, lock held. Starts a process for it: 0 or a negative errno, said in the log.
 int64_t service_start(struct supervised *s);

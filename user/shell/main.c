@@ -26,7 +26,7 @@ const struct command commands[] = {
     {"start", "start SERVICE", "starts one that was stopped or given up", run_control},
     {"stop", "stop SERVICE", "ends it for good", run_control},
     {"restart", "restart SERVICE", "kills it; init starts it again", run_control},
-    {"replace", "replace SERVICE", "a new version takes over its state", run_control},
+    {"replace", "replace SERVICE [PROGRAM]", "a new version takes over its state", run_control},
     {"bench", "bench", "what a few operations cost here", run_bench},
     {"caps", "caps", "what this monitor itself was given", run_caps},
     {"poweroff", "poweroff", "switches the machine off", run_power},

@@ -97,6 +97,8 @@ int64_t run_control(unsigned count, char **words) {
     if (strlen(words[1]) >= sizeof(request.name)) return -ENOENT;
     (void)fmt_print(request.name, sizeof(request.name), "%s", words[1]);
     (void)fmt_print(request.command, sizeof(request.command), "%s", words[0]);
+    if (count > 2 && strlen(words[2]) >= sizeof(request.program)) return -ENOENT;
+    if (count > 2) (void)fmt_print(request.program, sizeof(request.program), "%s", words[2]);
     return init_control(&init, &request, &reply);
 }
 

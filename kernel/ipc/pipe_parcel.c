@@ -67,8 +67,11 @@ static int add_item(struct pipe_parcel *parcel, struct kpio_message_handle asked
     if (error != 0) return error;
     asked.kind = o->kind;
     if (o->kind == KPIO_KIND_PIPE) {
-        if (!carry(pipe_end_of(o)->pipe, parcel->pipe)) return -EBUSY;
-        object_get(o);
+        if (!object_tryget(o)) return -EBADF;
+        if (!carry(pipe_end_of(o)->pipe, parcel->pipe)) {
+            object_put(o);
+            return -EBUSY;
+        }
         parcel->item[parcel->count].carried = pipe_end_of(o);
     }
     parcel->item[parcel->count++].asked = asked;

@@ -7,6 +7,7 @@
 // after a grace period. Blocked threads keep no reference: unreachable ends their waits.
 #pragma once
 #include "abi/types.h"
+#include "kernel/core/assert.h"
 #include "kernel/core/rcu.h"
 #include "kernel/core/spinlock.h"
 #include "kernel/core/types.h"
@@ -60,9 +61,15 @@ enum { OBJECT_DEAD = 1 << 0 };
 // the creator's until handle_install turns it into a handle (or object_put drops it).
 [[nodiscard]] int object_init(struct object *o, enum kpio_kind kind, const struct object_ops *ops, struct job *job,
                           uint32_t bytes);
-static inline void object_get(struct object *o) { __atomic_fetch_add(&o->refs, 1, __ATOMIC_RELAXED); }
+// For an object that the caller, a handle under its tree lock or something else holds already.
+static inline void object_get(struct object *o) {
+    uint32_t before = __atomic_fetch_add(&o->refs, 1, __ATOMIC_RELAXED);
+    assert(before != 0);
+    (void)before;
+}
 void object_put(struct object *o);
-// For an object found without a handle: takes a reference unless the last one has gone. Within an RCU section.
+// For an object found by a lookup, of a handle or an id: takes a reference unless the last one has gone, as the handle may
+// be closed on another CPU meanwhile. Within an RCU section.
 [[nodiscard]] static inline bool object_tryget(struct object *o) {
     uint32_t refs = __atomic_load_n(&o->refs, __ATOMIC_RELAXED);
     do {

@@ -11,8 +11,7 @@ int syscall_read_name(uint64_t address, uint64_t len, char buf[KPIO_NAME_MAX + 1
 
 int syscall_get(uint64_t value, enum kpio_kind kind, uint32_t rights, struct object **out) {
     int error = handle_get((kpio_handle)value, kind, rights, out);
-    if (error == 0) object_get(*out);
-    return error;
+    return error == 0 && !object_tryget(*out) ? -EBADF : error;
 }
 
 int64_t syscall_install_two(struct object *first, struct user_ptr out, struct object *second) {

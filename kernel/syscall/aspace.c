@@ -16,8 +16,11 @@ static inline int aspace_lookup(uint64_t value, uint32_t rights, struct aspace *
     int error = handle_get_full((kpio_handle)value, KPIO_KIND_ASPACE, rights, &h);
     if (error) return error;
     struct aspace *a = aspace_of(h->object);
-    if (unlikely(a != current_thread()->aspace)) aspace_get(a);
     *out = a;
+    if (likely(a == current_thread()->aspace)) return 0;
+    if (!object_tryget(h->object)) return -EBADF;
+    aspace_get(a);
+    object_put(h->object);
     return 0;
 }
 

@@ -36,12 +36,12 @@ static int64_t install(struct object *o, struct handle *parent) {
 static int64_t install_below(uint64_t through, struct object *o, struct object **via) {
     struct handle *parent;
     int error = handle_get_full((kpio_handle)through, KPIO_KIND_NONE, KPIO_RIGHT_DEVICE, &parent);
+    if (!error && !object_tryget(parent->object)) error = -EBADF;
     if (error) {
         (o->ops->unreachable)(o);
         object_put(o);
         return error;
     }
-    object_get(parent->object);
     *via = parent->object;
     o->tree = parent->object->tree;
     return install(o, parent);

@@ -4,6 +4,7 @@
 #include "abi/gen/errors.h"
 #include "abi/gen/syscalls.h"
 #include "kernel/object/process.h"
+#include "kernel/syscall/args.h"
 
 // The handle as an endpoint's with this right when nothing about it is unusual, else NULL.
 static inline struct handle *endpoint_handle(uint64_t value, uint32_t right) {
@@ -74,9 +75,8 @@ int64_t sys_reply_save(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t 
 
 int64_t sys_reply_send(uint64_t reply, uint64_t message, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     struct object *o;
-    int error = handle_get((kpio_handle)reply, KPIO_KIND_REPLY, 0, &o);
+    int error = syscall_get(reply, KPIO_KIND_REPLY, 0, &o);
     if (error) return error;
-    object_get(o);
     int64_t result = reply_send((struct reply *)o, message);
     // A reply that could not be sent for want of a valid message stays; the right is used up by any other outcome.
     if (result == 0 || result == -ECANCELED) (void)handle_close(&current_process()->handles, (kpio_handle)reply);

@@ -42,7 +42,7 @@ static inline int64_t do_transfer(uint64_t pipe, uint32_t right, uint64_t buffer
     if (error) return error;
     if (!options_valid(options, right)) return -EINVAL;
     if (!user_range_valid(user_ptr(buffer), size)) return -EFAULT;
-    object_get(o);
+    if (!object_tryget(o)) return -EBADF;
     int64_t result = go(pipe_end_of(o), (kpio_handle)pipe, user_ptr(buffer), size, (uint32_t)options, deadline);
     object_put(o);
     return result;

@@ -62,7 +62,7 @@ int64_t sys_port_wait(uint64_t port, uint64_t packets, uint64_t count, uint64_t 
     if (count == 0) return -EINVAL;
     if (count > KPIO_PORT_BATCH_MAX) count = KPIO_PORT_BATCH_MAX;
     struct port *p = port_of(h->object);
-    object_get(&p->object);
+    if (!object_tryget(&p->object)) return -EBADF;
     // Packets are taken only if there is room for them in the caller's memory.
     int64_t result = zero_user(user_ptr(packets), count * sizeof(taken[0]));
     if (result == 0) result = -EAGAIN;

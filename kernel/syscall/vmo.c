@@ -13,8 +13,10 @@ static int vmo_lookup(uint64_t value, uint32_t rights, struct vmo **out) {
     struct object *o;
     int error = handle_get((kpio_handle)value, KPIO_KIND_VMO, rights, &o);
     if (error) return error;
+    if (!object_tryget(o)) return -EBADF;
     vmo_get(vmo_of(o));
     *out = vmo_of(o);
+    object_put(o);
     return 0;
 }
 

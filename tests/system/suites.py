@@ -47,6 +47,7 @@ MACHINES = {
     "disk": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
              Config("release", machine=Machine(kind="microvm", cpus=4))],
     "fuzz": [Config("cov", machine=Machine(cpus=4))],
+    "storm": [Config(machine=Machine(cpus=4, memory_mib=256)), Config("release", machine=Machine(cpus=8, memory_mib=128))],
     "driver_net": [Config(machine=Machine(cpus=4, net="pair")), Config("release", machine=Machine(cpus=1, net="pair")),
                    Config("release", machine=Machine(kind="microvm", cpus=4, net="pair"))],
     "driver_rng": [DEFAULT, Config("release", machine=Machine(kind="microvm", cpus=4))],

@@ -39,6 +39,7 @@ void boot_options_read(const char *cmdline) {
         {"kpti", CMDLINE_TEXT, 0, 0, &o->kpti},
         {"nokaslr", CMDLINE_BOOL, 0, 0, &o->nokaslr},
         {"seed", CMDLINE_TEXT, 0, 0, &o->seed},
+        {"root", CMDLINE_TEXT, 0, 0, &o->root},
     };
     struct text line = {.data = cmdline, .size = strlen(cmdline)};
     cmdline_parse(line, table, ARRAY_SIZE(table), report, NULL);

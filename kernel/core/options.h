@@ -14,6 +14,7 @@ struct boot_options {
     struct text kpti;        // on, off; otherwise by processor
     bool nokaslr;            // fixed addresses (used before the options are read)
     struct text seed;        // entropy (the same)
+    struct text root;        // what init mounts: read there, known here
 };
 extern struct boot_options boot_options;
 

@@ -2,6 +2,8 @@
 
 #include "kernel/core/coverage.h"
 #include "kernel/core/random.h"
+#include "kernel/core/log.h"
+#include "kernel/fs/vfs/vfs.h"
 #include "kernel/hal/hal.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
@@ -78,6 +80,9 @@ int64_t sys_system_power(uint64_t system, uint64_t action, uint64_t c, uint64_t 
     struct object *o;
     int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_POWER, &o);
     if (error) return error;
+    if ((uint32_t)action > 3) return -EINVAL;
+    error = vfs_sync_all();
+    if (error) log_error("what was written could not all be made durable before the end: %d", -error);
     switch ((uint32_t)action) {
     case 0: arch_power_off();
     case 1: arch_reboot();

@@ -1,7 +1,7 @@
 #include "user/init/run.h"
 
 #include "lib/elf.h"
-#include "lib/util.h"
+#include "user/init/root.h"
 #include "user/libkpio/print.h"
 #include "user/libkpio/wait.h"
 
@@ -14,13 +14,15 @@ bool program_can_load(const struct program *program, const char *path) {
 }
 
 int64_t run_program(const struct archive *archive, const char *path, const struct options *options) {
-    const struct process_grant grants[] = {
+    struct process_grant grants[5] = {
         {"system", startup_handle("system"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"job", startup_handle("job"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"initrd", startup_handle("initrd"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
-        {"framebuffer", startup_handle("framebuffer"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY},  // last: not on every machine
     };
-    const bool has_framebuffer = startup_handle("framebuffer") != KPIO_HANDLE_NONE;
+    uint32_t count = 3;
+    const kpio_handle framebuffer = startup_handle("framebuffer"), root = root_is_named() ? root_directory() : KPIO_HANDLE_NONE;
+    if (framebuffer > 0) grants[count++] = (struct process_grant){"framebuffer", framebuffer, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    if (root > 0) grants[count++] = (struct process_grant){"root", root, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     const char *arguments[] = {path, NULL}, *what = "";
     struct program program;
     int64_t status = 0;
@@ -32,7 +34,7 @@ int64_t run_program(const struct archive *archive, const char *path, const struc
     }
     if (!program_can_load(&program, path)) return -ENOEXEC;
     const struct process_spec spec = {.name = options->suite, .job = startup_handle("job"), .program = &program,
-                                      .grants = grants, .grant_count = ARRAY_SIZE(grants) - !has_framebuffer, .arguments = arguments,
+                                      .grants = grants, .grant_count = count, .arguments = arguments,
                                       .settings = options->settings};
     int64_t process = process_spawn(&spec, &what);
     if (process < 0) {

@@ -37,23 +37,36 @@ static const char *set_needs(struct service_manifest *m, struct text value) {
     return NULL;
 }
 
-static const struct {
+struct right_name {
     const char *name;
     uint32_t right;
-} right_names[] = {
+};
+static const struct right_name right_names[] = {
     {"inspect", KPIO_RIGHT_INSPECT}, {"log", KPIO_RIGHT_LOG}, {"power", KPIO_RIGHT_POWER},
     {"device", KPIO_RIGHT_DEVICE}, {"audit", KPIO_RIGHT_AUDIT}, {"transfer", KPIO_RIGHT_TRANSFER},
     {"duplicate", KPIO_RIGHT_DUPLICATE},
 };
+static const struct right_name root_names[] = {
+    {"read", KPIO_RIGHT_READ}, {"write", KPIO_RIGHT_WRITE}, {"execute", KPIO_RIGHT_EXECUTE}, {"inspect", KPIO_RIGHT_INSPECT},
+    {"manage", KPIO_RIGHT_MANAGE}, {"transfer", KPIO_RIGHT_TRANSFER}, {"duplicate", KPIO_RIGHT_DUPLICATE},
+};
 
-static const char *parse_rights(struct grant *grant, struct text rest) {
+static bool find_rights(struct grant *grant, struct text rest, const struct right_name *names, size_t count) {
     for (struct text word = next_word(&rest); word.size != 0; word = next_word(&rest)) {
         uint32_t found = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(right_names); i++)
-            if (text_equal(word, text_of(right_names[i].name))) found = right_names[i].right;
-        if (found == 0) return "unknown right: inspect log power device audit transfer duplicate";
+        for (size_t i = 0; i < count; i++)
+            if (text_equal(word, text_of(names[i].name))) found = names[i].right;
+        if (found == 0) return false;
         grant->rights |= found;
     }
+    return true;
+}
+
+static const char *parse_rights(struct grant *grant, struct text rest) {
+    if (grant->kind == GRANT_ROOT && !find_rights(grant, rest, root_names, ARRAY_SIZE(root_names)))
+        return "unknown right: read write execute inspect manage transfer duplicate";
+    if (grant->kind == GRANT_SYSTEM && !find_rights(grant, rest, right_names, ARRAY_SIZE(right_names)))
+        return "unknown right: inspect log power device audit transfer duplicate";
     return grant->rights == 0 ? "which rights?" : NULL;
 }
 
@@ -82,17 +95,17 @@ static const char *parse_functions(struct grant *grant, struct text rest) {
 }
 
 static const char *set_grant(struct service_manifest *m, struct text value) {
-    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer"};
+    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root"};
     struct text word = next_word(&value);
     struct grant grant = {0};
     size_t kind = 0;
     while (kind < ARRAY_SIZE(kinds) && !text_equal(word, text_of(kinds[kind]))) kind++;
-    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer";
+    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer root";
     if (m->grant_count == SERVICE_GRANTS_MAX) return "too many grants";
     for (uint32_t i = 0; i < m->grant_count; i++)
         if (m->grants[i].kind == (enum grant_kind)kind) return "granted twice";
     grant.kind = (enum grant_kind)kind;
-    const char *wrong = grant.kind == GRANT_SYSTEM ? parse_rights(&grant, value)
+    const char *wrong = grant.kind == GRANT_SYSTEM || grant.kind == GRANT_ROOT ? parse_rights(&grant, value)
                         : grant.kind == GRANT_PCI  ? parse_functions(&grant, value)
                         : value.size != 0          ? "this grant takes nothing more"
                                                    : NULL;

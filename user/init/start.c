@@ -1,6 +1,7 @@
 // Starting and ending one service's process.
 #include "lib/fmt.h"
 #include "lib/string.h"
+#include "user/init/root.h"
 #include "user/init/supervisor.h"
 
 #define GRANTS_MAX (2 * SERVICE_GRANTS_MAX + 3)  // a memory-mapped device is two handles
@@ -67,6 +68,11 @@ static int64_t add_grant(struct grants *g, const struct grant *grant, const stru
         g->what = "the boot framebuffer";
         if (startup_handle("framebuffer") == KPIO_HANDLE_NONE) return -ENODEV;
         add(g, "framebuffer", startup_handle("framebuffer"), KPIO_RIGHTS_SAME, KPIO_SEND_COPY);
+        return 0;
+    case GRANT_ROOT:
+        g->what = "the root directory";
+        if (root_directory() == KPIO_HANDLE_NONE) return -ENODEV;
+        add(g, "root", root_directory(), grant->rights, KPIO_SEND_COPY);
         return 0;
     case GRANT_CONTROL: return 0;  // a word in the manifest that names.c asks for
     case GRANT_PCI:

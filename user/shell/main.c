@@ -20,6 +20,17 @@ const struct command commands[] = {
     {"handles", "handles PID", "what a process holds", run_handles},
     {"memory", "memory", "memory and objects of the whole system", run_memory},
     {"disks", "disks", "disks and their partitions", run_disks},
+    {"ls", "ls [PATH]", "a directory's entries", run_ls},
+    {"cat", "cat PATH", "a file's text", run_cat},
+    {"cp", "cp FROM TO", "copies a file", run_cp},
+    {"mv", "mv FROM TO", "moves or renames", run_mv},
+    {"write", "write PATH WORD ...", "a file with these words", run_write},
+    {"mkdir", "mkdir PATH", "makes a directory", run_mkdir},
+    {"rm", "rm PATH", "removes a file or an empty directory", run_rm},
+    {"mount", "mount DISK|tmpfs PATH", "shows a file system at a directory", run_mount},
+    {"umount", "umount PATH", "takes it away", run_umount},
+    {"df", "df [PATH]", "room of a file system", run_df},
+    {"sync", "sync", "makes all that was written durable", run_sync},
     {"log", "log", "the kernel's log", run_log},
     {"kill", "kill PID", "ends a process", run_kill},
     {"services", "services", "what init runs", run_services},
@@ -54,14 +65,28 @@ static unsigned split(char *line, char **words) {
     return count;
 }
 
+// Whether the usage allows that many words: [PATH] may be left out, "..." stands for more.
+static bool suits(const char *usage, unsigned count) {
+    unsigned least = 1, most = 1;
+    for (const char *at = usage; *at != 0; at++) {
+        if (*at != ' ') continue;
+        if (at[1] == '.') {
+            most = WORDS_MAX;
+        } else {
+            most++;
+            if (at[1] != '[') least++;
+        }
+    }
+    return count >= least && count <= most;
+}
+
 static void run_line(char *line) {
     char *words[WORDS_MAX];
     unsigned count = split(line, words);
     if (count == 0) return;
     for (size_t i = 0; i < command_count; i++) {
         if (strcmp(commands[i].name, words[0]) != 0) continue;
-        bool wants_word = strchr(commands[i].usage, ' ') != NULL;
-        if (count != (wants_word ? 2u : 1u)) {
+        if (!suits(commands[i].usage, count)) {
             print("usage: %s\n", commands[i].usage);
             return;
         }

@@ -26,6 +26,18 @@ int64_t run_caps(unsigned count, char **words);
 int64_t run_services(unsigned count, char **words);
 int64_t run_control(unsigned count, char **words);
 int64_t run_bench(unsigned count, char **words);
+// Files (files.c).
+int64_t run_ls(unsigned count, char **words);
+int64_t run_cat(unsigned count, char **words);
+int64_t run_cp(unsigned count, char **words);
+int64_t run_write(unsigned count, char **words);
+int64_t run_mkdir(unsigned count, char **words);
+int64_t run_rm(unsigned count, char **words);
+int64_t run_mv(unsigned count, char **words);
+int64_t run_mount(unsigned count, char **words);
+int64_t run_umount(unsigned count, char **words);
+int64_t run_df(unsigned count, char **words);
+int64_t run_sync(unsigned count, char **words);
 
 const char *kind_name(uint32_t kind);
 // "READ+WRITE" in short letters; returns buffer.

@@ -185,8 +185,6 @@ static void unmount(struct filesystem *fs) {
     mutex_unlock(&v->lock);
     if (error) log_error("%s: unmounting: error %d", device->name, -error);
     release(v);
-    block_release(device);
-    block_put(device);
 }
 
 const struct fs_ops fat_fs_ops = {

@@ -34,6 +34,8 @@ static int mount_volume(struct mounting *m, struct filesystem **out) {
     bool any = m->type[0] == '\0';
     if (!any && (type == NULL || type->no_device == (m->device != NULL))) return -EINVAL;
     if (any && m->device == NULL) return -EINVAL;
+    int error = vfs_prepare();
+    if (error != 0) return error;
     return any ? fs_type_probe(m->device, m->flags, m->options, out) : type->mount(m->device, m->flags, m->options, out);
 }
 

@@ -26,11 +26,13 @@ static void put_all(struct unused *u) {
 }
 
 int names_init(uint64_t limit) {
+    if (__atomic_load_n(&name_table, __ATOMIC_ACQUIRE) != NULL) return 0;
     unsigned bits = log2_ceil(MIN(MAX(limit, 512ul), 1ul << 19));
-    name_table = kcalloc(1ul << bits, sizeof *name_table);
-    if (name_table == NULL) return -ENOMEM;
+    struct name **table = kcalloc(1ul << bits, sizeof *table), **none = NULL;
+    if (table == NULL) return -ENOMEM;
     name_shift = 64 - bits;
     names.limit = limit;
+    if (!__atomic_compare_exchange_n(&name_table, &none, table, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) kfree(table);
     return 0;
 }
 

@@ -34,7 +34,8 @@ struct name {
 extern struct name **name_table;
 extern unsigned name_shift;
 
-// `limit`: names kept at most. Once. -ENOMEM.
+// Makes the table unless it is there: before anything of a file system is looked up. `limit`: names kept at most, always the
+// same. -ENOMEM.
 [[nodiscard]] int names_init(uint64_t limit);
 
 #define NAME_HASH_START 0x811c9dc5u

@@ -44,13 +44,18 @@ int vfs_sync_all(void) {
 // An eighth of the memory for inodes and names together.
 #define BYTES_PER_INODE 1536ul
 
-void vfs_init(void) {
+static uint64_t most_inodes(void) {
     struct page_stats stats;
     page_get_stats(&stats);
-    uint64_t most = stats.total * PAGE_SIZE / 8 / BYTES_PER_INODE;
+    return MIN(stats.total * PAGE_SIZE / 8 / BYTES_PER_INODE, 1ul << 20);
+}
+
+int vfs_prepare(void) { return names_init(most_inodes()); }
+
+void vfs_init(void) {
     inode_forget = forget;
-    inodes_set_limit((uint32_t)MIN(most, 1ul << 20));
-    if (names_init(MIN(most, 1ul << 20)) != 0 || vfs_worker_start() != 0) panic("no memory for the VFS");
+    inodes_set_limit((uint32_t)most_inodes());
+    if (vfs_worker_start() != 0) panic("no memory for the VFS");
     directory_init();
     file_init();
 }

@@ -34,24 +34,40 @@ static bool has_instruction(void) {
     return answer == 2;
 }
 
+struct unaligned {
+    uint64_t word;
+} __attribute__((packed, may_alias));
+
+// One instruction for 8 bytes at `offset`; they need not be aligned.
+#define STEP(offset) __asm__("crc32q %1, %0" : "+r"(value) : "m"(*(const struct unaligned *)(at + (offset))))
+
 static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *at, size_t size) {
     uint64_t value = crc;
 
-    // A line of the cache at a time: eleven instructions, where a word each would take 32 and more.
-    for (; size >= 64; at += 64, size -= 64)
-        __asm__("crc32q (%1), %0\n\tcrc32q 8(%1), %0\n\tcrc32q 16(%1), %0\n\tcrc32q 24(%1), %0\n\t"
-                "crc32q 32(%1), %0\n\tcrc32q 40(%1), %0\n\tcrc32q 48(%1), %0\n\tcrc32q 56(%1), %0"
-                : "+r"(value)
-                : "r"(at), "m"(*(const uint8_t(*)[64])at));
-    for (; size >= 8; at += 8, size -= 8) {
-        uint64_t word;
+    for (; size >= 64; at += 64, size -= 64) {
+        STEP(0);
+        STEP(8);
+        STEP(16);
+        STEP(24);
+        STEP(32);
+        STEP(40);
+        STEP(48);
+        STEP(56);
+    }
+    for (; size >= 8; at += 8, size -= 8) STEP(0);
+    if (size >= 4) {
+        uint32_t half;
 
-        __builtin_memcpy(&word, at, sizeof(word));
-        __asm__("crc32q %1, %0" : "+r"(value) : "r"(word));
+        __builtin_memcpy(&half, at, sizeof(half));
+        value = (uint32_t)value;
+        __asm__("crc32l %1, %k0" : "+r"(value) : "r"(half));
+        at += 4;
+        size -= 4;
     }
     for (; size != 0; at++, size--) __asm__("crc32b %1, %0" : "+r"(value) : "r"(*at));
     return (uint32_t)value;
 }
+#undef STEP
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
     return has_instruction() ? crc32c_instruction(crc, data, size) : crc32c_portable(crc, data, size);

@@ -75,24 +75,30 @@ void ext4_directory_seal(struct ext4_tx *tx, struct ext4_node *dir, struct buffe
     ext4_dirty(tx, b);
 }
 
+// The end of a name, which tells names apart that begin alike.
+static uint32_t last_four(const char *end) {
+    uint32_t four;
+    __builtin_memcpy(&four, end - 4, 4);
+    return four;
+}
+
 // False also where the chain breaks: blocks are checked when they are read, this only keeps the search inside.
 bool ext4_dirent_find(const struct ext4_node *dir, struct buffer *b, struct ext4_name name, struct ext4_slot *out) {
-    uint32_t area = ext4_dirent_area(dir), previous = 0;
-    char last = name.text[name.bytes - 1];
-    for (uint32_t offset = 0; area - offset >= 12;) {
+    uint32_t last = ext4_dirent_area(dir) - 12, previous = 0, bytes = name.bytes;
+    char padded[8] = {0};
+    memcpy(padded + 4, name.text + bytes - MIN(bytes, 4u), MIN(bytes, 4u));
+    uint32_t ends = last_four(padded + 4 + MIN(bytes, 4u)), mask = bytes >= 4 ? ~0u : ~0u << (8 * (4 - bytes));
+    for (uint32_t offset = 0, length; offset <= last; previous = offset, offset += length) {
         const struct ext4_dirent *e = ext4_dirent_at(b, offset);
-        uint32_t length = e->length;
-        if (unlikely(length < 12 || length > area - offset || length % 4 != 0)) return false;
-        // The last character first: names of one length often begin alike.
-        if (e->name_length == name.bytes && name.bytes + EXT4_DIRENT_HEADER <= length && e->name[name.bytes - 1] == last &&
-            e->inode != 0 && memcmp(e->name, name.text, name.bytes) == 0) {
-            out->buffer = b;
-            out->offset = offset;
-            out->previous = previous;
-            return true;
-        }
-        previous = offset;
-        offset += length;
+        length = e->length & ~3u;
+        if (unlikely(length - 12 > last - offset)) return false;
+        // A name shorter than four bytes has fields of its entry before it: they are masked.
+        if (e->name_length != bytes || ((last_four(e->name + bytes) ^ ends) & mask) != 0 || bytes + EXT4_DIRENT_HEADER > length) continue;
+        if (e->inode == 0 || memcmp(e->name, name.text, bytes) != 0) continue;
+        out->buffer = b;
+        out->offset = offset;
+        out->previous = previous;
+        return true;
     }
     return false;
 }
@@ -105,22 +111,23 @@ void ext4_dirent_write(struct ext4_dirent *at, uint32_t length, struct ext4_name
     memcpy(at->name, name.text, name.bytes);
 }
 
-// The place of an entry that has `need` bytes to spare (all of it, if it is none), or UINT32_MAX.
+// The place of an entry that has `need` bytes to spare (the first of a block may be none: all of it), or UINT32_MAX.
 uint32_t ext4_dirent_room(const struct ext4_node *dir, const struct buffer *b, uint32_t need) {
-    uint32_t area = ext4_dirent_area(dir);
-    for (uint32_t offset = 0; area - offset >= 12;) {
-        const struct ext4_dirent *e = ext4_dirent_at(b, offset);
-        uint32_t length = e->length, used = e->inode == 0 ? 0 : ext4_dirent_bytes(e->name_length);
-        if (unlikely(length < 12 || length > area - offset || length % 4 != 0 || used > length)) break;
-        if (length - used >= need) return offset;
-        offset += length;
+    uint32_t last = ext4_dirent_area(dir) - 12;
+    const uint8_t *data = b->data;
+    if (ext4_dirent_at(b, 0)->inode == 0 && ext4_dirent_at(b, 0)->length - 12 <= last && ext4_dirent_at(b, 0)->length >= need) return 0;
+    for (uint32_t offset = 0, fields; offset <= last; offset += fields & 0xfffc) {
+        __builtin_memcpy(&fields, data + offset + offsetof(struct ext4_dirent, length), 4);  // length, name_length, type
+        uint32_t length = fields & 0xfffc, used = ext4_dirent_bytes(fields >> 16 & 0xff);
+        if (unlikely(length - 12 > last - offset)) break;
+        if ((int32_t)(length - used) >= (int32_t)need) return offset;
     }
     return UINT32_MAX;
 }
 
 void ext4_dirent_put(struct buffer *b, uint32_t offset, struct ext4_name name, uint32_t inode, uint8_t type) {
     struct ext4_dirent *e = ext4_dirent_at(b, offset);
-    uint32_t length = e->length, used = e->inode == 0 ? 0 : ext4_dirent_bytes(e->name_length);
+    uint32_t length = e->length, used = offset == 0 && e->inode == 0 ? 0 : ext4_dirent_bytes(e->name_length);
     if (used != 0) e->length = (uint16_t)used;
     ext4_dirent_write(ext4_dirent_at(b, offset + used), length - used, name, inode, type);
 }

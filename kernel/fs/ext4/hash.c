@@ -22,12 +22,19 @@ static uint32_t legacy(struct ext4_name name, bool is_signed) {
 static void take_words(struct ext4_name name, uint32_t at, bool is_signed, uint32_t *out, uint32_t words) {
     uint32_t rest = name.bytes - at, fill = (rest & 0xff) * 0x01010101u;
     if (rest > 0xff) fill = rest | rest << 8, fill |= fill << 16;
-    uint32_t bytes = MIN(rest, words * 4);
-    for (uint32_t w = 0; w < words; w++) {
-        uint32_t value = fill;
-        for (uint32_t i = w * 4; i < w * 4 + 4 && i < bytes; i++) value = character(name.text[at + i], is_signed) + (value << 8);
-        out[w] = value;
+    uint32_t bytes = MIN(rest, words * 4), w = 0;
+    const char *text = name.text + at;
+    for (uint32_t four; w * 4 + 4 <= bytes; w++) {
+        __builtin_memcpy(&four, text + w * 4, 4);
+        out[w] = __builtin_bswap32(four);
+        if (is_signed && (four & 0x80808080) != 0)  // else the sign of a character makes no difference
+            for (uint32_t i = 0; i < 4; i++) out[w] = character(text[w * 4 + i], true) + (i == 0 ? 0 : out[w] << 8);
     }
+    if (w == words) return;
+    uint32_t value = fill;
+    for (uint32_t i = w * 4; i < bytes; i++) value = character(text[i], is_signed) + (value << 8);
+    out[w] = value;
+    while (++w < words) out[w] = fill;
 }
 
 static uint32_t rotate(uint32_t x, unsigned n) { return x << n | x >> (32 - n); }

@@ -150,10 +150,13 @@ int ext4_inode_access(struct ext4_tx *tx, struct ext4_node *node) { return ext4_
 void ext4_seal_inode(struct ext4_tx *tx, struct ext4_node *node) {
     struct ext4 *v = tx->volume;
     struct ext4_raw_inode *raw = ext4_raw(node);
-    if (v->checksums) {
-        uint32_t crc = checksum(node, v, raw);
+    if (v->checksums) {  // of the inode with zeros in their place
+        bool wide = HAS(v, raw, checksum_hi);
+        raw->checksum_lo = 0;
+        if (wide) raw->checksum_hi = 0;
+        uint32_t crc = crc32c(node->seed, raw, v->inode_size);
         raw->checksum_lo = (uint16_t)crc;
-        if (HAS(v, raw, checksum_hi)) raw->checksum_hi = (uint16_t)(crc >> 16);
+        if (wide) raw->checksum_hi = (uint16_t)(crc >> 16);
     }
     ext4_dirty(tx, node->table);
 }

@@ -48,9 +48,10 @@ static int check_groups(struct ext4 *v) {
     const struct ext4_super *s = v->super;
     v->blocks = s->blocks_count_lo | (v->wide ? (uint64_t)s->blocks_count_hi << 32 : 0);
     v->first_data_block = s->first_data_block;
-    if (v->first_data_block != (v->block_size == 1024)) return invalid(v, "first data block", v->first_data_block);
+    bool clusters = s->ro_compat & 0x200;  // bigalloc: read-only
+    if (v->first_data_block != (v->block_size == 1024) && !(clusters && v->first_data_block == 0))
+        return invalid(v, "first data block", v->first_data_block);
     v->blocks_per_group = s->blocks_per_group;
-    bool clusters = s->ro_compat & 0x200;
     if (v->blocks_per_group == 0 || v->blocks_per_group % 8 != 0 || (!clusters && v->blocks_per_group > v->block_size * 8))
         return invalid(v, "blocks per group", v->blocks_per_group);
     if (v->blocks <= v->first_data_block + 1 || v->blocks > MAX_BLOCKS) return invalid(v, "number of blocks", v->blocks);

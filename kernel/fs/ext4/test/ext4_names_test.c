@@ -52,9 +52,15 @@ static bool take_number(void *context, const char *name, size_t bytes, uint64_t 
     return true;
 }
 
+static const char *tuned;  // arguments of tune2fs
+
 static void many_files(const char *arguments, const char *size, unsigned count, const char *format) {
-    char name[300];
-    begin(arguments, size);
+    char name[300], command[256];
+    printf("# %s\n", arguments);
+    volume_host_make(&v, arguments, size);
+    snprintf(command, sizeof command, "PATH=$PATH:/usr/sbin:/sbin tune2fs %s %%s >/dev/null", tuned);
+    if (tuned != NULL) CHECK_EQ(volume_host_run(&v, command), 0);
+    CHECK_EQ(volume_host_mount(&v, 0), 0);
     CHECK_EQ(host_mkdir(&v, "dir"), 0);
     for (unsigned i = 0; i < count; i++) {
         snprintf(name, sizeof name, format, i);
@@ -95,6 +101,17 @@ TEST(directories_grow_an_index) {
                "dir/a_rather_long_name_that_makes_for_few_entries_in_a_block_and_a_deep_tree_%u");
     many_files("-t ext4 -b 1024 -N 9000 -O ^metadata_csum", "64M", 5000, "dir/f%u");
     many_files("-t ext2 -O ^dir_index -N 4000", "32M", 1500, "dir/f%u");
+}
+
+TEST(every_hash_and_every_character) {
+    static const char *const hashes[] = {"-E hash_alg=tea", "-E hash_alg=legacy", "-E hash_alg=half_md4"};
+    for (unsigned i = 0; i < 3; i++) {
+        tuned = hashes[i];
+        many_files("-t ext4 -b 1024 -N 4000", "32M", 1200,
+                   "dir/n\xc3\xa4me\xff %u \x80 of more than thirty-two characters, \xe2\x82\xac");
+        many_files("-t ext4 -b 1024 -N 4000", "32M", 900, "dir/%u");
+    }
+    tuned = NULL;
 }
 
 TEST(a_three_level_index_needs_large_dir) {
@@ -303,4 +320,50 @@ TEST(inodes_run_out) {
     CHECK_EQ(host_unlink(&v, "f0"), 0);
     CHECK_EQ(make_file("again"), 0);
     end();
+}
+
+// ---- features -----------------------------------------------------------------------------------------------------------------
+
+TEST(unknown_features_are_refused_or_only_read) {
+    static const struct {
+        const char *arguments;
+        int error;
+    } kinds[] = {{"-t ext4 -O inline_data", -EOPNOTSUPP}, {"-t ext4 -O ea_inode", -EOPNOTSUPP}, {"-t ext4 -O encrypt", -EOPNOTSUPP},
+                 {"-t ext4 -O casefold", -EOPNOTSUPP}, {"-t ext4 -O mmp", -EOPNOTSUPP}, {"-t ext4 -b 65536", -EOPNOTSUPP},
+                 {"-t ext4 -O quota", 0}, {"-t ext4 -O bigalloc", 0}, {"-t ext4 -O verity", 0}};
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        volume_host_make(&v, kinds[i].arguments, "64M");
+        int error = volume_host_mount(&v, 0);
+        if (error != kinds[i].error) unit_fail(__FILE__, __LINE__, "%s: %d", kinds[i].arguments, error);
+        if (error == 0) {
+            CHECK(v.fs->flags & FS_MOUNT_READ_ONLY);
+            CHECK_EQ(make_file("file"), -EROFS);
+            volume_host_unmount(&v);
+        }
+        volume_host_check(&v);
+        volume_host_remove(&v);
+    }
+}
+
+TEST(the_largest_volume_and_the_largest_file) {
+    struct inode *inode;
+    char back[5] = "";
+    volume_host_make(&v, "-t ext4 -O ^has_journal,^resize_inode -N 1048576 -E lazy_itable_init=1", "8T");
+    CHECK_EQ(volume_host_mount(&v, 0), 0);
+    CHECK_EQ(make_file("file"), 0);
+    CHECK_EQ(host_find(&v, "file", &inode), 0);
+    uint64_t last = v.fs->max_file_bytes;
+    CHECK_EQ(last, 0xffffffffull << 12);
+    CHECK_EQ(host_write(&v, inode, last - 5, "hello", 5), 5);
+    CHECK_EQ(host_write(&v, inode, last, "hello", 5), -EFBIG);
+    for (unsigned i = 0; i < 700; i++) CHECK_EQ(host_write(&v, inode, (uint64_t)i * 0x123456000, "x", 1), 1);
+    CHECK_EQ(host_read(&v, inode, last - 5, back, 5), 5);
+    CHECK(memcmp(back, "hello", 5) == 0);
+    CHECK_EQ(host_resize(&v, inode, 1ull << 40), 0);
+    inode_put(inode);
+    volume_host_unmount(&v);
+    CHECK_EQ(volume_host_mount(&v, 0), 0);
+    CHECK_EQ(host_unlink(&v, "file"), 0);
+    volume_host_unmount(&v);
+    volume_host_remove(&v);
 }

@@ -25,7 +25,7 @@ uint32_t ext4_base_meta_blocks(const struct ext4 *v, uint32_t group) {
 }
 
 static uint64_t chunk_block(const struct ext4 *v, uint32_t chunk) {
-    if (chunk < first_meta_chunk(v)) return v->first_data_block + 1 + chunk;
+    if (chunk < first_meta_chunk(v)) return (v->block_size == 1024) + 1 + chunk;  // behind the super block
     uint32_t group = chunk * v->descriptors_per_block;
     return ext4_group_first(v, group) + ext4_group_has_super(v, group);
 }

@@ -182,18 +182,26 @@ int fat_host_rename(struct fat_host *h, const char *from, const char *to)
     const char *from_name, *to_name;
     int error;
     struct inode *from_dir = walk(h, from, &from_name, &error);
-    struct inode *to_dir = walk(h, to, &to_name, &error);
-    struct inode *inode = fat_host_find(h, from, &error), *replaced;
+    int to_error, found_error;
+    struct inode *to_dir = walk(h, to, &to_name, &to_error);
+    struct inode *inode = fat_host_find(h, from, &found_error), *replaced = NULL;
 
-    if (inode == NULL)
-        return error;
-    replaced = fat_host_find(h, to, &error);
-    error = from_dir->ops->rename(from_dir, from_name, strlen(from_name), inode, to_dir, to_name, strlen(to_name), replaced, 0);
+    if (error == 0)
+        error = to_error != 0 ? to_error : found_error;
+    if (error == 0)
+        replaced = fat_host_find(h, to, &found_error);
+    if (error == 0 && replaced == NULL && found_error != -ENOENT)
+        error = found_error;
+    if (error == 0)
+        error = from_dir->ops->rename(from_dir, from_name, strlen(from_name), inode, to_dir, to_name, strlen(to_name), replaced, 0);
     if (replaced != NULL)
         inode_put(replaced);
-    inode_put(inode);
-    inode_put(to_dir);
-    inode_put(from_dir);
+    if (inode != NULL)
+        inode_put(inode);
+    if (to_dir != NULL)
+        inode_put(to_dir);
+    if (from_dir != NULL)
+        inode_put(from_dir);
     return error;
 }
 

@@ -213,6 +213,10 @@ static inline void inode_mark_deleted(struct inode *inode) {
 [[nodiscard]] int inodes_write(struct filesystem *fs);
 // Takes up to `count` unused inodes out of memory; returns how many went.
 uint32_t inodes_reclaim(uint32_t count);
+// Who writes a dirty one that is to be reclaimed, with inode_write_and_put: not its finder, who may be in the middle of an
+// operation. The reference is handed over. Set by the VFS; NULL: at once.
+extern void (*inode_write_later)(struct inode *inode);
+void inode_write_and_put(struct inode *inode);
 // Before unmounting: takes all inodes of fs out of memory. -EBUSY when some are in use.
 [[nodiscard]] int inodes_release(struct filesystem *fs);
 // Above this number unused ones are taken out of memory by whoever brings in more.

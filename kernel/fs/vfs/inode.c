@@ -30,6 +30,7 @@ static struct {
 } cache = {.lock = SPINLOCK_INIT("inode cache"), .lru = LIST_INIT(cache.lru), .limit = 4096};
 
 void (*inode_forget)(struct inode *inode);
+void (*inode_write_later)(struct inode *inode);
 
 void inodes_set_limit(uint32_t limit) { cache.limit = limit; }
 
@@ -250,17 +251,23 @@ static struct inode *pick(bool *write) {
     return inode;
 }
 
+void inode_write_and_put(struct inode *inode) {
+    rw_mutex_lock(&inode->lock);
+    (void)inode_write(inode);  // what failed stays dirty, and is told by the next sync
+    rw_mutex_unlock(&inode->lock);
+    inode_put(inode);
+}
+
 uint32_t inodes_reclaim(uint32_t count) {
     uint32_t gone = 0;
     for (uint32_t tries = 2 * count; gone < count && tries > 0; tries--) {
         bool write;
         struct inode *inode = pick(&write);
         if (inode == NULL) continue;
-        if (write) {
-            rw_mutex_lock(&inode->lock);
-            (void)inode_write(inode);  // what failed stays dirty, and is told by the next sync
-            rw_mutex_unlock(&inode->lock);
-            inode_put(inode);
+        if (write && inode_write_later != NULL) {
+            inode_write_later(inode);  // the caller may be in a transaction, and hold locks of others
+        } else if (write) {
+            inode_write_and_put(inode);
         } else {
             inode_put(leave(inode));
             gone++;

@@ -7,7 +7,7 @@
 
 static struct {
     struct wait_queue work;   // its lock guards all of this
-    struct list inodes, mounts;
+    struct list inodes, dirty, mounts;
     uint64_t given, done;     // how many
 } worker;
 
@@ -20,6 +20,13 @@ void inode_put_later(struct inode *inode) {
     if (!inode_drop(inode)) return;
     spin_lock(&worker.work.lock);
     list_push_back(&worker.inodes, &inode->lru);
+    wake_locked();
+    spin_unlock(&worker.work.lock);
+}
+
+static void write_later(struct inode *inode) {
+    spin_lock(&worker.work.lock);
+    list_push_back(&worker.dirty, &inode->lru);
     wake_locked();
     spin_unlock(&worker.work.lock);
 }
@@ -46,11 +53,13 @@ static void mount_end(struct mount *m) {
 static bool work_once(void) {
     spin_lock(&worker.work.lock);
     struct inode *inode = list_pop_front_entry(&worker.inodes, struct inode, lru);
-    struct mount *m = inode == NULL ? list_pop_front_entry(&worker.mounts, struct mount, node) : NULL;
+    struct inode *dirty = inode == NULL ? list_pop_front_entry(&worker.dirty, struct inode, lru) : NULL;
+    struct mount *m = inode == NULL && dirty == NULL ? list_pop_front_entry(&worker.mounts, struct mount, node) : NULL;
     spin_unlock(&worker.work.lock);
     if (inode != NULL) inode_leave(inode);
+    if (dirty != NULL) inode_write_and_put(dirty);
     if (m != NULL) mount_end(m);
-    if (inode == NULL && m == NULL) return false;
+    if (inode == NULL && dirty == NULL && m == NULL) return false;
     spin_lock(&worker.work.lock);
     worker.done++;
     spin_unlock(&worker.work.lock);
@@ -61,7 +70,7 @@ static void worker_run(void *arg) {
     for (;;) {
         while (work_once()) (void)sched_preempt_point();
         spin_lock(&worker.work.lock);
-        bool idle = list_is_empty(&worker.inodes) && list_is_empty(&worker.mounts);
+        bool idle = list_is_empty(&worker.inodes) && list_is_empty(&worker.dirty) && list_is_empty(&worker.mounts);
         if (!idle) {
             spin_unlock(&worker.work.lock);
             continue;
@@ -81,6 +90,8 @@ void vfs_worker_flush(void) {
 int vfs_worker_start(void) {
     wait_queue_init(&worker.work, "vfs worker");
     list_init(&worker.inodes);
+    list_init(&worker.dirty);
     list_init(&worker.mounts);
+    inode_write_later = write_later;
     return sched_kthread_create("vfs", worker_run, NULL) != NULL ? 0 : -ENOMEM;
 }

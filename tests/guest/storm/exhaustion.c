@@ -1,0 +1,202 @@
+// Memory to exhaustion and back: every call that allocates says so, changes nothing, and works again afterwards.
+#include "lib/util.h"
+#include "tests/guest/kt/kt.h"
+
+static const struct kpio_job_limits no_limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+static kpio_handle port, event, vmo, process, space;  // what the calls below need
+
+static int64_t close_result(int64_t h) { return h < 0 ? h : kpio_handle_close((uint64_t)h); }
+
+static int64_t try_vmo(void) { return close_result(kpio_vmo_create(4096, 0)); }
+static int64_t try_contiguous(void) { return close_result(kpio_vmo_create(65536, KPIO_VMO_CONTIGUOUS)); }
+static int64_t try_commit(void) {
+    int64_t result = kpio_vmo_op(vmo, KPIO_VMO_OP_COMMIT, 0, 16 * 4096);
+    return result < 0 ? result : kpio_vmo_op(vmo, KPIO_VMO_OP_DECOMMIT, 0, 16 * 4096);
+}
+static int64_t try_clone(void) { return close_result(kpio_vmo_clone(vmo, KPIO_CLONE_SNAPSHOT, 0, 4096)); }
+static int64_t try_map(void) {
+    int64_t at = kpio_aspace_map(space, vmo, 0, 16 * 4096, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_POPULATE, 0);
+    return at < 0 ? at : kpio_aspace_unmap(space, (uint64_t)at, 16 * 4096);
+}
+static int64_t try_event(void) { return close_result(kpio_event_create()); }
+static int64_t try_timer(void) { return close_result(kpio_timer_create()); }
+static int64_t try_port(void) { return close_result(kpio_port_create()); }
+static int64_t try_bind(void) {
+    int64_t result = kpio_port_bind(port, event, 1, 9, 0);
+    return result < 0 ? result : kpio_port_unbind(port, event, 9);
+}
+static int64_t try_post(void) {
+    kpio_handle fresh = (kpio_handle)kpio_port_create();
+    if (fresh < 0) return fresh;
+    int64_t result = kpio_port_post(fresh, 1, 1);
+    (void)kpio_handle_close((uint64_t)fresh);
+    return result == -ENOSPC ? -ENOMEM : result;
+}
+static int64_t try_endpoint(void) { return close_result(kpio_endpoint_create()); }
+static int64_t try_pipe(void) {
+    kpio_handle other = 0;
+    int64_t reader = kpio_pipe_create(0, 65536, &other);
+    if (reader > 0) (void)kpio_handle_close((uint64_t)other);
+    return close_result(reader);
+}
+static int64_t try_job(void) { return close_result(kpio_job_create(kt_job(), &no_limits, (const uint8_t *)"try", 3)); }
+static int64_t try_process(void) {
+    kpio_handle fresh = 0;
+    int64_t made = kpio_process_create(kt_job(), 0, (const uint8_t *)"try", 3, &fresh);
+    if (made > 0) (void)kpio_handle_close((uint64_t)fresh);
+    return close_result(made);
+}
+static int64_t try_thread(void) { return close_result(kpio_thread_create(process, (const uint8_t *)"try", 3)); }
+static int64_t try_dup(void) { return close_result(kpio_handle_dup(event, KPIO_RIGHTS_SAME)); }
+static int64_t try_expire(void) {
+    int64_t copy = kpio_handle_dup(event, KPIO_RIGHTS_SAME);
+    if (copy < 0) return copy;
+    int64_t result = kpio_handle_expire((kpio_handle)copy, time_after_ms(100000));
+    (void)kpio_handle_close((uint64_t)copy);
+    return result;
+}
+
+static const struct {
+    const char *name;
+    int64_t (*run)(void);
+} tries[] = {
+    {"vmo_create", try_vmo},      {"contiguous", try_contiguous}, {"commit", try_commit},     {"vmo_clone", try_clone},
+    {"aspace_map", try_map},      {"event_create", try_event},    {"timer_create", try_timer}, {"port_create", try_port},
+    {"port_bind", try_bind},      {"port_post", try_post},        {"endpoint_create", try_endpoint}, {"pipe_create", try_pipe},
+    {"job_create", try_job},      {"process_create", try_process}, {"thread_create", try_thread}, {"handle_dup", try_dup},
+    {"handle_expire", try_expire},
+};
+
+static void make_needed(void) {
+    port = KT_HANDLE(kpio_port_create());
+    event = KT_HANDLE(kpio_event_create());
+    vmo = KT_HANDLE(kpio_vmo_create(16 * 4096, 0));
+    process = KT_HANDLE(kpio_process_create(kt_job(), 0, (const uint8_t *)"needed", 6, &space));
+}
+
+static void close_needed(void) {
+    kt_close(port);
+    kt_close(event);
+    kt_close(vmo);
+    kt_close(space);
+    kt_close(process);
+}
+
+static void all_work(void) {
+    for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
+        int64_t result = tries[i].run();
+        if (result != 0) kt_fail(__FILE__, __LINE__, "%s: %s", tries[i].name, error_name(result));
+    }
+}
+
+// ---- all the machine's memory --------------------------------------------------------------------------------------------
+
+enum { GIVE_BACK = 1, GIVEN = 2, END = 4, FULL = 8 };
+
+static kpio_handle hog_bits;
+
+// Takes all memory there is, in ever smaller pieces; gives a piece back when asked to.
+KT_CHILD(takes_all_memory) {
+    static kpio_handle piece[4096];
+    unsigned count = 0;
+    kpio_handle bits = startup_handle("bits");
+    (void)kpio_event_signal(bits, 0, 0);
+    for (uint64_t pages = 1024; pages > 0 && count < ARRAY_SIZE(piece);) {
+        int64_t fresh = kpio_vmo_create(pages * 4096, 0);
+        if (fresh > 0 && kpio_vmo_op((kpio_handle)fresh, KPIO_VMO_OP_COMMIT, 0, pages * 4096) == 0) {
+            piece[count++] = (kpio_handle)fresh;
+            continue;
+        }
+        if (fresh > 0) (void)kpio_handle_close((uint64_t)fresh);
+        pages /= 2;
+    }
+    (void)kpio_event_signal(bits, 0, FULL);
+    for (;;) {
+        int64_t asked = kpio_event_wait(bits, GIVE_BACK | END, 0, KPIO_TIME_NEVER);
+        if (asked < 0 || asked & END) return 0;
+        if (count > 0) (void)kpio_handle_close((uint64_t)piece[--count]);
+        (void)kpio_event_signal(bits, GIVE_BACK, GIVEN);
+    }
+}
+
+// A page of the suite's own that cannot be had: the hog gives some back.
+static bool ask_for_some(struct kpio_exception_frame *frame, void *context) {
+    if (frame->kind != KPIO_EXC_NO_MEMORY) return false;
+    (void)kpio_event_signal(hog_bits, GIVEN, GIVE_BACK);
+    (void)kpio_event_wait(hog_bits, GIVEN, 0, kt_soon());
+    return true;
+}
+
+KT_TEST(all_memory_and_back) {
+    static uint8_t stack[32768] __attribute__((aligned(64)));
+    for (unsigned i = 0; i < sizeof(stack); i += 4096) ((volatile uint8_t *)stack)[i] = 1;
+    make_needed();
+    all_work();
+    KT_EQUAL(exception_set(ask_for_some, NULL, stack, sizeof(stack)), 0);
+    unsigned refused = 0, worked = 0;
+    for (unsigned round = 0; round < (kt_long() ? 20u : 2u); round++) {
+        hog_bits = KT_HANDLE(kpio_event_create());
+        struct process_grant grant = {"bits", hog_bits, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+        kpio_handle hog = kt_spawn("takes_all_memory", &grant, 1);
+        KT_CHECK(kpio_event_wait(hog_bits, FULL, 0, time_after_ms(100000)) > 0);
+        for (unsigned i = 0; i < 20 * ARRAY_SIZE(tries); i++) {
+            unsigned which = i % ARRAY_SIZE(tries);
+            int64_t result = tries[which].run();
+            if (result == 0) worked++;
+            else if (result == -ENOMEM || result == -ENFILE) refused++;
+            else kt_fail(__FILE__, __LINE__, "%s without memory: %s", tries[which].name, error_name(result));
+        }
+        KT_CHECK(kpio_event_signal(hog_bits, 0, END) > 0);
+        KT_EQUAL(kt_wait(hog), 0);
+        kt_close(hog_bits);
+        for (unsigned tried = 0; tried < 100 && try_contiguous() != 0; tried++) time_sleep_ms(5);  // it comes back in steps
+        all_work();
+    }
+    KT_EQUAL(exception_set(NULL, NULL, NULL, 0), 0);
+    close_needed();
+    kt_note("%u calls refused, %u that found something", refused, worked);
+    KT_CHECK(refused > 0);
+}
+
+// ---- a job's memory --------------------------------------------------------------------------------------------------------
+
+// With each limit from nothing to enough, a call works or is refused; what the job uses is the same before and after.
+KT_CHILD(tries_within_limits) {
+    kpio_handle job = startup_handle("limited");
+    struct kpio_job_info before, after;
+    unsigned refused = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
+        if (tries[i].run == try_job || tries[i].run == try_process || tries[i].run == try_thread || tries[i].run == try_map ||
+            tries[i].run == try_bind || tries[i].run == try_dup || tries[i].run == try_expire)
+            continue;  // these need what the suite's own process has
+        if (i == 0) vmo = (kpio_handle)kpio_vmo_create(16 * 4096, 0);
+        if (kpio_job_info(job, &before) != 0) return 1;
+        struct kpio_job_limits limits = no_limits;
+        for (uint64_t more = 0;; more += more < 4096 ? 64 : more) {
+            limits.kernel_bytes = before.used.kernel_bytes + more;
+            limits.pages = before.used.pages + more / 256;
+            if (kpio_job_set_limits(job, &limits) != 0) return 2;
+            int64_t result = tries[i].run();
+            if (kpio_job_info(job, &after) != 0) return 3;
+            if (result != 0 && result != -ENOMEM && result != -ENFILE) return result;
+            if (after.used.handles != before.used.handles || after.used.pages > before.used.pages + 1) return 4;
+            if (result == 0) break;
+            refused++;
+            if (more > 1 << 22) return 5;
+        }
+        limits = no_limits;
+        if (kpio_job_set_limits(job, &limits) != 0) return 6;
+    }
+    return refused > 20 ? 0 : 7;
+}
+
+KT_TEST(each_limit_of_a_job) {
+    kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &no_limits, (const uint8_t *)"limited", 7));
+    struct process_grant grant = {"limited", job, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    kpio_handle child = kt_spawn_in(job, "tries_within_limits", &grant, 1);
+    int64_t status = 0;
+    KT_EQUAL(wait_terminated(child, time_after_ms(60000), &status), 0);
+    KT_EQUAL(status, 0);
+    kt_close(child);
+    kt_close(job);
+}

@@ -57,8 +57,8 @@ class Elf:
 class Symbols:
     """Names for addresses."""
 
-    def __init__(self, elf: Elf):
-        self.pairs = elf.symbols()
+    def __init__(self, elf: Elf, every: bool = False):
+        self.pairs = elf.symbols(every)
         self.addresses = [address for address, _ in self.pairs]
 
     def name(self, address: int, reach: int = 1 << 20) -> str:

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from .. import guest
 from ..build import Build
-from ..elf import Elf
-from ..errors import HANG, KpioError
+from ..elf import Elf, Symbols
+from ..errors import HANG, USAGE, KpioError
 from ..machine import Machine
 from . import plugin
 
@@ -42,6 +43,21 @@ def boot(build: Build, machine: Machine, suite: str, on_line=None) -> list[dict]
 def image_size(build: Build) -> dict:
     size = Elf(build.kernel).loaded_bytes()
     return {"name": "kernel_image", "unit": "bytes", "value": size, "min": size, "max": size, "n": 1}
+
+
+def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:
+    """The functions that one benchmark runs, with their instructions for each operation, most first. User programs are one."""
+    with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
+        out = Path(folder, "counts")
+        machine = Machine(memory_mib=GIB, accelerator="icount", net="pair", extra=plugin.arguments(out, profile=True))
+        marks = {line["name"]: line.get("mark") for line in boot(build, machine, "kernel", detail)}
+        record = plugin.read(out).get(marks.get(name))
+    if not record:
+        raise KpioError(f"there is nothing to profile under the name {name}", USAGE)
+    symbols, sums = Symbols(Elf(build.kernel), every=True), Counter()
+    for address, count in record["profile"]:
+        sums[symbols.name(address).split("+")[0] if address >> 63 else "(user)"] += count
+    return [(function, round(count / record["ops"], 2)) for function, count in sums.most_common()]
 
 
 def measure(build: Build, detail=lambda text: None) -> dict[str, dict]:

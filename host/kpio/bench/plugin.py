@@ -26,9 +26,9 @@ def library() -> Path:
     return made
 
 
-def arguments(out: Path, lines: bool) -> tuple:
+def arguments(out: Path, lines: bool = False, profile: bool = False) -> tuple:
     """For QEMU's command line."""
-    return "-plugin", f"{library()},out={out}" + (",lines=on" if lines else "")
+    return "-plugin", f"{library()},out={out}" + (",lines=on" if lines else "") + (",profile=on" if profile else "")
 
 
 def read(out: Path) -> dict[int, dict]:

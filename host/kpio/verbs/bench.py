@@ -14,6 +14,7 @@ HELP = "count the cost of the kernel's operations"
 EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench kernel --json             one JSON object per line
   kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
+  kpio bench --profile map_unmap       the functions that it runs
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
@@ -25,12 +26,15 @@ def add_arguments(verb):
     verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
+    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suite kernel)")
     verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suite kernel)")
 
 
 def execute(arguments):
     if arguments.against and arguments.suite != "kernel":
         raise KpioError(f"--against {arguments.against} goes with the suite kernel", USAGE)
+    if arguments.profile and arguments.suite != "kernel":
+        raise KpioError("--profile goes with the suite kernel", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
             "cache-policy": bench_policy}[arguments.suite](arguments)
 
@@ -52,6 +56,8 @@ def show_table(arguments, text):
 
 
 def bench_kernel(arguments):
+    if arguments.profile:
+        return show_profile(arguments)
     if arguments.against:
         packages.require("run", "linux")
     variant = prepared()
@@ -69,6 +75,17 @@ def bench_kernel(arguments):
     missing = [item.name for item in reference.KERNEL if item.name not in results]
     if missing:
         raise KpioError(f"the guest measured nothing for {', '.join(missing)}")
+    return OK
+
+
+def show_profile(arguments):
+    variant = prepared()
+    with progress.step(f"Profiling {arguments.profile}") as shown:
+        functions = kernel.profile(variant, arguments.profile, shown.detail)
+    if arguments.json:
+        show_json({"function": function, "insns": count} for function, count in functions)
+    else:
+        print(table.columns([["insns an operation", ""]] + [[function, f"{count:,.2f}"] for function, count in functions]))
     return OK
 
 

@@ -1,12 +1,12 @@
 // A QEMU plugin that counts, between the marks of lib/bench_mark.h, what an instruction count hides.
 //
-//   -plugin bench.so,out=FILE[,lines=on]
+//   -plugin bench.so,out=FILE[,lines=on][,profile=on]
 //
 // For each report mark it writes a line of JSON to FILE: how many CR3 and MSR writes, XSAVEs and XRSTORs, locked
 // operations and iterations of repeated string instructions ran between begin and end; with lines=on also the cache
 // lines that two or more CPUs wrote in that time, and how often: a line's writes by all CPUs but the one that wrote it
 // most, so that one visit to another CPU's line is one write. The worst of them come with the code that wrote them.
-// Counting lines takes a call at each store, which is why it is an option.
+// Counting lines takes a call at each store, which is why it is an option. So is a profile: how often each instruction ran.
 //
 // Each CPU counts for itself, without locks. A report adds up, which is why it must not be made while a window is open.
 #include "tests/bench/plugin/qemu_plugin_api.h"
@@ -14,6 +14,7 @@
 #include "tests/bench/plugin/decode.h"
 #include "lib/bench_mark.h"
 #include "tests/bench/plugin/lines.h"
+#include "tests/bench/plugin/profile.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ struct cpu {
 
 static struct cpu cpus[MAX_CPUS];
 static unsigned cpu_count;
-static bool count_lines;
+static bool count_lines, profile;
 static FILE *out;
 
 // ---- reports ----
@@ -128,6 +129,8 @@ static void report(uint64_t number)
     }
     if (count_lines)
         write_shared();
+    if (profile)
+        profile_write(out);
     fputs("}\n", out);
     fflush(out);
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
@@ -161,6 +164,12 @@ static void on_counted(unsigned vcpu, void *userdata)
         cpu->counts[(uintptr_t)userdata]++;
 }
 
+static void on_instruction(unsigned vcpu, void *userdata)
+{
+    if (cpus[vcpu % MAX_CPUS].open)
+        ((struct profile_slot *)userdata)->count++;
+}
+
 static void on_store(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
 {
     struct cpu *cpu = &cpus[vcpu % MAX_CPUS];
@@ -192,6 +201,10 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         else if (class != INSN_OTHER)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_counted, QEMU_PLUGIN_CB_NO_REGS,
                                                    (void *)(uintptr_t)class);
+        struct profile_slot *slot = profile ? profile_slot(qemu_plugin_insn_vaddr(insn)) : NULL;
+
+        if (slot)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_instruction, QEMU_PLUGIN_CB_NO_REGS, slot);
         if (count_lines)
             qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
                                              (void *)(uintptr_t)qemu_plugin_insn_vaddr(insn));
@@ -213,6 +226,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
             path = argv[i] + 4;
         else if (strcmp(argv[i], "lines=on") == 0)
             count_lines = true;
+        else if (strcmp(argv[i], "profile=on") == 0)
+            profile = true;
         else
             return fprintf(stderr, "kpio bench plugin: unknown option %s\n", argv[i]), -1;
     }

@@ -24,6 +24,7 @@ def test_help(verb):
     (["fly"], "fly"),
     (["soak", "no_such_suite"], "no_such_suite"),
     (["bench", "scale", "--against", "linux"], "--against linux"),
+    (["bench", "scale", "--profile", "map_unmap"], "--profile"),
     (["debug", "--accel", "kvm"], "--accel"),
 ])
 def test_wrong_usage(arguments, said):

@@ -58,23 +58,27 @@ static void page_failed(struct page *page, int error) {
     vmo_page_set(page, VMO_PAGE_ERROR);
 }
 
-// A piece of a page that was split among requests is done.
-static void piece_done(struct page *page, uint64_t size) {
-    if (__atomic_sub_fetch(&page->word[1], 1, __ATOMIC_ACQ_REL) == 0) page_loaded(page, size);
+// Of a page that is had in pieces, word[1] counts the bytes that are still to come.
+static void piece_done(struct page *page, uint64_t bytes, uint64_t size) {
+    if (__atomic_sub_fetch(&page->word[1], bytes, __ATOMIC_ACQ_REL) == 0) page_loaded(page, size);
+}
+
+static void vector_done(const struct cache_io *io, const struct block_vector *v) {
+    int error = io->request.error;
+    struct page *page = virt_to_page(v->data);
+    uint64_t start = (uint64_t)v->data & PAGE_MASK;
+    for (uint64_t done = 0, n; done < v->bytes; done += n, start = 0, page++) {
+        n = MIN(PAGE_SIZE - start, v->bytes - done);
+        if (unlikely(error)) page_failed(page, error);
+        if (likely(io->whole)) page_loaded(page, io->size);
+        else piece_done(page, n, io->size);
+    }
 }
 
 static void read_done(struct block_request *request) {
     struct cache_io *io = container_of(request, struct cache_io, request);
     struct wait_queue *queue = cache_queue(io->cache);
-    for (unsigned i = 0; i < request->vector_count; i++) {
-        struct page *page = virt_to_page(io->vectors[i].data);
-        uint64_t pages = div_round_up(((uint64_t)io->vectors[i].data & PAGE_MASK) + io->vectors[i].bytes, PAGE_SIZE);
-        for (; pages-- > 0; page++) {
-            if (unlikely(request->error)) page_failed(page, request->error);
-            if (likely(io->whole)) page_loaded(page, io->size);
-            else piece_done(page, io->size);
-        }
-    }
+    for (unsigned i = 0; i < request->vector_count; i++) vector_done(io, &io->vectors[i]);
     __atomic_fetch_sub(&io->cache->loading, 1, __ATOMIC_RELEASE);
     kfree(io);
     cache_wake(queue);
@@ -122,31 +126,31 @@ static int add_to_request(struct fill *fill, struct page *page, uint64_t sector,
     }
 }
 
-// One extent, or its part of the range, page by page. Only whole pages take the short way.
-static int fill_extent(struct fill *fill, const struct file_extent *extent) {
+// n bytes are had without a request, or not at all.
+static void finish_piece(struct fill *fill, struct page *page, uint64_t n) {
+    if (n == PAGE_SIZE) page_loaded(page, fill->size);
+    else piece_done(page, n, fill->size);
+    fill->finished_some = true;
+}
+
+// One extent, or its part of the range, page by page.
+static void fill_extent(struct fill *fill, const struct file_extent *extent) {
     uint64_t end = extent->offset + extent->bytes;
     for (uint64_t at = extent->offset, n; at < end; at += n) {
         struct page *page = fill->pages[(at >> PAGE_SHIFT) - fill->first];
         uint32_t start = (uint32_t)(at & PAGE_MASK);
         n = MIN(PAGE_SIZE - start, end - at);
-        bool whole = n == PAGE_SIZE;
-        if (!whole && start == 0) page->word[1] = 1;  // until its last piece is under way
+        if (n != PAGE_SIZE && start == 0) page->word[1] = PAGE_SIZE;
         if (extent->state == FILE_MAPPED) {
-            if (!whole) __atomic_fetch_add(&page->word[1], 1, __ATOMIC_RELAXED);
-            int error = add_to_request(fill, page, extent->sector + ((at - extent->offset) >> SECTOR_SHIFT), start, (uint32_t)n,
-                                       end - at);
-            if (error) page_failed(page, error);
-            if (error && whole) page_loaded(page, fill->size);
-            if (error && !whole) piece_done(page, fill->size);
-            fill->finished_some |= error != 0;
+            uint64_t sector = extent->sector + ((at - extent->offset) >> SECTOR_SHIFT);
+            int error = add_to_request(fill, page, sector, start, (uint32_t)n, end - at);
+            if (!error) continue;
+            page_failed(page, error);
         } else {
             memset((uint8_t *)page_to_virt(page) + start, 0, n);
-            if (whole) page_loaded(page, fill->size);
-            fill->finished_some = true;
         }
-        if (!whole && start + n == PAGE_SIZE) piece_done(page, fill->size);
+        finish_piece(fill, page, n);
     }
-    return 0;
 }
 
 static void fail_rest(struct fill *fill, uint64_t at, uint64_t end, int error) {
@@ -154,10 +158,8 @@ static void fail_rest(struct fill *fill, uint64_t at, uint64_t end, int error) {
         struct page *page = fill->pages[(at >> PAGE_SHIFT) - fill->first];
         n = PAGE_SIZE - (at & PAGE_MASK);
         page_failed(page, error);
-        if (n != PAGE_SIZE) piece_done(page, fill->size);
-        else page_loaded(page, fill->size);
+        finish_piece(fill, page, n);
     }
-    fill->finished_some = true;
 }
 
 static void fill_blocks(struct fill *fill, unsigned count) {
@@ -166,11 +168,11 @@ static void fill_blocks(struct fill *fill, unsigned count) {
         struct file_extent extent;
         int error = fill->cache->ops->map(fill->cache, at, end - at, &extent);
         if (!error && (extent.offset != at || extent.bytes == 0 || extent.bytes > end - at)) error = -EIO;
-        if (!error) error = fill_extent(fill, &extent);
         if (error) {
             fail_rest(fill, at, end, error);
             break;
         }
+        fill_extent(fill, &extent);
         at += extent.bytes;
     }
     submit(fill);
@@ -265,8 +267,9 @@ static int take_failed(struct file_cache *cache, uint64_t index) {
     return error;
 }
 
+// What failed may have been read ahead long ago, for nobody: it is tried once more before it is told.
 int cache_get_page(struct file_cache *cache, uint64_t index, uint64_t needed) {
-    int error = cache_make_vmo(cache);
+    int error = cache_make_vmo(cache), failures = 0;
     while (!error) {
         spin_lock(cache->vmo->lock);
         const struct page *page = vmo_page_locked(cache->vmo, index);
@@ -278,6 +281,7 @@ int cache_get_page(struct file_cache *cache, uint64_t index, uint64_t needed) {
         else if (flags & VMO_PAGE_LOADING) cache_wait_loaded(cache, index);
         else if (flags & VMO_PAGE_ERROR) error = take_failed(cache, index);
         else return 0;
+        if (flags & VMO_PAGE_ERROR && failures++ == 0) error = 0;
     }
     return error;
 }

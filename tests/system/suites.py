@@ -3,6 +3,7 @@ import struct
 
 import images
 from guests import Boot, Config
+from kpio import command
 from kpio.machine import Disk, Machine
 from kpio.paths import ROOT
 
@@ -42,6 +43,13 @@ def fuzzed_disk(folder):
     return (Disk(images.blank(folder / "fuzzed", 8), durable=False),)
 
 
+def ext4_disk(folder):
+    """256 MiB as mkfs.ext4 makes it, which at this size means blocks of 1 KiB."""
+    image = images.blank(folder / "ext4", 256)
+    command.check(["mkfs.ext4", "-q", "-F", str(image)])
+    return (Disk(image, durable=False),)
+
+
 MACHINES = {
     "boot": ENDS,
     "disk": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
@@ -50,10 +58,13 @@ MACHINES = {
     "storm": [Config(machine=Machine(cpus=4, memory_mib=256)), Config("release", machine=Machine(cpus=8, memory_mib=128))],
     "driver_net": [Config(machine=Machine(cpus=4, net="pair")), Config("release", machine=Machine(cpus=1, net="pair")),
                    Config("release", machine=Machine(kind="microvm", cpus=4, net="pair"))],
+    "page_cache": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
+                   Config("release", machine=Machine(kind="microvm", cpus=4))],
     "driver_rng": [DEFAULT, Config("release", machine=Machine(kind="microvm", cpus=4))],
 }
 # More of a suite's boots: silence, total, long, long_append, disks, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
+           "page_cache": {"disks": ext4_disk},
            "fuzz": {"disks": fuzzed_disk, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.

@@ -16,3 +16,4 @@ weak void file_cache_init(struct file_cache *cache, const struct file_cache_ops 
     cache->size = size;
 }
 weak void file_cache_destroy(struct file_cache *cache, bool discard) { cache->ops = NULL, (void)discard; }
+weak void inode_mapped(struct file_cache *cache, bool mapped) { (void)cache, (void)mapped; }

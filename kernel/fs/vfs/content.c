@@ -2,6 +2,7 @@
 
 #include "abi/gen/errors.h"
 #include "kernel/fs/vfs/memory.h"
+#include "kernel/fs/vfs/mount.h"
 
 static inline bool in_memory(const struct inode *inode) { return inode->memory != NULL; }
 
@@ -77,6 +78,12 @@ int content_sync(struct inode *inode, bool data_only) {
     }
     if (error == 0 && inode->ops->sync != NULL) error = inode->ops->sync(inode, data_only);
     return error;
+}
+
+void inode_mapped(struct file_cache *cache, bool mapped) {
+    struct inode *inode = container_of(cache, struct inode, cache);
+    if (mapped) inode_hold(inode);
+    else inode_put_later(inode);
 }
 
 int content_vmo(struct inode *inode, struct vmo **out) {

@@ -199,6 +199,8 @@ void inode_put(struct inode *inode);
 // to hand to inode_leave, which may block.
 [[nodiscard]] bool inode_drop(struct inode *inode);
 void inode_leave(struct inode *inode);
+// file_cache_ops.mapped of every file system: a mapped file's inode stays.
+void inode_mapped(struct file_cache *cache, bool mapped);
 // The times changed; inode_write hands them to ops->change. inode->lock is held by the caller of inode_write (excl).
 static inline void inode_mark_dirty(struct inode *inode) {
     if (!(__atomic_load_n(&inode->flags, __ATOMIC_RELAXED) & INODE_DIRTY))

@@ -6,7 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 from .errors import USAGE, KpioError
 
@@ -35,12 +35,17 @@ class Disk:
     durable: bool = True  # False: flushes end in the host's memory, which is enough where no power is cut
     # Sectors whose requests fail: ("read" or "write", sector). ("flush", 0) fails every flush.
     bad: tuple = ()
+    log: Optional[Path] = None  # every write and flush is appended here (QEMU's blklogwrites)
 
     def backend(self, number: int) -> list[str]:
         file = str(self.file).replace(",", ",,")
         parts = ["if=none", f"id=disk{number}", f"cache={'writeback' if self.durable else 'unsafe'}"]
         if self.read_only:
             parts.append("readonly=on")
+        if self.log:
+            parts += ["driver=blklogwrites", "file.driver=raw", "file.file.driver=file", f"file.file.filename={file}",
+                      "log.driver=file", f"log.filename={self.log}"]
+            return ["-drive", ",".join(parts)]
         if not self.bad:
             return ["-drive", ",".join([*parts, "format=raw", f"file={file}"])]
         parts += ["driver=raw", "file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={file}"]

@@ -1,5 +1,6 @@
 #include "kernel/block/test/recorder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,15 @@ static void *grown(void *memory, size_t bytes)
     if (larger == NULL)
         abort();
     return larger;
+}
+
+static void keep(struct recorder *r, struct recorded entry)
+{
+    if (r->count == r->room) {
+        r->room = r->room * 2 + 64;
+        r->log = grown(r->log, r->room * sizeof *r->log);
+    }
+    r->log[r->count++] = entry;
 }
 
 static void record(struct block_device *device, struct block_request *request)
@@ -26,13 +36,8 @@ static void record(struct block_device *device, struct block_request *request)
         for (unsigned i = 0; i < request->vector_count; at += request->vectors[i++].bytes)
             memcpy(at, request->vectors[i].data, request->vectors[i].bytes);
     }
-    if (request->op == BLOCK_WRITE || request->op == BLOCK_FLUSH) {
-        if (r->count == r->room) {
-            r->room = r->room * 2 + 64;
-            r->log = grown(r->log, r->room * sizeof *r->log);
-        }
-        r->log[r->count++] = entry;
-    }
+    if (request->op == BLOCK_WRITE || request->op == BLOCK_FLUSH)
+        keep(r, entry);
     r->below->submit(device, request);
 }
 
@@ -53,6 +58,60 @@ void recorder_free(struct recorder *r)
     for (size_t i = 0; i < r->count; i++)
         free(r->log[i].data);
     free(r->log);
+}
+
+// The file: a superblock in its first sector; then each entry: a sector that says what, and the data.
+#define LOG_MAGIC 0x6a736677736872ull
+enum { LOG_FLUSH = 1, LOG_FUA = 2, LOG_DISCARD = 4 };
+struct log_head {
+    uint64_t magic, version, entries;
+    uint32_t sector_size;
+};
+struct log_entry {
+    uint64_t sector, sectors, flags, bytes;
+};
+
+static bool load_entry(struct recorder *r, FILE *in, uint32_t sector_size)
+{
+    uint8_t raw[4096];
+    struct log_entry e;
+
+    if (fread(raw, 1, sector_size, in) != sector_size)
+        return false;
+    memcpy(&e, raw, sizeof e);
+    if (e.flags & LOG_FLUSH)
+        keep(r, (struct recorded){.op = BLOCK_FLUSH});
+    if (e.flags & LOG_DISCARD || e.sectors == 0)
+        return true;
+    uint64_t bytes = e.sectors * sector_size;
+    uint8_t *data = bytes > 64u << 20 ? NULL : grown(NULL, bytes);
+    if (data == NULL || fread(data, 1, bytes, in) != bytes) {
+        free(data);
+        return false;
+    }
+    keep(r, (struct recorded){.op = BLOCK_WRITE, .flags = e.flags & LOG_FUA ? BLOCK_FUA : 0,
+                              .sector = e.sector * (sector_size / SECTOR_SIZE), .bytes = bytes, .data = data});
+    return true;
+}
+
+bool recorder_load(struct recorder *r, const char *file)
+{
+    FILE *in = fopen(file, "rb");
+    uint8_t raw[SECTOR_SIZE];
+    struct log_head head;
+    bool good;
+
+    memset(r, 0, sizeof *r);
+    if (in == NULL)
+        return false;
+    good = fread(raw, 1, sizeof raw, in) == sizeof raw;
+    memcpy(&head, raw, sizeof head);
+    good = good && head.magic == LOG_MAGIC && head.version == 1 && head.sector_size >= SECTOR_SIZE && head.sector_size <= 4096 &&
+           fseek(in, (long)head.sector_size, SEEK_SET) == 0;
+    for (uint64_t i = 0; good && i < head.entries; i++)
+        good = load_entry(r, in, head.sector_size);
+    fclose(in);
+    return good;
 }
 
 void power_cut_begin(struct power_cut *cut, const struct recorder *record, uint8_t *medium)

@@ -23,6 +23,9 @@ struct recorder {
 void recorder_begin(struct recorder *r, struct block_device *device);
 void recorder_end(struct recorder *r);
 void recorder_free(struct recorder *r);
+// The record that QEMU's blklogwrites (or Linux's dm-log-writes: Documentation/admin-guide/device-mapper/log-writes.rst) wrote
+// into a file. False: it is none, or ends in the middle of an entry.
+bool recorder_load(struct recorder *r, const char *file);
 
 enum cut_mode {
     CUT_ALL,      // everything written so far has arrived

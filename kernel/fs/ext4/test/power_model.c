@@ -159,10 +159,9 @@ void power_model_free(struct power_model *model)
 void power_fill(uint8_t *data, uint32_t id, uint32_t first, uint32_t count, uint32_t version)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t words[POWER_SECTOR / 4] = {id, first + i, version};
+        uint32_t words[POWER_SECTOR / 4];
 
-        for (unsigned k = 3; k < POWER_SECTOR / 4; k++)
-            words[k] = (id * 2654435761u) ^ ((first + i) * 40503u) ^ (version * 2246822519u) ^ k;
+        power_fill_sector(words, id, first + i, version);
         memcpy(data + (size_t)i * POWER_SECTOR, words, sizeof words);
     }
 }
@@ -207,7 +206,7 @@ bool power_model_allows(const struct power_model *model, uint32_t path, const ui
 {
     const struct power_name *name = &model->names[path];
 
-    snprintf(why, room, "%s must not be there", data == NULL ? "nothing" : "anything");
+    snprintf(why, room, data == NULL ? "it must be there" : "it must not be there");
     for (uint32_t i = name->count; i-- > 0;) {
         uint32_t id = name->may_be[i];
 

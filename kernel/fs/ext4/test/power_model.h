@@ -7,13 +7,8 @@
 // what a completed sync promised is all that it may be.
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#define POWER_SECTOR 512u
-#define POWER_SECTORS 256u  // of a file, at most
-#define POWER_PATHS 48u
-#define POWER_FILES 4096u
+#include "lib/test/power_script.h"
 
 enum power_what { POWER_NAME, POWER_WRITE, POWER_SIZE, POWER_ZERO, POWER_SYNC_FILE, POWER_SYNC_ALL };
 

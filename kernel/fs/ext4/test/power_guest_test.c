@@ -1,0 +1,237 @@
+// Power cuts of a guest: QEMU's record of the disk that tests/guest/power.c worked on, and the image as it was before, come
+// in KPIO_POWER_LOG and KPIO_POWER_IMAGE (tests/system/test_power.py, `kpio soak power`). Without them the same steps are done
+// here, by turns, on ext4's host build, and its own record is looked at in the same way: as if nothing were known of when
+// each step began and ended but what the data in the record tell.
+// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/ext4/test/power_model.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
+#include "kernel/fs/ext4/journal_internal.h"
+#include "kernel/fs/ext4/test/power.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_STEPS 2000u
+#define NEVER SIZE_MAX
+
+static struct power_run run;
+
+static unsigned chosen(const char *name, unsigned usual)
+{
+    const char *value = getenv(name);
+
+    return value == NULL ? usual : (unsigned)strtoul(value, NULL, 0);
+}
+
+// ---- where the data of each version first appear --------------------------------------------------------------------------------
+
+static size_t first_seen[POWER_PROCESSES][MOST_STEPS + 1];  // by version
+
+static void find_versions(void)
+{
+    for (unsigned p = 0; p < POWER_PROCESSES; p++)
+        for (unsigned v = 0; v <= MOST_STEPS; v++)
+            first_seen[p][v] = NEVER;
+    for (size_t i = run.record.count; i-- > 0;) {
+        const struct recorded *w = &run.record.log[i];
+
+        for (uint64_t at = 0; at < w->bytes; at += POWER_SECTOR) {
+            uint32_t words[POWER_SECTOR / 4], right[POWER_SECTOR / 4];
+
+            memcpy(words, w->data + at, sizeof words);
+            if (words[0] == 0 || words[0] > POWER_PROCESSES * POWER_OWN_IDS || words[2] > MOST_STEPS)
+                continue;
+            power_fill_sector(right, words[0], words[1], words[2]);
+            if (memcmp(words, right, sizeof words) == 0)
+                first_seen[(words[0] - 1) / POWER_OWN_IDS][words[2]] = i;
+        }
+    }
+}
+
+// ---- what each process did, and when at the earliest or latest -----------------------------------------------------------------
+
+static struct power_event event_of(const struct power_step *step)
+{
+    struct power_event e = {.path = step->path, .id = step->id, .first = step->first, .count = step->count,
+                            .version = step->version};
+
+    switch (step->what) {
+    case POWER_DO_CREATE:
+        e.what = POWER_NAME;
+        break;
+    case POWER_DO_UNLINK:
+        e.what = POWER_NAME;
+        e.id = 0;
+        break;
+    case POWER_DO_RENAME:
+        e.what = POWER_NAME;
+        e.path = step->to;
+        break;
+    case POWER_DO_WRITE:
+        e.what = POWER_WRITE;
+        break;
+    case POWER_DO_SYNC:
+        e.what = POWER_SYNC_FILE;
+        break;
+    case POWER_DO_RESIZE:
+        e.what = POWER_SIZE;
+    }
+    return e;
+}
+
+// A step began after the sync before it had returned, and that was after that file's data went to the disk. A sync had
+// returned before data of a later step went there.
+static void note_process(uint32_t process, unsigned steps, uint64_t seed)
+{
+    static size_t of_file[POWER_OWN_IDS + 1], later[MOST_STEPS + 2];
+    struct power_script script;
+    size_t began = 0;
+    uint32_t versions = 0;
+
+    memset(of_file, 0, sizeof of_file);
+    power_script_begin(&script, process, seed);
+    for (unsigned i = 0; i < steps; i++)
+        versions = MAX(versions, power_next_step(&script).version);
+    later[versions + 1] = NEVER;
+    for (uint32_t v = versions; v > 0; v--)
+        later[v] = MIN(later[v + 1], first_seen[process][v]);
+    power_script_begin(&script, process, seed);
+    for (unsigned i = 0, version = 0; i < steps; i++) {
+        struct power_step step = power_next_step(&script);
+        struct power_event e = event_of(&step);
+        uint32_t own = step.id - process * POWER_OWN_IDS;
+
+        version = MAX(version, step.version);
+        e.begin = began;
+        e.end = later[version + 1];
+        power_note(&run.events, e);
+        if (step.what == POWER_DO_RENAME) {
+            e.path = step.path;
+            e.id = 0;
+            power_note(&run.events, e);
+        }
+        if (step.what == POWER_DO_WRITE && first_seen[process][step.version] != NEVER)
+            of_file[own] = MAX(of_file[own], first_seen[process][step.version]);
+        if (step.what == POWER_DO_SYNC)
+            began = MAX(began, of_file[own]);
+    }
+}
+
+static unsigned check(unsigned steps, unsigned cuts, uint64_t seed, uint64_t script_seed, unsigned enough, bool quiet)
+{
+    CHECK(steps <= MOST_STEPS && run.record.count > 0);
+    find_versions();
+    for (uint32_t p = 0; p < POWER_PROCESSES; p++)
+        note_process(p, steps, script_seed);
+    return power_check(&run, cuts, seed, enough, quiet);
+}
+
+// ---- the same steps here --------------------------------------------------------------------------------------------------------
+
+static const char *path_of(uint32_t path)
+{
+    static char names[2][32];
+    static unsigned turn;
+    char *name = names[turn++ % 2];
+
+    snprintf(name, sizeof names[0], "d%u/file%u", path % 3, path);
+    return name;
+}
+
+static void change_file(const struct power_step *step)
+{
+    static uint8_t data[POWER_SECTORS * POWER_SECTOR];
+    struct inode *inode;
+
+    CHECK_EQ(host_find(&run.volume, path_of(step->path), &inode), 0);
+    if (step->what == POWER_DO_SYNC)
+        CHECK_EQ(inode->ops->sync(inode, false), 0);
+    if (step->what == POWER_DO_RESIZE)
+        CHECK_EQ(host_resize(&run.volume, inode, (uint64_t)step->first * POWER_SECTOR), 0);
+    if (step->what == POWER_DO_WRITE) {
+        power_fill(data, step->id, step->first, step->count, step->version);
+        CHECK(host_write(&run.volume, inode, (uint64_t)step->first * POWER_SECTOR, data, (uint64_t)step->count * POWER_SECTOR) > 0);
+    }
+    inode_put(inode);
+}
+
+static void do_step(const struct power_step *step)
+{
+    switch (step->what) {
+    case POWER_DO_CREATE:
+        CHECK_EQ(host_create(&run.volume, path_of(step->path), &(struct inode_new){.mode = FS_REGULAR | 0644}), 0);
+        break;
+    case POWER_DO_RENAME:
+        CHECK_EQ(host_rename(&run.volume, path_of(step->path), path_of(step->to), 0), 0);
+        break;
+    case POWER_DO_UNLINK:
+        CHECK_EQ(host_unlink(&run.volume, path_of(step->path)), 0);
+        break;
+    default:
+        change_file(step);
+    }
+}
+
+static void keep_medium(void)
+{
+    run.bytes = run.volume.device.sectors * SECTOR_SIZE;
+    run.medium = malloc(run.bytes);
+    CHECK(run.medium != NULL);
+    CHECK_EQ(pread(run.volume.fd, run.medium, run.bytes, 0), (int64_t)run.bytes);
+}
+
+static void work_here(unsigned steps, uint64_t seed)
+{
+    struct power_script scripts[POWER_PROCESSES];
+
+    memset(&run, 0, sizeof run);
+    volume_host_make(&run.volume, "-t ext4 -b 1024", "12M");
+    keep_medium();
+    recorder_begin(&run.record, &run.volume.device);
+    CHECK_EQ(volume_host_mount(&run.volume, 0), 0);
+    run.mounted = run.record.count;
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(host_mkdir(&run.volume, (char[]){'d', (char)('0' + i), 0}), 0);
+    for (uint32_t p = 0; p < POWER_PROCESSES; p++)
+        power_script_begin(&scripts[p], p, seed);
+    for (unsigned i = 0; i < steps * POWER_PROCESSES; i++) {
+        struct power_step step = power_next_step(&scripts[i % POWER_PROCESSES]);
+        do_step(&step);
+    }
+    run.unmounting = run.record.count;
+    volume_host_unmount(&run.volume);
+    recorder_end(&run.record);
+}
+
+TEST(what_a_guest_synced_is_there)
+{
+    const char *log = getenv("KPIO_POWER_LOG"), *image = getenv("KPIO_POWER_IMAGE");
+    unsigned steps = chosen("KPIO_POWER_STEPS", 60), cuts = chosen("KPIO_POWER_CUTS", 30), seed = chosen("KPIO_POWER_SEED", 1);
+
+    journal_bug = JOURNAL_NO_BUG;
+    if (log == NULL) {
+        work_here(steps, seed);
+    } else {
+        memset(&run, 0, sizeof run);
+        volume_host_open(&run.volume, image);
+        keep_medium();
+        CHECK(recorder_load(&run.record, log));
+        // Mounting and unmounting are the first and the last that the disk sees; a few requests each.
+        run.mounted = 10;
+        run.unmounting = run.record.count - 10;
+    }
+    unsigned faults = check(steps, cuts, seed, seed, UINT32_MAX, false);
+    power_free(&run);
+    CHECK_EQ(faults, 0);
+}
+
+TEST(a_sync_that_does_nothing_is_seen)
+{
+    journal_bug = JOURNAL_BUG_NO_FLUSH;
+    work_here(60, 1);
+    journal_bug = JOURNAL_NO_BUG;
+    unsigned faults = check(60, 100, 1, 1, 1, true);
+    power_free(&run);
+    CHECK_EQ(faults, 1);
+}

@@ -1,10 +1,12 @@
 """Run guest suites again and again, each time with another seed, until one fails or the time is over.
 
-Meant for storms and races: what shows once in a thousand boots.
+Meant for storms and races: what shows once in a thousand boots. `power` is another kind of round: the power is cut at many
+places of a workload on ext4, and nothing that was synced may be missing (docs/storage.md).
 """
+import tempfile
 import time
 
-from .. import build, guest, ktest, machine, packages
+from .. import build, guest, ktest, machine, packages, power
 from ..errors import FAILED, OK, USAGE, KpioError
 from ..paths import ROOT
 
@@ -12,19 +14,26 @@ HELP = "repeat guest suites with new seeds until one fails"
 EXAMPLES = """  kpio soak storm                      for ten minutes
   kpio soak storm driver_kill --minutes 60 --smp 8
   kpio soak race --seed 1234 --rounds 1     replays one round
+  kpio soak power                      1,000 power cuts, on the host's build and in guests
 """
+CUTS_OF_ROUND = 100
 
 
 def add_arguments(verb):
-    verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/")
+    verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/, or `power`")
     verb.add_argument("--minutes", type=float, default=10, help="default 10")
     verb.add_argument("--rounds", type=int, default=0, help="stop after so many rounds (default: none but the time)")
+    verb.add_argument("--cuts", type=int, default=1000, help="of power, in all (default 1000)")
     verb.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
     machine.add_arguments(verb)
     verb.set_defaults(build="debug", accel="tcg")
 
 
 def execute(arguments):
+    if "power" in arguments.suites:
+        if len(arguments.suites) > 1:
+            raise KpioError("power is soaked by itself", USAGE)
+        return cut_power(arguments)
     for suite in arguments.suites:
         if not (ROOT / f"tests/guest/{suite}.c").is_file():
             raise KpioError(f"there is no suite {suite} in tests/guest/", USAGE)
@@ -39,6 +48,29 @@ def execute(arguments):
         rounds += 1
     print(f"{rounds} rounds of {', '.join(arguments.suites)}: no failure")
     return OK
+
+
+def cut_power(arguments):
+    """Rounds of CUTS_OF_ROUND, each a workload with a seed of its own; every fifth one in a guest."""
+    if arguments.cuts < 1:
+        raise KpioError("--cuts takes a number from 1", USAGE)
+    packages.require("build", "run", "test")
+    variant, done, faults = build.ensure(build.Build("release")), 0, 0
+    while done < arguments.cuts:
+        number, cuts = done // CUTS_OF_ROUND, min(CUTS_OF_ROUND, arguments.cuts - done)
+        seed, started = arguments.seed + number, time.monotonic()
+        if number % 5 == 4:
+            with tempfile.TemporaryDirectory(prefix="kpio-power-") as folder:
+                found = power.guest_round(variant, folder, cuts, seed)
+        else:
+            found = power.host_round(cuts, seed)
+        done += cuts
+        faults += len(found) > 0
+        print(f"{done} of {arguments.cuts} cuts: seed {seed} {'in a guest' if number % 5 == 4 else 'on the host'}: "
+              f"{'FAULTS' if found else 'nothing lost'} ({time.monotonic() - started:.0f} s)", flush=True)
+        for line in found:
+            print(f"  {line}")
+    return FAILED if faults else OK
 
 
 def passes(variant, chosen, name, seed, append):

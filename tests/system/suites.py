@@ -65,6 +65,7 @@ MACHINES = {
 # More of a suite's boots: silence, total, long, long_append, disks, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
+           "power": {"disks": ext4_disk},
            "fuzz": {"disks": fuzzed_disk, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.

@@ -3,6 +3,7 @@
 #include "kernel/core/coverage.h"
 #include "kernel/core/random.h"
 #include "kernel/core/log.h"
+#include "kernel/fs/vfs/mount.h"
 #include "kernel/fs/vfs/vfs.h"
 #include "kernel/hal/hal.h"
 #include "kernel/mm/page.h"
@@ -39,6 +40,7 @@ int64_t sys_system_info(uint64_t system, uint64_t info_at, uint64_t c, uint64_t 
     int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
     if (error) return error;
     struct kpio_system_info info;
+    vfs_worker_flush();
     system_get_info(&info);
     return copy_to_user(user_ptr(info_at), &info, sizeof(info));
 }

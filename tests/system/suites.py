@@ -50,6 +50,15 @@ def ext4_disk(folder):
     return (Disk(image, durable=False),)
 
 
+def fat32_disk(folder):
+    image = images.blank(folder / "fat32", 64)
+    command.check(["mkfs.fat", "-F", "32", str(image)])
+    return (Disk(image, durable=False),)
+
+
+# Suites that run once more for each of these: what their command lines say besides, and their disks.
+VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
+
 MACHINES = {
     "boot": ENDS,
     "disk": [DEFAULT, Config("release", machine=Machine(cpus=1, memory_mib=SMALLEST)),
@@ -78,7 +87,9 @@ def boots():
         for config in MACHINES.get(name, [DEFAULT]):
             options = {"long_append": "kpio.long", **OPTIONS.get(name, {})}
             machine = f"kpio.cpus={config.machine.cpus} kpio.mib={config.machine.memory_mib}"
-            made.append(Boot(f"{name}[{config}]", f"kpio.test={name} {machine}", config, **options))
+            for variant, words, disks in VARIANTS.get(name, [("", "", options.pop("disks", None))]):
+                full = f"{name}[{config}{'-' if variant else ''}{variant}]"
+                made.append(Boot(full, f"kpio.test={name} {machine} {words}".rstrip(), config, disks=disks, **options))
         if name in WITH_KPTI:
             machine = f"kpio.cpus={DEFAULT.machine.cpus} kpio.mib={DEFAULT.machine.memory_mib}"
             made.append(Boot(f"{name}[{DEFAULT}-kpti]", f"kpio.test={name} {machine} kpti=on", DEFAULT))

@@ -80,7 +80,8 @@ int64_t run_write(unsigned count, char **words) {
     if (file < 0) return file;
     for (unsigned i = 2; i < count && error >= 0; i++) {
         error = kpio_file_write((kpio_handle)file, (const uint8_t *)words[i], strlen(words[i]), KPIO_OFFSET_CURRENT, 0);
-        if (error >= 0) error = kpio_file_write((kpio_handle)file, (const uint8_t *)(i + 1 < count ? " " : "\n"), 1, KPIO_OFFSET_CURRENT, 0);
+        const char *end = i + 1 < count ? " " : "\n";
+        if (error >= 0) error = kpio_file_write((kpio_handle)file, (const uint8_t *)end, 1, KPIO_OFFSET_CURRENT, 0);
     }
     put(file);
     return error < 0 ? error : 0;

@@ -8,7 +8,8 @@ KT_TEST(modes_and_owners_are_kept) {
     if (!fs_has_modes()) kt_skip("no modes here");
     kpio_handle dir = fs_begin();
     fs_write_text(dir, "file", "x");
-    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_MODE | KPIO_SET_UID | KPIO_SET_GID, .mode = 06751, .uid = 1000, .gid = 70000}));
+    const uint32_t all = KPIO_SET_MODE | KPIO_SET_UID | KPIO_SET_GID;
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = all, .mode = 06751, .uid = 1000, .gid = 70000}));
     struct kpio_stat stat = fs_stat(dir, "file");
     KT_EQUAL(stat.mode, 0106751);
     KT_EQUAL(stat.uid, 1000);

@@ -1,0 +1,109 @@
+// Mounts in mounts: other file systems, parts of them, and places that somebody else serves.
+#include "tests/guest/fs_conformance/fs.h"
+
+static kpio_handle tmpfs(const char *options) { return KT_HANDLE(kpio_fs_mount("tmpfs", 0, 0, options)); }
+
+KT_TEST(mounting) {
+    struct kpio_stat stat;
+    kpio_handle dir = fs_begin(), other = tmpfs(NULL);
+    fs_mkdir(dir, "m");
+    fs_write_text(dir, "m/below", "hidden");
+    fs_write_text(other, "above", "shown");
+    fs_mkdir(other, "sub");
+    KT_OK(kpio_mount_attach(dir, "m", other, 0, 0));
+    fs_expect_text(dir, "m/above", "shown");
+    KT_CHECK(!fs_exists(dir, "m/below"));
+    KT_CHECK(fs_stat(dir, "m").flags & KPIO_STAT_MOUNT_ROOT);
+    KT_CHECK(fs_stat(dir, "m").fs != fs_stat(dir, ".").fs);
+    KT_EQUAL(fs_stat(dir, "m/sub/../..").inode, fs_stat(dir, ".").inode);
+    KT_ERROR(kpio_path_stat(dir, "m", KPIO_PATH_NO_MOUNTS, &stat), EXDEV);
+    KT_ERROR(kpio_path_rename(dir, "m/above", dir, "here", 0), EXDEV);
+    KT_ERROR(kpio_path_unlink(dir, "m", KPIO_UNLINK_DIRECTORY), EBUSY);
+    KT_ERROR(kpio_path_rename(dir, "m", dir, "n", 0), EBUSY);
+    if (fs_has_links()) KT_ERROR(kpio_path_link(dir, "m/above", dir, "here", 0), EXDEV);
+    kpio_handle file = fs_open(dir, "m/above", 0, RW);
+    KT_ERROR(kpio_mount_detach(dir, "m", 0), EBUSY);
+    KT_ERROR(kpio_mount_detach(dir, "m/sub", 0), EINVAL);
+    KT_ERROR(kpio_mount_detach(dir, "/", 0), EINVAL);
+    KT_OK(kpio_mount_detach(dir, "m", KPIO_DETACH_LAZY));
+    fs_expect_text(dir, "m/below", "hidden");
+    char text[8];
+    KT_EQUAL(file_read_all(file, text, 8, 0), 5);
+    kt_close(file);
+    KT_OK(kpio_mount_attach(dir, "m", other, 0, 0));
+    KT_OK(kpio_mount_detach(dir, "m", 0));
+    KT_ERROR(kpio_mount_attach(dir, "none", other, 0, 0), ENOENT);
+    KT_ERROR(kpio_mount_attach(dir, "m/below", other, 0, 0), ENOTDIR);
+    KT_ERROR(kpio_mount_attach(dir, "m", 0, 0, 0), EINVAL);
+    KT_ERROR(kpio_fs_mount("none", 0, 0, NULL), EINVAL);
+    KT_ERROR(kpio_fs_mount("ext4", 0, 0, NULL), EINVAL);
+    KT_ERROR(kpio_fs_mount("tmpfs", 0, 0, "nonsense=1"), EINVAL);
+    kt_close(other);
+    fs_end();
+}
+
+KT_TEST(a_mount_gives_no_more_rights_than_its_source) {
+    kpio_handle dir = fs_begin(), other = tmpfs(NULL);
+    fs_mkdir(dir, "m");
+    fs_write_text(other, "file", "x");
+    kpio_handle reader = KT_HANDLE(kpio_handle_dup(other, KPIO_RIGHT_READ | KPIO_RIGHT_MANAGE | KPIO_RIGHT_INSPECT));
+    KT_OK(kpio_mount_attach(dir, "m", reader, 0, 0));
+    fs_expect_text(dir, "m/file", "x");
+    KT_ERROR(file_open(dir, "m/file", 0, RW), EACCES);
+    KT_ERROR(file_save(dir, "m/new", "y", 1), EACCES);
+    KT_ERROR(kpio_path_unlink(dir, "m/file", 0), EACCES);
+    KT_ERROR(kpio_path_xattr_set(dir, "m/file", 0, "user.a", "b", 1), EACCES);
+    KT_OK(kpio_mount_detach(dir, "m", 0));
+    KT_OK(kpio_mount_attach(dir, "m", other, KPIO_MOUNT_READ_ONLY, 0));
+    KT_ERROR(file_open(dir, "m/file", 0, RW), EROFS);
+    KT_ERROR(directory_make(dir, "m/new"), EROFS);
+    KT_OK(kpio_mount_detach(dir, "m", 0));
+    kt_close(reader);
+    kt_close(other);
+    fs_end();
+}
+
+KT_TEST(local_mounts_hand_the_path_back) {
+    struct kpio_stat stat;
+    kpio_handle dir = fs_begin();
+    const struct kpio_thread_block *block = thread_self();
+    const char *rest = (const char *)block->message;
+    fs_mkdir(dir, "proc");
+    KT_OK(kpio_mount_attach(dir, "proc", 0, KPIO_MOUNT_LOCAL, 77));
+    KT_ERROR(kpio_path_stat(dir, "proc/self/maps", 0, &stat), EREMOTE);
+    KT_EQUAL(block->path_key, 77);
+    KT_EQUAL(block->path_bytes, 10);
+    KT_EQUAL(strcmp(rest, "/self/maps"), 0);
+    KT_ERROR(file_open(dir, "/proc", 0, KPIO_RIGHT_READ), EREMOTE);
+    KT_EQUAL(block->path_bytes, 0);
+    KT_ERROR(file_open(dir, "proc/new", KPIO_OPEN_CREATE, RW), EREMOTE);
+    KT_EQUAL(strcmp(rest, "/new"), 0);
+    if (fs_has_links()) {
+        KT_OK(kpio_path_symlink(dir, "link", "/proc/uptime", 0));
+        KT_ERROR(kpio_path_stat(dir, "link", 0, &stat), EREMOTE);
+        KT_EQUAL(strcmp(rest, "/uptime"), 0);
+    }
+    KT_ERROR(kpio_path_unlink(dir, "proc", KPIO_UNLINK_DIRECTORY), EBUSY);
+    KT_OK(kpio_mount_detach(dir, "proc", 0));
+    KT_OK(kpio_path_stat(dir, "proc", 0, &stat));
+    fs_end();
+}
+
+KT_TEST(limits_of_tmpfs) {
+    static uint8_t piece[65536];
+    kpio_handle dir = tmpfs("size=1M,inodes=4"), file = fs_create(dir, "one");
+    int64_t done, sum = 0;
+    while ((done = kpio_file_write(file, piece, sizeof piece, KPIO_OFFSET_CURRENT, 0)) > 0) sum += done;
+    KT_EQUAL(done, -ENOSPC);
+    KT_CHECK(sum > 900 << 10 && sum <= 1 << 20);
+    KT_OK(kpio_file_resize(file, 0));
+    KT_EQUAL(file_write_all(file, piece, sizeof piece, 0), sizeof piece);
+    kt_close(fs_create(dir, "two"));
+    kt_close(fs_create(dir, "three"));
+    KT_ERROR(file_open(dir, "four", KPIO_OPEN_CREATE, RW), ENOSPC);
+    KT_OK(kpio_path_unlink(dir, "two", 0));
+    time_sleep_ms(20);  // an inode goes after a grace period
+    kt_close(fs_create(dir, "four"));
+    kt_close(file);
+    kt_close(dir);
+}

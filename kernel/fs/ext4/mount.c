@@ -81,12 +81,12 @@ static const struct fs_ops ops = {alloc_inode, free_inode, ext4_read_inode, sync
 // ---- the beginning ------------------------------------------------------------------------------------------------------------
 
 static int read_super(struct ext4 *v, uint32_t *flags) {
-    uint8_t *data = kmalloc(4096);
+    uint8_t *data = buffer_memory_alloc(4096);  // a page: devices want 512-byte alignment
     if (data == NULL) return -ENOMEM;
     int error = v->fs.device->sectors < 8 ? -EINVAL : block_read(v->fs.device, 0, data, 4096);
     v->super = (struct ext4_super *)(data + EXT4_SUPER_OFFSET);
     if (error == 0) error = ext4_check_super(v, flags);
-    kfree(data);
+    buffer_memory_free(data, 4096);
     v->super = NULL;
     return error;
 }

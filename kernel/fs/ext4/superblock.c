@@ -3,7 +3,6 @@
 #include "abi/gen/errors.h"
 #include "kernel/core/log.h"
 #include "kernel/fs/ext4/ext4.h"
-#include "kernel/mm/slub.h"
 #include "lib/crc32c.h"
 #include "lib/string.h"
 
@@ -142,7 +141,7 @@ static void record_error(struct ext4_super *s, const char *function) {
 int ext4_damage(struct ext4 *v, const char *function, int error) {
     if (__atomic_exchange_n(&v->error_logged, true, __ATOMIC_ACQ_REL) || v->fs.device->read_only) return error;
     if (v->journal != NULL) journal_abort(v->journal, error);
-    uint8_t *data = kmalloc(4096);
+    uint8_t *data = buffer_memory_alloc(4096);  // a page: devices want 512-byte alignment
     if (data == NULL) return error;
     struct ext4_super *s = (struct ext4_super *)(data + EXT4_SUPER_OFFSET);
     if (block_read(v->fs.device, 0, data, 4096) == 0 && s->magic == EXT4_MAGIC) {
@@ -151,7 +150,7 @@ int ext4_damage(struct ext4 *v, const char *function, int error) {
         if (block_write(v->fs.device, 0, data, 4096, BLOCK_FUA) != 0)
             log_warn("ext4 on %s: the damage could not be recorded", v->fs.device->name);
     }
-    kfree(data);
+    buffer_memory_free(data, 4096);
     return error;
 }
 

@@ -7,7 +7,7 @@
 void fat_chain_forget(struct fat_inode *i) {
     kfree(i->runs);
     i->runs = NULL;
-    i->run_count = i->run_room = i->clusters = 0;
+    i->run_count = i->run_room = i->clusters = i->mark = i->mark_at = 0;
     i->whole = false;
 }
 
@@ -49,9 +49,14 @@ static int step(struct fat_inode *i) {
     }
     if (!fat_cluster_is_valid(v, next))
         return fs_damaged(&v->fs, "inode %lu: cluster %u leads to %u, which is none", i->inode.number, last, next);
-    if (i->clusters >= v->end) return fs_damaged(&v->fs, "inode %lu: its chain has a loop", i->inode.number);
+    if (next == i->mark) return fs_damaged(&v->fs, "inode %lu: its chain has a loop at cluster %u", i->inode.number, next);
     error = run_add(i, next);
-    return error ? error : 1;
+    if (error) return error;
+    if (i->clusters >= 2 * i->mark_at) {
+        i->mark = next;
+        i->mark_at = i->clusters;
+    }
+    return 1;
 }
 
 int fat_chain_find(struct fat_inode *i, uint32_t at, uint32_t *cluster, uint32_t *count) {

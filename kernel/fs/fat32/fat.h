@@ -57,6 +57,7 @@ struct fat_inode {
     struct fat_run *runs;
     uint32_t run_count, run_room;
     uint32_t clusters;         // in runs
+    uint32_t mark, mark_at;    // a cluster that was passed, at that number: met again, the chain has a loop (Brent)
     uint32_t limit;            // what the table links behind so many clusters of a file is not its: it was cut off, or a
                                // power cut left it
     uint32_t reserved;         // clusters, set aside for dirty pages

@@ -106,7 +106,12 @@ static void chain_free(struct fat_volume *v, uint32_t first, uint32_t last_kept)
         fat_table_set(v, last_kept, FAT_MASK) != 0)
         return;
     for (uint32_t cluster = first, steps = 0; fat_cluster_is_valid(v, cluster) && steps < v->end; cluster = next, steps++) {
-        if (fat_table_get(v, cluster, &next) != 0 || next == 0 || fat_table_set(v, cluster, 0) != 0) return;
+        if (fat_table_get(v, cluster, &next) != 0) return;
+        if (next == 0) {
+            (void)fs_damaged(&v->fs, "cluster %u is free, and part of a chain: two files share it", cluster);
+            return;
+        }
+        if (fat_table_set(v, cluster, 0) != 0) return;
         buffer_forget(v->buffers, fat_cluster_block(v, cluster), 1u << (v->cluster_shift - v->block_shift));
         v->free++;
         v->info_changed = true;

@@ -315,7 +315,7 @@ int journal_recover(struct journal *j) {
     struct recovery r = {.j = j};
     if (j->device->read_only) return -EROFS;
     r.window = kmalloc(MAX(WINDOW_BYTES, j->block_size));
-    r.copy = kmalloc(j->block_size);
+    r.copy = buffer_memory_alloc(j->block_size);
     r.revoked = kcalloc(REVOKE_BUCKETS, sizeof *r.revoked);
     int error = -ENOMEM;
     if (r.window != NULL && r.copy != NULL && r.revoked != NULL) {
@@ -323,7 +323,7 @@ int journal_recover(struct journal *j) {
         free_revoked(&r);
     }
     kfree(r.window);
-    kfree(r.copy);
+    if (r.copy != NULL) buffer_memory_free(r.copy, j->block_size);
     kfree(r.revoked);
     if (error) log_error("journal of %s: could not be replayed, error %d", j->device->name, -error);
     return error;

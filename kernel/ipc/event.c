@@ -11,6 +11,40 @@ static void event_handle_gone(struct object *o, struct handle *h) {
 
 static void event_unreachable(struct object *o) { wait_queue_cancel(&event_of(o)->waiters, NULL, -EDESTROYED); }
 
+// Who waited when the signal came sees the bits that it left, whatever others change during a pause; only one that takes
+// bits away must still find them.
+uint32_t event_wake_many(struct event *event) {
+    struct wait_walk walk;
+    uint32_t bits = event->bits;
+    object_get(&event->object);
+    wait_walk_begin(&walk, &event->waiters.waiters);
+    for (struct thread *t; (t = wait_walk_next(&walk)) != NULL;) {
+        uint32_t options = (uint32_t)t->wait.data[1];
+        uint32_t have = options & EVENT_WAIT_CLEAR ? bits & event->bits : bits;
+        uint32_t match = event_match(have, (uint32_t)t->wait.data[0], options);
+        if (match != 0) {
+            if (options & EVENT_WAIT_CLEAR) {
+                event->bits &= ~match;
+                bits &= ~match;
+            }
+            list_remove(&t->wait.node);
+            wait_wake_locked(t, match);
+        }
+        if (!wait_walk_is_long(&walk)) continue;
+        wait_walk_park(&walk);
+        spin_unlock(&event->waiters.lock);
+        (void)sched_preempt_point();
+        spin_lock(&event->waiters.lock);
+        wait_walk_resume(&walk);
+    }
+    wait_walk_end(&walk);
+    bits = event->bits;
+    spin_unlock(&event->waiters.lock);
+    object_signal(&event->object);
+    object_put(&event->object);
+    return bits;
+}
+
 static uint32_t event_signals(struct object *o, uint64_t *value) {
     struct event *event = event_of(o);
     spin_lock(&event->waiters.lock);

@@ -4,6 +4,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/object/handle.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/wait_walk.h"
 
 enum { EVENT_WAIT_CLEAR = 1 << 0, EVENT_WAIT_ALL = 1 << 1 };
 
@@ -25,17 +26,22 @@ static inline uint32_t event_match(uint32_t bits, uint32_t mask, uint32_t option
     return (options & EVENT_WAIT_ALL) && match != mask ? 0 : match;
 }
 
+// event_signal where many wait: the lock is held and released, with preemption points in between.
+coldcall uint32_t event_wake_many(struct event *event);
+
 // Clears, then sets bits; each waiter that this satisfies goes, the longest waiting first. Returns the bits left.
 static inline uint32_t event_signal(struct event *event, uint32_t clear, uint32_t set) {
     spin_lock(&event->waiters.lock);
     event->bits = (event->bits & ~clear) | set;
-    list_for_each_entry_safe(t, &event->waiters.waiters, struct thread, wait.node) {
-        uint32_t options = (uint32_t)t->wait.data[1];
-        uint32_t match = event_match(event->bits, (uint32_t)t->wait.data[0], options);
+    unsigned looked = 0;
+    list_for_each_entry_safe(wait, &event->waiters.waiters, struct wait_state, node) {
+        if (unlikely(++looked > WAIT_WALK_STEP)) return event_wake_many(event);
+        uint32_t options = (uint32_t)wait->data[1];
+        uint32_t match = event_match(event->bits, (uint32_t)wait->data[0], options);
         if (match == 0) continue;
         if (options & EVENT_WAIT_CLEAR) event->bits &= ~match;
-        list_remove(&t->wait.node);
-        wait_wake_locked(t, match);
+        list_remove(&wait->node);
+        wait_wake_locked(container_of(wait, struct thread, wait), match);
     }
     uint32_t bits = event->bits;
     spin_unlock(&event->waiters.lock);

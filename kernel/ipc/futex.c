@@ -78,12 +78,19 @@ int64_t futex_wait(uint64_t address, uint32_t value, uint32_t mask, nanos_t dead
     return result;
 }
 
-// Those that go on waiting now wait for who was woken.
-static void hand_on(struct futex_bucket *b, struct futex_key key, struct thread *owner) {
-    list_for_each(node, &b->waiters) {
-        struct thread *t = container_of(node, struct thread, wait.node);
-        if (t->wait.data[0] == (uint64_t)key.space && t->wait.data[1] == key.offset) futex_inherit_move(t, owner);
+// b->lock is held and released. Those that go on waiting now wait for who was woken first.
+static uint32_t wake_urgent_unlock(struct futex_bucket *b, struct futex_key key, uint32_t count, uint32_t mask) {
+    struct object *owner = NULL;
+    uint32_t woken = 0;
+    for (struct thread *t; woken < count && (t = futex_wake_urgent_locked(b, key, mask)) != NULL; woken++) {
+        if (owner != NULL) continue;
+        owner = &thread_object(t)->object;
+        object_get(owner);
     }
+    if (owner != NULL) futex_hand_on_locked(b, key, &thread_of(owner)->thread);
+    spin_unlock(&b->lock);
+    if (owner != NULL) object_put(owner);
+    return woken;
 }
 
 int64_t futex_wake(uint64_t address, uint32_t count, uint32_t mask, uint32_t flags) {
@@ -92,22 +99,16 @@ int64_t futex_wake(uint64_t address, uint32_t count, uint32_t mask, uint32_t fla
     int error = key_get(address, flags, &key);
     if (error != 0) return error;
     struct futex_bucket *b = futex_bucket_of(key);
-    struct thread *first = NULL;
-    bool inherit = flags & FUTEX_INHERIT;
+    uint32_t woken;
     spin_lock(&b->lock);
-    uint32_t woken = futex_wake_locked(b, key, count, mask, inherit, &first);
-    if (unlikely(inherit && first != NULL)) hand_on(b, key, first);
-    spin_unlock(&b->lock);
+    if (unlikely(flags & FUTEX_INHERIT)) {
+        woken = wake_urgent_unlock(b, key, count, mask);
+    } else {
+        woken = futex_wake_locked(b, b, key, count, mask);
+        spin_unlock(&b->lock);
+    }
     key_put(key, flags);
     return woken;
-}
-
-// The moved waiters hold references to the target's VMO instead of the source's.
-static void move_references(struct futex_key from, struct futex_key to, uint32_t moved) {
-    for (; moved > 0; moved--) {
-        vmo_get((struct vmo *)to.space);
-        vmo_put((struct vmo *)from.space);
-    }
 }
 
 static int64_t requeue(uint64_t address, struct futex_key from, struct futex_key to, uint32_t wake, uint32_t move,
@@ -123,12 +124,9 @@ static int64_t requeue(uint64_t address, struct futex_key from, struct futex_key
         futex_unlock_two(b, target);
         if (sched_preempt_point()) return -EINTR;
     }
-    struct thread *first = NULL;
-    uint32_t woken = futex_wake_locked(b, from, wake, ~0u, false, &first);
+    uint32_t woken = futex_wake_locked(b, target, from, wake, ~0u);
     bool same = from.space == to.space && from.offset == to.offset;
     uint32_t moved = same ? 0 : futex_move_locked(b, from, target, to, move);
-    // Before the locks are free: a moved waiter may wake at once and drop its reference.
-    if (flags & FUTEX_SHARED) move_references(from, to, moved);
     futex_unlock_two(b, target);
     return (int64_t)woken + moved;
 }

@@ -2,6 +2,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/ipc/futex_table.h"
+#include "kernel/sched/wait_walk.h"
 
 #define CHAIN_MAX 64  // owners that wait for owners; a longer chain is taken for a dead-lock
 
@@ -62,15 +63,17 @@ void futex_inherit_end(struct thread *t) {
     spin_unlock(&inherit_lock);
 }
 
-void futex_inherit_move(struct thread *t, struct thread *owner) {
+bool futex_inherit_move(struct thread *t, struct thread *owner) {
     spin_lock(&inherit_lock);
-    if (t->pi_owner != NULL && t->pi_owner != owner && !owner->pi_closed) {
+    bool alive = !owner->pi_closed;
+    if (alive && t->pi_owner != NULL && t->pi_owner != owner) {
         detach(t);
         t->pi_owner = owner;
         list_push_back(&owner->pi_waiters, &t->pi_node);
         update_chain(owner);
     }
     spin_unlock(&inherit_lock);
+    return alive;
 }
 
 void futex_priority_changed(struct thread *t) {
@@ -91,7 +94,11 @@ static struct thread *first_waiter(struct thread *owner) {
 // still waits for the one that ends.
 void futex_thread_exit(struct thread *owner) {
     struct thread *t;
-    while ((t = first_waiter(owner)) != NULL) {
+    for (unsigned i = 1; (t = first_waiter(owner)) != NULL; i++) {
+        if (i % WAIT_WALK_STEP == 0 && owner == current_thread()) {
+            sched_preempt_point();
+            continue;
+        }
         struct spinlock *lock = __atomic_load_n(&t->wait.lock, __ATOMIC_ACQUIRE);
         if (lock == NULL) {
             cpu_relax();

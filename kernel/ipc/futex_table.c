@@ -1,10 +1,13 @@
 #include "kernel/ipc/futex_table.h"
 
+#include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
+#include "kernel/sched/wait_walk.h"
+#include "kernel/mm/vmo.h"
 
 static struct futex_bucket buckets[FUTEX_BUCKETS];
 
-#define thread_of_node(n) container_of(n, struct thread, wait.node)
+#define RANK_TRIES 4  // ranks may change while the most urgent waiter is looked for
 
 void futex_table_init(void) {
     for (unsigned i = 0; i < FUTEX_BUCKETS; i++) {
@@ -37,48 +40,110 @@ void futex_queue_unlock(struct futex_bucket *b, struct futex_key key, uint32_t m
     spin_unlock(&b->lock);
 }
 
-// The waiter to wake next: the first, or among those that inherit the first of the most urgent.
-static struct thread *find_waiter(struct futex_bucket *b, struct futex_key key, uint32_t mask, bool inherit) {
-    struct thread *best = NULL;
-    list_for_each(node, &b->waiters) {
-        struct thread *t = thread_of_node(node);
-        if (!same_key(t, key) || (futex_mask_of(t) & mask) == 0) continue;
-        if (!inherit) return t;
-        if (best == NULL || sched_rank(t) > sched_rank(best)) best = t;
-    }
-    return best;
+// Lets others at the bucket, or at both, after each piece of a walk.
+static void rest_if_long(struct wait_walk *walk, struct futex_bucket *b, struct futex_bucket *other) {
+    if (!wait_walk_is_long(walk)) return;
+    wait_walk_park(walk);
+    futex_unlock_two(b, other);
+    (void)sched_preempt_point();
+    futex_lock_two(b, other);
+    wait_walk_resume(walk);
 }
 
-uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_key key, uint32_t count, uint32_t mask, bool inherit,
-                           struct thread **first) {
+static bool is_meant(const struct thread *t, struct futex_key key, uint32_t mask) {
+    return same_key(t, key) && (futex_mask_of(t) & mask) != 0;
+}
+
+static void wake(struct thread *t) {
+    unlink_waiter(t);
+    wait_wake_locked(t, 0);
+}
+
+static void note_wake(struct futex_bucket *b) { __atomic_store_n(&b->wakes, b->wakes + 1, __ATOMIC_RELEASE); }
+
+uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_bucket *other, struct futex_key key, uint32_t count,
+                           uint32_t mask) {
+    struct wait_walk walk;
     uint32_t woken = 0;
-    __atomic_store_n(&b->wakes, b->wakes + 1, __ATOMIC_RELEASE);
-    for (; woken < count; woken++) {
-        struct thread *t = find_waiter(b, key, mask, inherit);
-        if (t == NULL) break;
-        if (woken == 0) *first = t;
-        unlink_waiter(t);
-        wait_wake_locked(t, 0);
+    note_wake(b);
+    wait_walk_begin(&walk, &b->waiters);
+    for (struct thread *t; woken < count && (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, other)) {
+        if (!is_meant(t, key, mask)) continue;
+        wake(t);
+        woken++;
     }
+    wait_walk_end(&walk);
     return woken;
+}
+
+// The first waiter of at least this rank. *highest becomes the highest rank of those that were passed.
+static struct thread *find_rank(struct futex_bucket *b, struct futex_key key, uint32_t mask, uint8_t least,
+                                uint8_t *highest) {
+    struct wait_walk walk;
+    struct thread *t;
+    wait_walk_begin(&walk, &b->waiters);
+    for (; (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, b)) {
+        if (!is_meant(t, key, mask)) continue;
+        uint8_t rank = sched_rank(t);
+        if (rank >= least) break;
+        if (rank > *highest) *highest = rank;
+    }
+    wait_walk_end(&walk);
+    return t;
+}
+
+struct thread *futex_wake_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask) {
+    struct thread *t = NULL;
+    note_wake(b);
+    for (unsigned tries = 0; t == NULL && tries < RANK_TRIES; tries++) {
+        uint8_t highest = RANK_NONE, passed = RANK_NONE;
+        t = find_rank(b, key, mask, UINT8_MAX, &highest);
+        if (t == NULL && highest == RANK_NONE) break;  // nobody waits
+        if (t == NULL) t = find_rank(b, key, mask, tries + 1 < RANK_TRIES ? highest : RANK_NONE, &passed);
+    }
+    if (t != NULL) wake(t);
+    return t;
+}
+
+void futex_hand_on_locked(struct futex_bucket *b, struct futex_key key, struct thread *owner) {
+    struct wait_walk walk;
+    wait_walk_begin(&walk, &b->waiters);
+    for (struct thread *t; (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, b)) {
+        if (!same_key(t, key) || t->pi_owner == NULL || futex_inherit_move(t, owner)) continue;
+        unlink_waiter(t);
+        wait_wake_locked(t, -EOWNERDEAD);
+    }
+    wait_walk_end(&walk);
+}
+
+// t waits for the word `to` from now on; in shared memory with a reference to that one's VMO.
+static void move(struct thread *t, struct futex_bucket *b, struct futex_bucket *target, struct futex_key to) {
+    void *old = (void *)t->wait.data[0];
+    t->wait.data[0] = (uint64_t)to.space;
+    t->wait.data[1] = to.offset;
+    // Neither is the last one: the running thread holds both. And before the lock is free, as t may wake then.
+    if (futex_flags_of(t) & FUTEX_SHARED) {
+        vmo_get((struct vmo *)to.space);
+        vmo_put(old);
+    }
+    if (target == b) return;
+    list_remove(&t->wait.node);
+    list_push_back(&target->waiters, &t->wait.node);
+    // Who cancels t reads this again once it has the lock.
+    __atomic_store_n(&t->wait.lock, &target->lock, __ATOMIC_RELEASE);
 }
 
 uint32_t futex_move_locked(struct futex_bucket *b, struct futex_key from, struct futex_bucket *target, struct futex_key to,
                            uint32_t count) {
+    struct wait_walk walk;
     uint32_t moved = 0;
-    list_for_each_safe(node, &b->waiters) {
-        if (moved == count) break;
-        struct thread *t = thread_of_node(node);
+    wait_walk_begin(&walk, &b->waiters);
+    for (struct thread *t; moved < count && (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, target)) {
         if (!same_key(t, from)) continue;
-        t->wait.data[0] = (uint64_t)to.space;
-        t->wait.data[1] = to.offset;
+        move(t, b, target, to);
         moved++;
-        if (target == b) continue;
-        list_remove(node);
-        list_push_back(&target->waiters, node);
-        // Who cancels t reads this again once it has the lock.
-        __atomic_store_n(&t->wait.lock, &target->lock, __ATOMIC_RELEASE);
     }
+    wait_walk_end(&walk);
     return moved;
 }
 

@@ -29,10 +29,18 @@ struct futex_bucket *futex_bucket_of(struct futex_key key);
 static inline uint32_t futex_bucket_wakes(struct futex_bucket *b) { return __atomic_load_n(&b->wakes, __ATOMIC_ACQUIRE); }
 // Queues the running thread in b, whose lock is held and released; sleep with wait_block.
 void futex_queue_unlock(struct futex_bucket *b, struct futex_key key, uint32_t mask, uint32_t flags);
-// b->lock is held. Wakes up to count waiters of the key; `inherit`: the most urgent first. *first gets the first woken.
-uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_key key, uint32_t count, uint32_t mask, bool inherit,
-                           struct thread **first);
-// Both locks are held (the same bucket counts once). Moves up to count waiters of `from` to `to`.
+// The following look at all waiters of a bucket. Its lock, and that of `other` or `target` (the same bucket counts once),
+// is held at entry and exit and let go in between for preemption points; who begins to wait meanwhile is not met.
+// Wakes up to count waiters of the key.
+uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_bucket *other, struct futex_key key, uint32_t count,
+                           uint32_t mask);
+// Wakes the most urgent waiter of the key; of equals the one that waited longest. Returns it, good until the next
+// preemption point, or NULL.
+struct thread *futex_wake_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask);
+// Those that wait for the key now wait for owner, to which the caller has a reference. -EOWNERDEAD ends their wait when it
+// has ended.
+void futex_hand_on_locked(struct futex_bucket *b, struct futex_key key, struct thread *owner);
+// Moves up to count waiters of `from` to `to`. The caller holds references to both, if they are VMOs.
 uint32_t futex_move_locked(struct futex_bucket *b, struct futex_key from, struct futex_bucket *target, struct futex_key to,
                            uint32_t count);
 void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b);
@@ -43,5 +51,5 @@ void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
 [[nodiscard]] int futex_inherit_begin(struct thread *owner);
 // t does not wait for its owner any more. Bucket lock held.
 void futex_inherit_end(struct thread *t);
-// t now waits for `owner`. Bucket lock held.
-void futex_inherit_move(struct thread *t, struct thread *owner);
+// t now waits for `owner`; false, and nothing changed, when that has ended. Bucket lock held.
+[[nodiscard]] bool futex_inherit_move(struct thread *t, struct thread *owner);

@@ -3,6 +3,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/sched/runqueue.h"
 #include "kernel/sched/switch.h"
+#include "kernel/sched/wait_walk.h"
 
 // The lock of what t waits for, held; or NULL. t may be woken and wait for something else at any moment, so the pointer is
 // read again under the lock. RCU keeps the lock's memory.
@@ -155,11 +156,10 @@ uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t re
 }
 
 void wait_queue_cancel_locked(struct wait_queue *q, const struct handle *via, int64_t result) {
-    list_for_each_safe(node, &q->waiters) {
-        struct thread *t = list_entry(node, struct thread, wait.node);
-        if (via != NULL && t->wait.via != via) continue;
-        list_remove(&t->wait.node);
-        wait_wake_locked(t, result);
+    list_for_each_entry_safe(wait, &q->waiters, struct wait_state, node) {
+        if (wait_is_marker(wait) || (via != NULL && wait->via != via)) continue;
+        list_remove(&wait->node);
+        wait_wake_locked(container_of(wait, struct thread, wait), result);
     }
 }
 

@@ -81,6 +81,27 @@ KT_TEST(a_signal_wakes_every_waiter) {
     kt_close(event);
 }
 
+// More than the kernel looks at in one go, of both kinds: those that take the bit away, of whom one gets it, and others.
+static int64_t take_bit(void *arg) { return kpio_event_wait(*(kpio_handle *)arg, 0x10, 1, kt_soon()); }
+
+KT_TEST(a_signal_finds_hundreds_of_waiters) {
+    enum { WAITERS = 150 };
+    static struct thread threads[WAITERS];
+    kpio_handle event = KT_HANDLE(kpio_event_create());
+    for (unsigned i = 0; i < WAITERS; i++)
+        KT_EQUAL(thread_spawn(&threads[i], "waiter", i < 50 || i == WAITERS - 1 ? wait_bit : take_bit, &event, NULL, 16384), 0);
+    kt_all_blocked(threads, WAITERS);
+    KT_EQUAL(kpio_event_signal(event, 0, 0x21), 0x21);
+    for (unsigned i = 0; i < 99; i++) KT_EQUAL(kpio_event_signal(event, 0, 0x10) & 0x10, 0);
+    KT_EQUAL(kpio_event_signal(event, 0x21, 0x10), 0x10);  // the last of those that take it is gone
+    for (unsigned i = 0; i < WAITERS; i++) {
+        int64_t result = 0;
+        KT_EQUAL(thread_join(&threads[i], &result), 0);
+        KT_EQUAL(result, 0x10);
+    }
+    kt_close(event);
+}
+
 KT_TEST(closing_the_handle_ends_the_wait) {
     static struct thread thread;
     int64_t result = 0;

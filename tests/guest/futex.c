@@ -10,7 +10,7 @@ static int64_t wait_on_word(void *arg) {
 static void start(struct thread *threads, unsigned count, uint32_t mask) {
     for (unsigned i = 0; i < count; i++)
         KT_EQUAL(thread_spawn(&threads[i], "waiter", wait_on_word, (void *)(uint64_t)mask, NULL, 16384), 0);
-    for (unsigned i = 0; i < count; i++) kt_blocked(threads[i].handle);
+    kt_all_blocked(threads, count);
 }
 
 static void join(struct thread *threads, unsigned count, int64_t expected) {
@@ -62,6 +62,43 @@ KT_TEST(an_interrupt_ends_the_wait) {
     start(&thread, 1, UINT32_MAX);
     KT_EQUAL(kpio_thread_interrupt(thread.handle, 1), 0);
     join(&thread, 1, -EINTR);
+}
+
+// More than the kernel looks at in one go.
+#define HUNDREDS 150
+static struct thread hundreds[HUNDREDS];
+
+KT_TEST(hundreds_are_moved_and_woken) {
+    word = target = 0;
+    start(hundreds, HUNDREDS, UINT32_MAX);
+    KT_EQUAL(kpio_futex_wake((uint64_t)&word, 100, 0, 0), -EINVAL);
+    KT_EQUAL(kpio_futex_requeue((uint64_t)&word, 1, (uint64_t)&target, 1000, 0, 0), HUNDREDS);
+    KT_EQUAL(kpio_futex_wake((uint64_t)&word, 1000, UINT32_MAX, 0), 0);
+    KT_EQUAL(kpio_futex_wake((uint64_t)&target, 1000, UINT32_MAX, 0), HUNDREDS - 1);
+    join(hundreds, HUNDREDS, 0);
+}
+
+enum { INHERIT = 2 };
+static int64_t wait_inheriting(void *arg) {
+    return kpio_futex_wait((uint64_t)&word, word, UINT32_MAX, KPIO_TIME_NEVER, INHERIT);
+}
+
+// Who is woken owns the word from then on; its end without a word of thanks tells those that it left behind.
+KT_TEST(hundreds_wait_for_the_next_owner) {
+    unsigned woken = 0, orphans = 0;
+    word = (uint32_t)thread_self()->thread_id;
+    for (unsigned i = 0; i < HUNDREDS; i++)
+        KT_EQUAL(thread_spawn(&hundreds[i], "waiter", wait_inheriting, NULL, NULL, 16384), 0);
+    kt_all_blocked(hundreds, HUNDREDS);
+    KT_EQUAL(kpio_futex_wake((uint64_t)&word, 2, UINT32_MAX, INHERIT), 2);
+    for (unsigned i = 0; i < HUNDREDS; i++) {
+        int64_t result = 1;
+        KT_EQUAL(thread_join(&hundreds[i], &result), 0);
+        woken += result == 0;
+        orphans += result == -EOWNERDEAD;
+    }
+    KT_EQUAL(woken, 2);
+    KT_EQUAL(orphans, HUNDREDS - 2);
 }
 
 KT_TEST(arguments) {

@@ -4,8 +4,10 @@
 //   names       answers the protocol `init`: connect, log, ready, list, control, keep
 //   watchdog    pings running services and posts a command when one does not answer
 //
-//   STOPPED ──start──▶ (NEEDING ──what it needs is ready, or its patience is over──▶) STARTING ──ready──▶ RUNNING ──end──▶ WAITING ──due──▶ STARTING ...
-//                          └─────end──────────────────────────┘ └─too many ends──▶ FAILED
+//   STOPPED ──start──▶ NEEDING ──▶ STARTING ──ready──▶ RUNNING ──end──▶ WAITING ──due──▶ NEEDING ...
+//                                     └─────end──────────────────────────┘ └─too many ends──▶ FAILED
+//
+// NEEDING ends at once unless something that it needs is not ready yet.
 #pragma once
 #include "user/init/options.h"
 #include "user/init/plan.h"

@@ -70,14 +70,22 @@ int64_t kt_wait_queued(kpio_handle endpoint) {
     return result < 0 ? result : 0;
 }
 
-void kt_blocked(kpio_handle thread) {
-    // A thread on its way to a CPU counts as blocked too: it must have run, and stay so for a while.
+static bool is_blocked(kpio_handle thread) {
     struct kpio_thread_info info = {0};
+    KT_EQUAL(kpio_thread_info(thread, &info), 0);
+    return info.state == KPIO_THREAD_BLOCKED && info.cpu_ns > 0;
+}
+
+void kt_all_blocked(const struct thread *threads, unsigned count) {
+    // A thread on its way to a CPU counts as blocked too: it must have run, and stay so for a while.
     unsigned seen = 0;
     for (uint64_t deadline = kt_soon(); time_now() < deadline; time_sleep_ms(2)) {
-        KT_EQUAL(kpio_thread_info(thread, &info), 0);
-        seen = info.state == KPIO_THREAD_BLOCKED && info.cpu_ns > 0 ? seen + 1 : 0;
+        unsigned i = 0;
+        while (i < count && is_blocked(threads[i].handle)) i++;
+        seen = i == count ? seen + 1 : 0;
         if (seen == 5) return;
     }
     kt_fail(__FILE__, __LINE__, "a thread did not come to wait");
 }
+
+void kt_blocked(kpio_handle thread) { kt_all_blocked(&(struct thread){.handle = thread}, 1); }

@@ -99,6 +99,7 @@ int64_t kt_wait(kpio_handle process);
 const struct archive *kt_archive(void);
 // Waits until a thread of this process is blocked.
 void kt_blocked(kpio_handle thread);
+void kt_all_blocked(const struct thread *threads, unsigned count);
 // Waits until a call or send is queued at the endpoint: 0 or a negative errno. Any thread.
 [[nodiscard]] int64_t kt_wait_queued(kpio_handle endpoint);
 // A deadline for what should happen soon: 10 s.

@@ -12,8 +12,8 @@ from ..paths import ROOT
 
 HELP = "repeat guest suites with new seeds until one fails"
 EXAMPLES = """  kpio soak storm                      for ten minutes
-  kpio soak storm driver_kill --minutes 60 --smp 8
-  kpio soak race --seed 1234 --rounds 1     replays one round
+  kpio soak storm driver_rng --minutes 60 --smp 8
+  kpio soak revoke --seed 1234 --rounds 1   replays one round
   kpio soak power                      1,000 power cuts, on the host's build and in guests
 """
 CUTS_OF_ROUND = 100

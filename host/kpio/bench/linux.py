@@ -79,10 +79,10 @@ def initramfs(tree: Path) -> Path:
     return made
 
 
-def make_disk(image: Path) -> None:
+def make_disk(image: Path, mib: int = DISK_MIB) -> None:
     """An ext4 disk: the same bytes each time, nothing left to initialise in the background."""
     with open(image, "wb") as file:
-        file.truncate(DISK_MIB << 20)
+        file.truncate(mib << 20)
     mkfs = packages.find_tool("mkfs.ext4") or "mkfs.ext4"
     command.check([mkfs, "-q", "-F", "-U", DISK_ID, "-E",
                    f"hash_seed={DISK_ID},lazy_itable_init=0,lazy_journal_init=0", str(image)],
@@ -96,13 +96,15 @@ def disk_arguments(image: Path) -> tuple:
             "-device", "virtio-blk-pci,drive=disk,disable-legacy=on")
 
 
-def measure(words: list[str], disk: bool = False, detail=lambda text: None) -> dict[str, dict]:
-    """Results by name, "ns" being instructions; `words` select tests (all where there is none)."""
+def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None) -> dict[str, dict]:
+    """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already."""
     tree = kernel_tree()
     kernel = Path(glob.glob(f"{tree}/boot/vmlinuz-*")[0])
     with tempfile.TemporaryDirectory(prefix="kpio-linux-") as folder:
         extra = ()
-        if disk:
+        if image:
+            extra = disk_arguments(image)
+        elif disk:
             make_disk(Path(folder, "disk"))
             extra = disk_arguments(Path(folder, "disk"))
         machine = Machine(accelerator="icount", net="none", rng=False, extra=extra)

@@ -1,13 +1,13 @@
 """Count what the kernel's operations cost, in guest instructions: exact, and the same on every machine.
 
-Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), scale (cache lines written by two CPUs,
-on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk), cache-policy (hit ratios of the page
-cache's policy, on this machine).
+Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), storage (files on ext4), scale (cache
+lines written by two CPUs, on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk),
+cache-policy (hit ratios of the page cache's policy, on this machine).
 """
 import json
 
 from .. import build, packages, progress
-from ..bench import kernel, linux, policy, record, reference, scale, table
+from ..bench import kernel, linux, policy, record, reference, scale, storage, table
 from ..errors import FAILED, OK, USAGE, KpioError
 
 HELP = "count the cost of the kernel's operations"
@@ -15,28 +15,29 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench kernel --json             one JSON object per line
   kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
   kpio bench --profile map_unmap       the functions that it runs
+  kpio bench storage --against linux   files on ext4, the same image under both; takes minutes
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
 """
-SUITES = ("kernel", "scale", "linux", "cache-policy")
+SUITES = ("kernel", "storage", "scale", "linux", "cache-policy")
 
 
 def add_arguments(verb):
     verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
-    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suite kernel)")
-    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suite kernel)")
+    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, storage)")
+    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage)")
 
 
 def execute(arguments):
-    if arguments.against and arguments.suite != "kernel":
-        raise KpioError(f"--against {arguments.against} goes with the suite kernel", USAGE)
+    if arguments.against and arguments.suite not in ("kernel", "storage"):
+        raise KpioError(f"--against {arguments.against} goes with the suites kernel and storage", USAGE)
     if arguments.profile and arguments.suite != "kernel":
         raise KpioError("--profile goes with the suite kernel", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
-            "cache-policy": bench_policy}[arguments.suite](arguments)
+            "cache-policy": bench_policy, "storage": bench_storage}[arguments.suite](arguments)
 
 
 def prepared():
@@ -132,4 +133,24 @@ def bench_policy(arguments):
         show_json(results)
     else:
         show_table(arguments, policy.table(results))
+    return OK
+
+
+def bench_storage(arguments):
+    packages.require("run", "linux")
+    variant = prepared()
+    with progress.step("Measuring KPIO") as shown:
+        measured = storage.measure_kpio(variant, shown.detail)
+    other = None
+    if arguments.against:
+        with progress.step("Measuring Linux") as shown:
+            other = storage.measure_linux(shown.detail)
+    lines = storage.results(measured, other)
+    if arguments.json:
+        show_json(lines)
+    else:
+        show_table(arguments, storage.table(lines))
+    missing = [row.name for row in storage.ROWS if row.name not in measured]
+    if missing:
+        raise KpioError(f"the guest measured nothing for {', '.join(missing)}")
     return OK

@@ -115,7 +115,8 @@ void ext4_dirent_write(struct ext4_dirent *at, uint32_t length, struct ext4_name
 uint32_t ext4_dirent_room(const struct ext4_node *dir, const struct buffer *b, uint32_t need) {
     uint32_t last = ext4_dirent_area(dir) - 12;
     const uint8_t *data = b->data;
-    if (ext4_dirent_at(b, 0)->inode == 0 && ext4_dirent_at(b, 0)->length - 12 <= last && ext4_dirent_at(b, 0)->length >= need) return 0;
+    uint32_t first = ext4_dirent_at(b, 0)->length;
+    if (ext4_dirent_at(b, 0)->inode == 0 && first - 12 <= last && first >= need) return 0;
     for (uint32_t offset = 0, fields; offset <= last; offset += fields & 0xfffc) {
         __builtin_memcpy(&fields, data + offset + offsetof(struct ext4_dirent, length), 4);  // length, name_length, type
         uint32_t length = fields & 0xfffc, used = ext4_dirent_bytes(fields >> 16 & 0xff);

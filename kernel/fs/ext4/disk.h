@@ -67,7 +67,7 @@ struct ext4_super {
     uint16_t encoding, encoding_flags;
     uint32_t orphan_file_inode, reserved[94], checksum;
 };
-static_assert(sizeof(struct ext4_super) == 1024 && offsetof(struct ext4_super, compat) == 0x5c &&
+_Static_assert(sizeof(struct ext4_super) == 1024 && offsetof(struct ext4_super, compat) == 0x5c &&
               offsetof(struct ext4_super, mmp_block) == 0x168 && offsetof(struct ext4_super, last_error_function) == 0x1e0 &&
               offsetof(struct ext4_super, orphan_file_inode) == 0x280, "ext4 super block");
 
@@ -85,7 +85,7 @@ struct ext4_descriptor {
     uint32_t reserved;
 };
 #define EXT4_DESCRIPTOR_SMALL 32u
-static_assert(sizeof(struct ext4_descriptor) == 64 && offsetof(struct ext4_descriptor, block_bitmap_hi) == 32, "descriptor");
+_Static_assert(sizeof(struct ext4_descriptor) == 64 && offsetof(struct ext4_descriptor, block_bitmap_hi) == 32, "descriptor");
 
 enum { EXT4_INODE_IMMUTABLE = 0x10, EXT4_INODE_APPEND = 0x20, EXT4_INODE_NODUMP = 0x40, EXT4_INODE_INDEX = 0x1000,
        EXT4_INODE_HUGE = 0x40000, EXT4_INODE_EXTENTS = 0x80000, EXT4_INODE_EA = 0x200000, EXT4_INODE_INLINE = 0x10000000,
@@ -103,7 +103,7 @@ struct ext4_raw_inode {
     uint16_t extra_isize, checksum_hi;
     uint32_t changed_extra, modified_extra, accessed_extra, born, born_extra, version_hi, project;
 };
-static_assert(sizeof(struct ext4_raw_inode) == 160 && offsetof(struct ext4_raw_inode, block) == 0x28 &&
+_Static_assert(sizeof(struct ext4_raw_inode) == 160 && offsetof(struct ext4_raw_inode, block) == 0x28 &&
               offsetof(struct ext4_raw_inode, extra_isize) == 0x80, "inode");
 
 #define EXT4_EXTENT_MAGIC 0xf30au
@@ -122,7 +122,7 @@ struct ext4_extent_index {
     uint32_t block, leaf_lo;
     uint16_t leaf_hi, unused;
 };
-static_assert(sizeof(struct ext4_extent) == 12 && sizeof(struct ext4_extent_index) == 12, "extents");
+_Static_assert(sizeof(struct ext4_extent) == 12 && sizeof(struct ext4_extent_index) == 12, "extents");
 
 struct ext4_dirent {
     uint32_t inode;

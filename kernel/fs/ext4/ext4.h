@@ -318,6 +318,7 @@ bool ext4_link_is_fast(const struct ext4_node *node);
 // Credits: 3 (super block, inode, its neighbour in the list).
 [[nodiscard]] int ext4_orphan_add(struct ext4_tx *tx, struct ext4_node *node);
 [[nodiscard]] int ext4_orphan_remove(struct ext4_tx *tx, struct ext4_node *node);
+void ext4_orphan_forget(struct ext4_node *node);  // in memory only; any context
 // After a mount for writing: frees or truncates what a crash has left. Errors are logged as damage.
 [[nodiscard]] int ext4_clear_orphans(struct ext4 *volume);
 [[nodiscard]] int ext4_clear_orphan_file(struct ext4 *volume);

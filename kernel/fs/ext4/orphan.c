@@ -7,6 +7,20 @@
 #include "lib/crc32c.h"
 #include "lib/string.h"
 
+// The list in memory also has the spin lock: a node that leaves memory (of a volume that became read-only) must not block.
+static void remember(struct ext4 *v, struct ext4_node *node) {
+    spin_lock(&v->counters);
+    list_push_front(&v->orphans, &node->orphan);
+    spin_unlock(&v->counters);
+}
+
+void ext4_orphan_forget(struct ext4_node *node) {
+    struct ext4 *v = ext4_of(&node->inode);
+    spin_lock(&v->counters);
+    if (list_node_is_linked(&node->orphan)) list_remove(&node->orphan);
+    spin_unlock(&v->counters);
+}
+
 int ext4_orphan_add(struct ext4_tx *tx, struct ext4_node *node) {
     struct ext4 *v = tx->volume;
     mutex_lock(&v->orphan_lock);
@@ -15,7 +29,7 @@ int ext4_orphan_add(struct ext4_tx *tx, struct ext4_node *node) {
     if (error == 0) {
         ext4_raw(node)->deleted = v->super->last_orphan;
         v->super->last_orphan = (uint32_t)node->inode.number;
-        list_push_front(&v->orphans, &node->orphan);
+        remember(v, node);
         ext4_seal_super(v);
         ext4_dirty(tx, v->super_buffer);
         ext4_seal_inode(tx, node);
@@ -47,7 +61,7 @@ int ext4_orphan_remove(struct ext4_tx *tx, struct ext4_node *node) {
         }
         ext4_raw(node)->deleted = 0;
         ext4_seal_inode(tx, node);
-        list_remove(&node->orphan);
+        ext4_orphan_forget(node);
     }
     mutex_unlock(&v->orphan_lock);
     return error;
@@ -64,7 +78,7 @@ static int clear_one(struct ext4 *v, uint32_t number, bool in_list, uint32_t *ne
     if (error != 0) return error == -ESTALE || error == -ENOENT ? ext4_damaged(v, "orphan inode %u is free", number) : error;
     struct ext4_node *node = ext4_node(inode);
     *next = ext4_raw(node)->deleted;
-    if (in_list) list_push_front(&v->orphans, &node->orphan);
+    if (in_list) remember(v, node);
     if (inode->links == 0) {
         inode_mark_deleted(inode);
         inode_put(inode);

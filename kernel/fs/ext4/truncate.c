@@ -81,12 +81,7 @@ void ext4_evict(struct inode *inode) {
 
 void ext4_drop_node(struct ext4_node *node) {
     ext4_delayed_remove(node, 0, UINT64_MAX - 1);
-    if (list_node_is_linked(&node->orphan)) {
-        struct ext4 *v = ext4_of(&node->inode);
-        mutex_lock(&v->orphan_lock);
-        list_remove(&node->orphan);
-        mutex_unlock(&v->orphan_lock);
-    }
+    ext4_orphan_forget(node);
     if (node->table != NULL) buffer_put(node->table);
 }
 

@@ -2,9 +2,11 @@
 // links: kernel/block/buffer.c kernel/block/buffer_write.c
 #include "abi/gen/errors.h"
 #include "kernel/block/buffer_internal.h"
+#include "kernel/mm/slub.h"
 #include "tests/unit/disk_host.h"
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK 1024u
@@ -12,6 +14,17 @@
 
 static struct disk_host disk;
 static struct buffer_cache *cache;
+static bool no_memory;
+
+void *kmalloc(size_t size) { return no_memory ? NULL : aligned_alloc(64, align_up(size, 64)); }
+
+// A wait lets the device go on, when it holds its requests back.
+void completion_wait(struct completion *c)
+{
+    if (!c->done)
+        disk_host_let_go(&disk);
+    CHECK(c->done);
+}
 
 static void begin(void)
 {
@@ -111,6 +124,55 @@ TEST(read_ahead_reads_what_is_missing)
     CHECK_EQ(b->data[1], 15 * 7 + 1);
     CHECK_EQ(disk.reads, 3);
     buffer_put(b);
+    end();
+}
+
+TEST(readers_of_one_block_share_a_request)
+{
+    begin();
+    disk.hold = true;
+    buffer_read_ahead(cache, 20, 4);
+    CHECK(buffer_find(cache, 21) == NULL);
+    struct buffer *b = read_one(21);  // waits for the request that is under way
+    CHECK_EQ(b->data[0], 21 * 7 + 1);
+    CHECK_EQ(disk.reads, 1);
+    buffer_put(b);
+    buffer_read_ahead(cache, 30, 1);
+    disk.fail_at = disk.fail_until = disk.requests + 1;
+    CHECK_EQ(buffer_read(cache, 30, &b), -EIO);  // and gets its error
+    buffer_put(read_one(30));
+    end();
+}
+
+TEST(a_block_under_way_is_not_taken_away)
+{
+    begin();
+    disk.hold = true;
+    buffer_read_ahead(cache, 20, 4);
+    (void)buffer_reclaim(100);
+    CHECK_EQ(buffer_count(cache), 4);
+    buffer_forget(cache, 20, 2);  // waits
+    CHECK_EQ(buffer_count(cache), 2);
+    CHECK_EQ(disk.reads, 1);
+    end();
+}
+
+TEST(want_of_memory_does_not_stop_writing)
+{
+    begin();
+    for (unsigned i = 0; i < 10; i++) {
+        struct buffer *b = read_one(50 + i);
+        b->data[0] = 0x77;
+        buffer_mark_dirty(b);
+        buffer_put(b);
+    }
+    no_memory = true;
+    CHECK_EQ(buffer_sync(cache), 0);
+    struct buffer *b;
+    CHECK_EQ(buffer_read(cache, 99, &b), -ENOMEM);
+    no_memory = false;
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(disk.data[(50 + i) * BLOCK], 0x77);
     end();
 }
 

@@ -9,6 +9,7 @@ struct record {
     uint64_t start, last;   // both inclusive
     uint64_t owner;         // a process's id << 1 | 1, or the address of a file
     struct file *file;      // that it was made through
+    struct job *job;        // who pays
     bool exclusive;
 };
 struct file_locks {
@@ -48,6 +49,28 @@ void locks_forget(struct inode *inode) {
 
 // ---- records ------------------------------------------------------------------------------------------------------------
 
+static struct record *record_alloc(struct job *job) {
+    if (job_charge(job, JOB_KERNEL_BYTES, sizeof(struct record)) != 0) return NULL;
+    struct record *r = kmalloc(sizeof *r);
+    if (r == NULL) job_uncharge(job, JOB_KERNEL_BYTES, sizeof *r);
+    else r->job = job;
+    return r;
+}
+
+static void record_free(struct record *r) {
+    if (r == NULL) return;
+    struct job *job = r->job;
+    kfree(r);
+    job_uncharge(job, JOB_KERNEL_BYTES, sizeof *r);
+}
+
+// Everything but who pays.
+static void record_copy(struct record *to, const struct record *from) {
+    struct job *job = to->job;
+    *to = *from;
+    to->job = job;
+}
+
 static bool overlap(const struct record *a, const struct record *b) { return a->start <= b->last && b->start <= a->last; }
 
 // The first of another's that does not allow `wanted`.
@@ -65,7 +88,7 @@ static void cut(struct list *list, const struct record *range, struct record **s
         if (before && after) {
             struct record *rest = *spare;
             *spare = NULL;
-            *rest = *r;
+            record_copy(rest, r);
             rest->start = range->last + 1;
             r->last = range->start - 1;
             list_push_back(list, &rest->node);
@@ -75,7 +98,7 @@ static void cut(struct list *list, const struct record *range, struct record **s
             r->start = range->last + 1;
         } else {
             list_remove(&r->node);
-            kfree(r);
+            record_free(r);
         }
     }
 }
@@ -87,7 +110,7 @@ static void add(struct list *list, struct record *fresh) {
         fresh->start = MIN(fresh->start, r->start);
         fresh->last = MAX(fresh->last, r->last);
         list_remove(&r->node);
-        kfree(r);
+        record_free(r);
     }
     list_push_back(list, &fresh->node);
 }
@@ -99,7 +122,7 @@ static void release(struct file_locks *l, const struct file *file, uint64_t owne
         list_for_each_entry_safe(r, which ? &l->whole : &l->ranges, struct record, node) {
             if (file != NULL ? r->file != file : r->owner != owner) continue;
             list_remove(&r->node);
-            kfree(r);
+            record_free(r);
             some = true;
         }
     }
@@ -229,16 +252,16 @@ int file_lock(struct file *file, kpio_handle value, struct kpio_file_lock *lock,
         describe(l, list, &wanted, lock);
         return 0;
     }
-    struct record *fresh = kmalloc(sizeof *fresh), *spare = kmalloc(sizeof *spare);
+    struct record *fresh = record_alloc(file->object.job), *spare = record_alloc(file->object.job);
     error = fresh == NULL || spare == NULL ? -ENOMEM : 0;
     if (error == 0 && (lock->flags & KPIO_LOCK_KIND) != KPIO_LOCK_NONE) {
-        *fresh = wanted;
+        record_copy(fresh, &wanted);
         error = acquire(l, list, fresh, &spare, value, deadline);
         if (error == 0) fresh = NULL;
     } else if (error == 0) {
         drop_range(l, list, &wanted, &spare);
     }
-    kfree(fresh);
-    kfree(spare);
+    record_free(fresh);
+    record_free(spare);
     return error;
 }

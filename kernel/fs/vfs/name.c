@@ -89,8 +89,8 @@ static void insert_locked(struct name *n) {
 }
 
 // One that was found lately gets another round.
-static void trim_locked(struct unused *u) {
-    for (unsigned tries = 0; names.count > names.limit && tries < BATCH / 2; tries++) {
+static void trim_locked(struct unused *u, uint64_t limit) {
+    for (unsigned tries = 0; names.count > limit && tries < BATCH / 2; tries++) {
         struct name *n = list_first_entry(&names.by_age, struct name, age);
         if (n->used) {
             n->used = false;
@@ -124,9 +124,19 @@ void name_enter(struct inode *dir, const struct component *c, struct inode *inod
     struct name *old = name_find(dir, c);
     if (old != NULL) remove_locked(old, &u);
     if (fresh != NULL) insert_locked(fresh);
-    trim_locked(&u);
+    trim_locked(&u, names.limit);
     spin_unlock(&names.lock);
     put_all(&u);
+}
+
+void names_reclaim(uint64_t count) {
+    for (uint64_t steps = 0; steps < 2 * count && names.count > 0; steps += BATCH / 2) {
+        struct unused u = {.count = 0};
+        spin_lock(&names.lock);
+        trim_locked(&u, 0);
+        spin_unlock(&names.lock);
+        put_all(&u);
+    }
 }
 
 void names_forget_in(struct inode *dir) {

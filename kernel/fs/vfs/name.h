@@ -70,6 +70,8 @@ static inline struct name *name_find(const struct inode *dir, const struct compo
 
 // The entry leads to inode (NULL: does not exist) from now on. Takes a reference of its own. Only a cache: may forget instead.
 void name_enter(struct inode *dir, const struct component *c, struct inode *inode);
+// Forgets some `count` names, the longest unused first.
+void names_reclaim(uint64_t count);
 void names_forget_in(struct inode *dir);
 void names_forget_all(struct filesystem *fs);
 uint64_t names_count(void);

@@ -2,13 +2,18 @@
 #include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/arch.h"
 #include "kernel/fs/vfs/mount.h"
+#include "kernel/fs/vfs/name.h"
+#include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
 #include "kernel/sched/sched.h"
+
+#define RECLAIM_ITEMS 1024
 
 static struct {
     struct wait_queue work;   // its lock guards all of this
     struct list inodes, dirty, mounts;
     uint64_t given, done;     // how many
+    bool pressure;            // memory is short; atomic
 } worker;
 
 static void wake_locked(void) {
@@ -66,9 +71,24 @@ static bool work_once(void) {
     return true;
 }
 
+// In the middle of somebody's allocation, with whatever locks: only asks the thread, and for now gives nothing.
+static size_t ask(size_t wanted) {
+    __atomic_store_n(&worker.pressure, true, __ATOMIC_RELAXED);
+    if (spin_trylock(&worker.work.lock)) {
+        (void)wait_queue_wake_locked(&worker.work, 1, 0);
+        spin_unlock(&worker.work.lock);
+    }
+    return 0;
+}
+static struct page_reclaimer reclaimer = {.reclaim = ask};
+
 static void worker_run(void *arg) {
     for (;;) {
         while (work_once()) (void)sched_preempt_point();
+        if (__atomic_exchange_n(&worker.pressure, false, __ATOMIC_RELAXED)) {
+            names_reclaim(RECLAIM_ITEMS);
+            (void)inodes_reclaim(RECLAIM_ITEMS);
+        }
         spin_lock(&worker.work.lock);
         bool idle = list_is_empty(&worker.inodes) && list_is_empty(&worker.dirty) && list_is_empty(&worker.mounts);
         if (!idle) {
@@ -93,5 +113,6 @@ int vfs_worker_start(void) {
     list_init(&worker.dirty);
     list_init(&worker.mounts);
     inode_write_later = write_later;
+    page_reclaimer_register(&reclaimer);
     return sched_kthread_create("vfs", worker_run, NULL) != NULL ? 0 : -ENOMEM;
 }

@@ -195,6 +195,11 @@ static int acquire(struct file_locks *l, struct list *list, struct record *fresh
         int error = wait_unlock(l, value, fresh->owner, r->owner, deadline);
         if (error != 0) return error;
     }
+    // A handle that is closed gives back its locks after it left its table: a lock taken later would stay for ever.
+    if (handle_lookup(value) == NULL) {
+        spin_unlock(&l->queue.lock);
+        return -ECANCELED;
+    }
     cut(list, fresh, spare);
     add(list, fresh);
     (void)wait_queue_wake_locked(&l->queue, UINT32_MAX, 0);  // an exclusive lock may have become a shared one

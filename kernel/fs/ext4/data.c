@@ -123,7 +123,9 @@ static struct ext4_map map_of(const struct ext4 *v, const struct file_extent *e)
 static int record_extent(struct ext4_tx *tx, struct ext4_node *node, const struct file_extent *e, uint64_t size) {
     struct ext4_map map = map_of(tx->volume, e);
     struct ext4_run run = {map.start, map.count};
-    int error = 0;
+    int error = ext4_inode_access(tx, node);  // behind the change of the map nothing may fail
+    if (error != 0 && e->fresh) ext4_give_back(tx->volume, run);
+    if (error != 0) return error;
     if (e->fresh) {
         error = ext4_record(tx, run);
         if (error != 0) {

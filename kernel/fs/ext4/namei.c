@@ -107,9 +107,9 @@ static int create_in(struct ext4_tx *tx, struct ext4_node *dir, struct ext4_name
                      struct inode *inode) {
     struct ext4_node *node = ext4_node(inode);
     bool directory = FS_TYPE(init->mode) == FS_DIRECTORY;
-    int error = 0;
-    if (directory) error = make_directory(tx, node, dir);
-    else if (FS_TYPE(init->mode) == FS_SYMLINK) error = ext4_make_link(tx, node, init->target, init->target_bytes);
+    int error = ext4_inode_access(tx, dir);  // behind the entry nothing may fail
+    if (error == 0 && directory) error = make_directory(tx, node, dir);
+    else if (error == 0 && FS_TYPE(init->mode) == FS_SYMLINK) error = ext4_make_link(tx, node, init->target, init->target_bytes);
     if (error == 0) error = ext4_add_entry(tx, dir, name, (uint32_t)inode->number, init->mode);
     if (error != 0) return error;
     if (directory) ext4_add_link(&dir->inode);
@@ -165,6 +165,7 @@ int ext4_link(struct inode *dir, const char *name, size_t bytes, struct inode *i
         error = ext4_begin(v, EXT4_NAME_CREDITS, &tx);
         if (error != 0) break;
         error = ext4_inode_access(&tx, ext4_node(inode));
+        if (error == 0) error = ext4_inode_access(&tx, ext4_node(dir));
         if (error == 0)
             error = ext4_add_entry(&tx, ext4_node(dir), (struct ext4_name){name, (uint32_t)bytes}, (uint32_t)inode->number,
                                    inode->mode);
@@ -212,6 +213,7 @@ int ext4_unlink(struct inode *dir, const char *name, size_t bytes, struct inode 
     if (error != 0) return error;
     error = ext4_inode_access(&tx, ext4_node(inode));
     if (error == 0) error = ext4_inode_access(&tx, ext4_node(dir));
+    if (error == 0) error = ext4_access(&tx, tx.volume->super_buffer);  // the head of the orphans
     if (error == 0) error = ext4_find_named(dir, (struct ext4_name){name, (uint32_t)bytes}, inode, &slot);
     if (error == 0) {
         error = ext4_remove_entry(&tx, ext4_node(dir), &slot);

@@ -12,7 +12,8 @@ int ext4_truncate(struct ext4_tx *tx, struct ext4_node *node, uint32_t from, uin
     for (bool done = false;;) {
         rw_mutex_lock(&node->map_lock);
         ext4_delayed_remove(node, from, to);
-        int error = ext4_map_remove(tx, node, from, to, &done);
+        int error = ext4_inode_access(tx, node);
+        if (error == 0) error = ext4_map_remove(tx, node, from, to, &done);
         if (error == 0) error = ext4_write_inode(tx, node);
         rw_mutex_unlock(&node->map_lock);
         if (error != 0 || done) return error;
@@ -128,7 +129,8 @@ static int fill(struct ext4_node *node, uint64_t offset, uint64_t bytes, bool ze
         int error = ext4_begin(v, 2 * ext4_map_credits(node) + 3, &tx);
         if (error != 0) return error;
         rw_mutex_lock(&node->map_lock);
-        error = allocate_step(&tx, node, from, to, zero, &from);
+        error = ext4_inode_access(&tx, node);
+        if (error == 0) error = allocate_step(&tx, node, from, to, zero, &from);
         if (error == 0) {
             node->disk_size = MAX(node->disk_size, MIN(new_size, from << v->block_bits));
             node->inode.changed = fs_now();

@@ -129,6 +129,7 @@ void page_cache_init(void);  // once, after memory and scheduler
 // Writes everything dirty of all domains back and waits. 0 or the first error.
 [[nodiscard]] int page_cache_sync_all(void);
 struct page_cache_stats {
-    uint64_t pages, dirty, writing, hits, misses, read_ahead_pages, ghosts, bytes_of_index;
+    uint64_t pages, dirty, writing, misses, read_ahead_pages, ghosts;
+    uint64_t bytes_of_index;  // of the policy: ghosts and their directory
 };
 void page_cache_stats(struct page_cache_stats *out);

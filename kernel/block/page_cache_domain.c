@@ -52,8 +52,7 @@ void cache_domain_leave(struct file_cache *cache) {
     spin_unlock(&cache->domain->lock);
 }
 
-void cache_domain_wait_visits(struct file_cache *cache) {
-    struct cache_domain *domain = cache->domain;
+static void wait_visits(struct file_cache *cache) {
     struct wait_queue *queue = cache_queue(cache);
     for (;;) {
         spin_lock(&queue->lock);
@@ -62,11 +61,17 @@ void cache_domain_wait_visits(struct file_cache *cache) {
         wait_block_always();
     }
     spin_unlock(&queue->lock);
-    spin_lock(&domain->lock);  // none begins any more
-    if (list_node_is_linked(&cache->node)) list_remove(&cache->node);
-    bool again = cache->visits != 0;
-    spin_unlock(&domain->lock);
-    if (again) cache_domain_wait_visits(cache);
+}
+
+void cache_domain_wait_visits(struct file_cache *cache) {
+    bool again;
+    do {
+        wait_visits(cache);
+        spin_lock(&cache->domain->lock);
+        if (list_node_is_linked(&cache->node)) list_remove(&cache->node);  // none begins any more
+        again = __atomic_load_n(&cache->visits, __ATOMIC_ACQUIRE) != 0;
+        spin_unlock(&cache->domain->lock);
+    } while (again);
 }
 
 // ---- visits ----------------------------------------------------------------------------------------------------------------

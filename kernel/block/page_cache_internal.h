@@ -59,7 +59,7 @@ struct cache_io {
     struct block_vector vectors[];
 };
 
-extern struct page_cache_stats cache_counts;  // hits and pages by estimate; the rest exact
+extern struct page_cache_stats cache_counts;  // misses and read-ahead by estimate
 
 // ---- page_cache.c: pages in and out ---------------------------------------------------------------------------------------
 struct job *cache_job(void);         // pays for trees: the root job

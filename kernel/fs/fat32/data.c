@@ -132,7 +132,13 @@ static int complete(struct file_cache *cache, const struct file_extent *extent, 
 }
 
 const struct file_cache_ops fat_cache_ops = {
-    .map = map, .reserve = reserve, .unreserve = unreserve, .prepare = prepare, .complete = complete};
+    .map = map,
+    .reserve = reserve,
+    .unreserve = unreserve,
+    .prepare = prepare,
+    .complete = complete,
+    .mapped = inode_mapped,
+};
 
 // ---- the file's operations ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 #include "kernel/fs/vfs/vfs.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/assert.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/file.h"
@@ -8,6 +9,7 @@
 #include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/name.h"
 #include "kernel/mm/page.h"
+#include "kernel/sched/sched.h"
 
 // Those that are there.
 __attribute__((weak)) extern const struct fs_type ext4_type, fat32_type;
@@ -26,7 +28,14 @@ int fs_type_probe(struct block_device *device, unsigned flags, const char *optio
     return error;
 }
 
+// The object that stood for the file's memory goes before the mapping drops its own reference on the pages: that follows.
+static void await_unmapped(const struct inode *inode) {
+    const struct vmo *vmo = inode->cache.ops != NULL ? inode->cache.vmo : NULL;
+    while (vmo != NULL && __atomic_load_n(&vmo->refs, __ATOMIC_ACQUIRE) > 1) sched_sleep_until(arch_now() + 50000);
+}
+
 static void forget(struct inode *inode) {
+    await_unmapped(inode);
     names_forget_in(inode);
     if (FS_TYPE(inode->mode) == FS_SYMLINK) link_forget(inode);
     else if (FS_TYPE(inode->mode) == FS_REGULAR) locks_forget(inode);

@@ -73,8 +73,6 @@ def results(kpio: dict, other: Optional[dict]) -> list[dict]:
         if row.name not in kpio:
             continue
         line = {**kpio[row.name], "reach": row.reach}
-        if f"{row.name}_interrupts" in kpio:
-            line["interrupts"] = kpio[f"{row.name}_interrupts"]["value"] / 1000
         measured = (other or {}).get(row.linux_test, {}).get("ns")
         if measured:
             line.update(linux=measured, ratio=round(line["value"] / measured, 3))
@@ -84,10 +82,10 @@ def results(kpio: dict, other: Optional[dict]) -> list[dict]:
 
 def table(lines: list[dict]) -> str:
     what = {row.name: row.what for row in ROWS}
-    rows = [["insns", "KPIO", "Linux", "KPIO/Linux", "reach", "", "interrupts", "what"]]
+    rows = [["insns", "KPIO", "Linux", "KPIO/Linux", "reach", "", "what"]]
     for line in lines:
         ratio = line.get("ratio")
         verdict = "" if ratio is None else "reached" if ratio <= line["reach"] else "short"
         rows.append([line["name"], number(line["value"]), number(line.get("linux")), f"{ratio:.2f}" if ratio else "",
-                     str(line["reach"]), verdict, number(line.get("interrupts")), what[line["name"]]])
+                     str(line["reach"]), verdict, what[line["name"]]])
     return columns(rows)

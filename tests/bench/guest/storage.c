@@ -129,27 +129,17 @@ static const struct test {
     {"mount", SAMPLES, 1, mount, unmount, after_mount},
 };
 
-static uint64_t interrupts(void) {
-    static struct kpio_system_info info;
-    (void)check(kpio_system_info(startup_handle("system"), &info));
-    return info.interrupts;
-}
-
 static void run(const struct test *t, uint32_t samples, uint32_t batch, const char *name) {
-    uint64_t counted[BENCH_WINDOWS_MAX], taken = 0;
+    uint64_t counted[BENCH_WINDOWS_MAX];
     for (uint32_t i = 0; i <= samples; i++) {  // the first is a warm-up
         if (t->before) t->before(batch);
-        uint64_t interrupts_before = interrupts(), spins_before = spins, start = bench_clock();
+        uint64_t spins_before = spins, start = bench_clock();
         t->run(batch);
         uint64_t end = bench_clock(), idle = 2 * (spins - spins_before);
-        if (i > 0) taken += interrupts() - interrupts_before;
         if (t->after) t->after(batch);
         if (i > 0) counted[i - 1] = (end - start - idle) / batch;
     }
     bench_print(name, "insns", counted, samples);
-    char line[48];
-    (void)fmt_print(line, sizeof(line), "%s_interrupts", name);
-    bench_value(line, "per 1,000", taken * 1000 / ((uint64_t)samples * batch));
 }
 
 // 100,000 files: made once, as each of the three is the next one's beginning.

@@ -4,7 +4,6 @@
 #include "kernel/core/random.h"
 #include "kernel/core/log.h"
 #include "kernel/fs/vfs/mount.h"
-#include "kernel/fs/vfs/vfs.h"
 #include "kernel/hal/hal.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
@@ -76,22 +75,6 @@ int64_t sys_system_boot_info(uint64_t system, uint64_t what, uint64_t buffer, ui
     }
     if (copy_to_user(user_ptr(buffer), from, MIN(length, size)) != 0) return -EFAULT;
     return (int64_t)length;
-}
-
-int64_t sys_system_power(uint64_t system, uint64_t action, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
-    struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_POWER, &o);
-    if (error) return error;
-    if ((uint32_t)action > 3) return -EINVAL;
-    error = vfs_sync_all();
-    if (error) log_error("what was written could not all be made durable before the end: %d", -error);
-    switch ((uint32_t)action) {
-    case 0: arch_power_off();
-    case 1: arch_reboot();
-    case 2: arch_exit(true);
-    case 3: arch_exit(false);
-    default: return -EINVAL;
-    }
 }
 
 // ---- measurements -----------------------------------------------------------------------------------------------------

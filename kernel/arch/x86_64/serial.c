@@ -26,6 +26,9 @@ bool serial_init(void) {
     port_out8(COM1 + REG_DATA, 1);
     port_out8(COM1 + REG_IER, 0);
     port_out8(COM1 + REG_LCR, 3);     // 8n1
+    // What was typed before now lies in the UART; switching the FIFO on would drop it.
+    for (unsigned i = 0; i < FIFO_SIZE && port_in8(COM1 + REG_LSR) & LSR_DATA_READY; i++)
+        input[input_head++] = port_in8(COM1 + REG_DATA);
     port_out8(COM1 + REG_FIFO, 0x07);
     port_out8(COM1 + REG_MCR, 0x0b);  // DTR, RTS, OUT2: interrupts reach the controller
     present = true;

@@ -9,6 +9,7 @@ static struct {
     struct spinlock lock;  // a leaf
     struct list list;
     uint64_t ids;
+    uint32_t mounted;      // atomic: whose volumes are in use
 } filesystems = {.lock = SPINLOCK_INIT("file systems"), .list = LIST_INIT(filesystems.list)};
 
 // ---- mounts -----------------------------------------------------------------------------------------------------------
@@ -35,6 +36,7 @@ int mount_root(struct filesystem *fs, uint32_t rights, struct mount_table **tabl
     fs->mounts = 1;
     fs->id = ++filesystems.ids;
     list_push_back(&filesystems.list, &fs->node);
+    __atomic_fetch_add(&filesystems.mounted, 1, __ATOMIC_RELAXED);
     spin_unlock(&filesystems.lock);
     int error = inode_get(fs, fs->root, &root);
     if (error != 0) {
@@ -175,7 +177,11 @@ void filesystem_put(struct filesystem *fs) {
     struct block_device *device = fs->device;
     rcu_barrier();
     fs->ops->unmount(fs);
-    if (device == NULL) return;
-    block_release(device);
-    block_put(device);
+    if (device != NULL) {
+        block_release(device);
+        block_put(device);
+    }
+    __atomic_fetch_sub(&filesystems.mounted, 1, __ATOMIC_RELEASE);
 }
+
+uint32_t filesystems_mounted(void) { return __atomic_load_n(&filesystems.mounted, __ATOMIC_ACQUIRE); }

@@ -71,5 +71,6 @@ void vfs_worker_add_mount(struct mount *m);
 // The file systems that are mounted. A held one stays.
 struct filesystem *filesystem_next(struct filesystem *previous);  // NULL: the first; held; puts the previous one
 void filesystem_put(struct filesystem *fs);
+uint32_t filesystems_mounted(void);  // how many, those included whose unmounting is not finished
 // Everything of fs durable: 0 or the first error.
 [[nodiscard]] int filesystem_sync(struct filesystem *fs);

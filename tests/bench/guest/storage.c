@@ -16,7 +16,7 @@ static kpio_handle root, folder, file;
 static uint8_t buffer[CHUNK] __attribute__((aligned(PAGE)));
 static volatile uint64_t spins;
 
-static int64_t spin(void *arg) {
+[[gnu::noreturn]] static int64_t spin(void *arg) {
     for (;;) __asm__ volatile("1: incq %0\n\tjmp 1b" : "+m"(spins));
 }
 

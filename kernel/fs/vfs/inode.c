@@ -88,7 +88,6 @@ static struct inode *make(struct filesystem *fs, uint64_t number) {
 static void unlink_locked(struct inode *inode) {
     list_remove(&inode->hash);
     list_remove(&inode->in_fs);
-    inode->fs->inodes--;
 }
 
 // The inode of that number: found, or `fresh` put in. Returns whether it was found.
@@ -193,7 +192,11 @@ static struct inode *leave(struct inode *inode) {
     if (inode->cache.ops != NULL) file_cache_destroy(&inode->cache, deleted);
     if ((deleted || inode->fs->keeps_inodes) && read && inode->ops->evict != NULL) inode->ops->evict(inode);
     struct inode *parent = inode->parent != inode ? inode->parent : NULL;
+    struct filesystem *fs = inode->fs;
     rcu_call(&inode->rcu, free_now);
+    spin_lock(&cache.lock);
+    fs->inodes--;  // only now: it is not unmounted while an inode of it is on its way out
+    spin_unlock(&cache.lock);
     return parent;
 }
 

@@ -1,9 +1,13 @@
 #include "kernel/fs/vfs/mount.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/log.h"
 #include "kernel/fs/vfs/name.h"
 #include "kernel/mm/slub.h"
+#include "kernel/sched/sched.h"
+
+#define LEAVING_TRIES 50000  // of 0.1 ms
 
 static struct {
     struct spinlock lock;  // a leaf
@@ -166,6 +170,11 @@ void filesystem_put(struct filesystem *fs) {
     int error = filesystem_sync(fs);
     names_forget_all(fs);
     int busy = inodes_release(fs);
+    // Some may still be on their way out, also to the worker, which this may be.
+    for (unsigned tries = 0; busy != 0 && tries < LEAVING_TRIES; tries++) {
+        if (!vfs_worker_help()) sched_sleep_until(arch_now() + 100000);
+        busy = inodes_release(fs);
+    }
     spin_lock(&filesystems.lock);
     list_remove(&fs->node);
     spin_unlock(&filesystems.lock);

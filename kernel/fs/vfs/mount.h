@@ -67,6 +67,8 @@ void inode_put_later(struct inode *inode);  // any context
 // Waits until it has done what it has now.
 void vfs_worker_flush(void);
 void vfs_worker_add_mount(struct mount *m);
+// Takes one inode that waits for the worker out of memory. False: none waits. May block.
+bool vfs_worker_help(void);
 
 // The file systems that are mounted. A held one stays.
 struct filesystem *filesystem_next(struct filesystem *previous);  // NULL: the first; held; puts the previous one

@@ -54,6 +54,18 @@ static void mount_end(struct mount *m) {
     if (parent != NULL) mount_put(parent);
 }
 
+bool vfs_worker_help(void) {
+    spin_lock(&worker.work.lock);
+    struct inode *inode = list_pop_front_entry(&worker.inodes, struct inode, lru);
+    spin_unlock(&worker.work.lock);
+    if (inode == NULL) return false;
+    inode_leave(inode);
+    spin_lock(&worker.work.lock);
+    worker.done++;
+    spin_unlock(&worker.work.lock);
+    return true;
+}
+
 // Inodes first: a file system ends after the last of them.
 static bool work_once(void) {
     spin_lock(&worker.work.lock);

@@ -137,9 +137,10 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
     return true;
 }
 
-// Unmaps what lies in the range, whose ends are boundaries or in the middle of nothing.
+// Unmaps what lies in the range, whose ends are boundaries or in the middle of nothing. Goes upwards once: what other
+// threads map where it has been is theirs.
 static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
-    for (;;) {
+    while (start < end) {
         spin_lock(&a->lock);
         struct mapping *m = mapping_tree_from(&a->mappings, start);
         if (!m || m->start >= end) {
@@ -153,11 +154,16 @@ static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
             if (error) return error;
             continue;
         }
+        uint64_t m_end = m->end;
         bool gone = unmap_step_locked(a, m);
         spin_unlock(&a->lock);
-        if (gone) mapping_end(m);
+        if (gone) {
+            mapping_end(m);
+            start = m_end;
+        }
         (void)sched_preempt_point();
     }
+    return 0;
 }
 
 bool aspace_range_valid(uint64_t address, uint64_t size) {
@@ -274,12 +280,41 @@ static inline int64_t insert(struct aspace *a, const struct aspace_map *r, struc
     return (int64_t)place.address;
 }
 
+// Replaces up to so many mappings without page tables under one hold of the lock, so that nobody else gets the place in
+// between: a reservation that is being filled. -EAGAIN: that is not what is there.
+#define REPLACED_AT_ONCE 16u
+static coldpath int64_t replace_at_once(struct aspace *a, const struct aspace_map *r, struct mapping *fresh) {
+    struct mapping *gone[REPLACED_AT_ONCE];
+    unsigned count = 0;
+    uint64_t start = r->address, end = start + r->size;
+    spin_lock(&a->lock);
+    int error = a->closed ? -EDESTROYED : aspace_cut_locked(a, start);
+    if (!error) error = aspace_cut_locked(a, end);
+    for (struct mapping *m = mapping_tree_from(&a->mappings, start); !error && m && m->start < end; m = mapping_next(m)) {
+        if (count == REPLACED_AT_ONCE || (m->vmo && m->flags & MAPPING_TOUCHED)) error = -EAGAIN;
+        else gone[count++] = m;
+    }
+    if (!error) {
+        for (unsigned i = 0; i < count; i++) {
+            gone[i]->flags |= MAPPING_DYING;
+            aspace_remove_locked(a, gone[i]);
+        }
+        fresh->start = start;
+        fresh->end = end;
+        aspace_insert_locked(a, fresh, choose_given_place(a, r).above);
+        a->recent = fresh;
+    }
+    spin_unlock(&a->lock);
+    for (unsigned i = 0; i < count && !error; i++) mapping_end(gone[i]);
+    return error ? error : (int64_t)start;
+}
+
 static coldpath int64_t insert_replacing(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
     for (;;) {
+        int64_t address = replace_at_once(a, r, m);
+        if (address != -EAGAIN) return address;
         int error = unmap_range(a, r->address, r->address + r->size);
         if (error) return error;
-        int64_t address = insert(a, r, m);
-        if (address != -EAGAIN) return address;
     }
 }
 

@@ -35,6 +35,7 @@ def test_counts_repeat(results):
     assert not differing, f"two runs differ: {differing}"
 
 
+@pytest.mark.alone
 def test_two_cpus_share_no_line(request):
     """On paths that do not meet, CPUs write no line in common, but for a rare event such as a timer tick."""
     cpus = scale.CPUS if request.config.getoption("--long") else (2,)

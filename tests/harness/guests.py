@@ -1,7 +1,7 @@
 """Tests whose console tells cases (docs/testing.md): boots of a guest, and programs that run here.
 
-All selected ones start as soon as collection is done, as many at once as this machine has processors, while pytest
-goes through the other tests; an item waits for its work and reports it, each case as a test.
+All selected ones start together, as many at once as this machine has processors, while pytest goes through the other
+tests (but for those marked "alone", which come first); an item waits for its work and reports it, each case as a test.
 """
 from __future__ import annotations
 
@@ -176,15 +176,23 @@ class CasePool:
 
     def __init__(self):
         self.workers = ThreadPoolExecutor(max_workers=processors())
+        self.started = False
 
-    def pytest_collection_finish(self, session):
-        if session.config.getoption("collectonly"):
-            return
+    def pytest_configure(self, config):
+        config.addinivalue_line("markers", "alone: runs first, before other work takes this machine's processors")
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+
+    def start(self, session):
+        self.started = True
         for item in session.items:
             if isinstance(item, CaseItem):
                 item.future = self.workers.submit(item.work)
 
     def pytest_runtest_protocol(self, item, nextitem):
+        if not self.started and item.get_closest_marker("alone") is None:
+            self.start(item.session)
         if not isinstance(item, CaseItem):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

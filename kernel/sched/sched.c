@@ -6,7 +6,7 @@
 #include "kernel/sched/runqueue_ops.h"
 #include "kernel/sched/switch.h"
 
-#define RCU_BATCH 16  // deferred frees that a thread does on its way out
+#define RCU_BATCH 96  // deferred frees that a thread does on its way out: more than come between two such ways (LONG_LIST in rcu.c)
 
 void sched_thread_init(struct thread *t) {
     struct sched_entity *e = &t->own_entity;

@@ -75,7 +75,9 @@ MACHINES = {
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
            "power": {"disks": ext4_disk},
-           "fuzz": {"disks": fuzzed_disk, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0}}
+           "fuzz": {"disks": fuzzed_disk, "long": True, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0,
+                    # What lies below a disk is fuzzed on the host (kernel/block/test, kernel/fs/*/test).
+                    "coverage_leaves_out": ("kernel/block/", "kernel/fs/ext4/", "kernel/fs/fat32/")}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.
 WITH_KPTI = ["boot", "thread", "process", "revoke"]

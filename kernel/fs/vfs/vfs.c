@@ -11,20 +11,18 @@
 #include "kernel/mm/page.h"
 #include "kernel/sched/sched.h"
 
-// Those that are there.
-__attribute__((weak)) extern const struct fs_type ext4_type, fat32_type;
 static const struct fs_type *const types[] = {&ext4_type, &fat32_type, &tmpfs_type};
 
 const struct fs_type *fs_type_find(const char *name) {
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
-        if (types[i] != NULL && strcmp(types[i]->name, name) == 0) return types[i];
+        if (strcmp(types[i]->name, name) == 0) return types[i];
     return NULL;
 }
 
 int fs_type_probe(struct block_device *device, unsigned flags, const char *options, struct filesystem **out) {
     int error = -EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(types) && error == -EINVAL; i++)
-        if (types[i] != NULL && types[i] != &tmpfs_type) error = types[i]->mount(device, flags, options, out);
+        if (types[i] != &tmpfs_type) error = types[i]->mount(device, flags, options, out);
     return error;
 }
 

@@ -70,12 +70,22 @@ def require(*groups: str) -> None:
     prefix = privilege()
     if prefix is None:
         raise KpioError(f"missing: {', '.join(names(absent))}\nTo install: {install_command(absent)}", MISSING)
-    with progress.step(f"Installing {', '.join(names(absent))}") as shown:
-        install(prefix, names(absent), shown)
-    left = missing(*groups)
+    left = install_missing(prefix, absent, groups)
     if left:
         probes = ", ".join(f"{package.name} (no {package.probe})" for package in left)
         raise KpioError(f"apt-get succeeded, but still missing: {probes}", MISSING)
+
+
+def install_missing(prefix: list[str], absent: list[Package], groups: tuple[str, ...]) -> list[Package]:
+    """Installs them and returns what is missing then. apt-get may have removed one that was there (another version that
+    stood in the way of these): it gets a second round."""
+    for _ in range(2):
+        with progress.step(f"Installing {', '.join(names(absent))}") as shown:
+            install(prefix, names(absent), shown)
+        absent = missing(*groups)
+        if not absent:
+            break
+    return absent
 
 
 def privilege() -> list[str] | None:

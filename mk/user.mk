@@ -43,6 +43,7 @@ SUITES := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
 $(foreach s,$(SUITES),$(eval $(call program,test/$(s),tests/guest/$(s).c $(wildcard tests/guest/$(s)/*.c),$(KT_OBJ))))
 $(foreach s,$(patsubst tests/bench/guest/%.c,%,$(wildcard tests/bench/guest/*.c)),$(eval $(call program,bench/$(s),tests/bench/guest/$(s).c,$(BENCH_OBJ))))
 
+include mk/liblinux.mk
 MANIFESTS := $(wildcard user/init/manifests/*)
 programs: $(PROGRAMS:%=$(OUT)/root/%)
 initrd: $(OUT)/initrd.cpio

@@ -1,0 +1,28 @@
+# liblinux (user/liblinux): one position-independent image, mapped into each process that runs a Linux program. It keeps its
+# hands off the program's vector registers, and has no variables: a link with .data or .bss in it fails.
+LIBLINUX_GEN := $(OUT)/gen/user/liblinux/gen
+LIBLINUX_OBJ := $(patsubst %.c,$(OUT)/lobj/%.o,$(wildcard user/liblinux/*.c) user/libkpio/linux_launch.c lib/string.c lib/fmt.c lib/elf.c lib/text.c) \
+  $(patsubst %.S,$(OUT)/lobj/%.S.o,$(wildcard user/liblinux/*.S)) $(OUT)/lobj/calls.o
+
+$(LIBLINUX_GEN)/calls.S: user/liblinux/generate.py user/liblinux/calls.def $(wildcard user/liblinux/*.c)
+	$(PYTHON) user/liblinux/generate.py --out $(LIBLINUX_GEN)
+$(OUT)/lobj/calls.o: $(LIBLINUX_GEN)/calls.S
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -O%,$(USER_CFLAGS)) -D__ASSEMBLER__=1 -c $< -o $@
+$(OUT)/lobj/%.o: %.c $(GEN) $(LIBLINUX_GEN)/calls.S Makefile mk/liblinux.mk
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -mgeneral-regs-only -mno-80387 -ffunction-sections -MMD -MP -c $< -o $@
+$(OUT)/lobj/%.S.o: %.S $(GEN) Makefile mk/liblinux.mk
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -O%,$(USER_CFLAGS)) -D__ASSEMBLER__=1 -MMD -MP -c $< -o $@
+$(OUT)/sym/lib/liblinux.so: $(LIBLINUX_OBJ)
+	@mkdir -p $(@D)
+	$(filter-out -e _start,$(USER_LINK)) -e lx_begin $^ -o $@
+	@! llvm-readelf-19 -S --wide $@ | grep -E ' \.(data|bss) ' || { rm -f $@; echo "liblinux has variables: see .data and .bss above" >&2; false; }
+$(OUT)/root/lib/liblinux.so: $(OUT)/sym/lib/liblinux.so
+	@mkdir -p $(@D)
+	llvm-strip-19 --strip-all $< -o $@
+PROGRAMS += lib/liblinux.so
+
+# Runs a Linux program where a guest suite would run (tests/linux).
+$(eval $(call program,test/linux,tests/linux/runner/run.c,))

@@ -1,0 +1,96 @@
+// How a Linux program begins: somebody (the program `linux`, or liblinux itself for execve) fills a new address space with
+// this library, a stack for it and a launch block, which says all that the library must know, and starts it at lx_begin.
+// The library then loads the program. Used by native programs too: knows nothing of a running liblinux.
+//
+//     library (from its VMO) │ guard │ stack │ exception stack │ struct lx_thread │      launch block
+//
+// Handles in the block are values in the handle table of the process that is started.
+#pragma once
+#include <stdint.h>
+
+#include "abi/types.h"
+#include "lib/elf.h"
+
+#define LX_LAUNCH_MAGIC 0x68636e75616c786cull
+#define LX_LAUNCH_MAX (4u << 20)       // bytes of a block; arguments and environment share it (Linux: a quarter of the stack limit)
+
+// What a descriptor stands for.
+enum lx_kind {
+    LX_KIND_NONE,
+    LX_KIND_FILE,        // handle: kernel file
+    LX_KIND_DIRECTORY,   // handle: kernel directory
+    LX_KIND_PIPE,        // handle: one end of a pipe; LX_FD_WRITE says which
+    LX_KIND_SOCKET,      // handle: the pipe end to read from; second: the one to write to (0 until connected)
+    LX_KIND_COUNTER,     // handle: kernel counter (eventfd)
+    LX_KIND_TIMER,       // handle: kernel timer (timerfd)
+    LX_KIND_EPOLL,       // handle: kernel port
+    LX_KIND_SIGNAL,      // signalfd; handle: an event
+    LX_KIND_PROCESS,     // pidfd; handle: kernel process
+    LX_KIND_NODE,        // handle: endpoint of one open of a served node (a terminal)
+    LX_KIND_DEVICE,      // device: enum lx_device; no handle
+    LX_KIND_PATH,        // O_PATH; handle: kernel directory or file
+    LX_KIND_CONSOLE,     // handle: the system, with LOG: the boot console, without line editing
+    LX_KINDS,
+};
+enum lx_device { LX_DEVICE_NULL, LX_DEVICE_ZERO, LX_DEVICE_FULL, LX_DEVICE_RANDOM };
+enum {                   // struct lx_fd flags
+    LX_FD_CLOEXEC = 1 << 0,
+    LX_FD_NONBLOCK = 1 << 1,  // of kinds whose kernel object has no status flags
+    LX_FD_READ = 1 << 2,      // may be read, written
+    LX_FD_WRITE = 1 << 3,
+    LX_FD_APPEND = 1 << 4,
+};
+
+struct lx_launch_fd {
+    int32_t number;
+    kpio_handle handle, second;
+    uint8_t kind, flags;               // enum lx_kind, LX_FD_*
+    uint16_t device;
+};
+
+struct lx_launch {
+    uint64_t magic;
+    uint64_t bytes;                    // of the block
+    kpio_handle process, thread, aspace;
+    kpio_handle image;                 // VMO that the library comes from; READ, EXECUTE, MAP
+    kpio_handle root, cwd;             // directories
+    kpio_handle program;               // the executable's file: READ, EXECUTE
+    kpio_handle memory_fs, posixd, log; // or 0
+    uint64_t image_offset, image_size; // of the library in its VMO
+    uint64_t library, library_size;    // where it is mapped
+    uint64_t area, area_size;          // the thread's
+    uint32_t pid, ppid, umask;
+    uint32_t uid, gid, euid, egid, suid, sgid;
+    uint64_t blocked, ignored;         // signals
+    uint32_t fd_count, argc, envc, reserved;
+    uint32_t fds_at, executable_at, text_at; // offsets: struct lx_launch_fd[], the program's path, then argc + envc strings
+    char name[16];
+};
+
+// Of the thread's area, from its end downwards.
+#define LX_AREA_THREAD     4096u
+#define LX_AREA_EXCEPTION 16384u
+#define LX_AREA_STACK     24576u
+#define LX_AREA_GUARD      4096u
+#define LX_AREA_SIZE (LX_AREA_GUARD + LX_AREA_STACK + LX_AREA_EXCEPTION + LX_AREA_THREAD)
+
+// The library's image.
+struct lx_image {
+    kpio_handle vmo;                   // READ, EXECUTE, MAP
+    uint64_t offset, size;             // of the ELF file in it; offset in whole pages
+    const void *file;                  // the whole file, readable here
+    struct elf_image elf;
+};
+// 0 or -ENOEXEC, with *what.
+[[nodiscard]] int lx_image_open(struct lx_image *image, const char **what);
+
+struct lx_place {                      // of the new address space
+    uint64_t library, area, launch;    // addresses
+    uint64_t entry, stack;             // for process_start and process_exec; the argument is `launch`
+};
+// Maps library, area and block into an empty address space. The block (launch->bytes of it, any of its places in memory) gets
+// library, area and image filled in here. 0 or a negative errno; what is mapped then goes with the address space.
+[[nodiscard]] int64_t lx_launch_map(kpio_handle aspace, const struct lx_image *image, struct lx_launch *launch,
+                                    struct lx_place *place);
+// Maps a thread's area, its guard in place: its address or a negative errno.
+[[nodiscard]] int64_t lx_area_map(kpio_handle aspace);

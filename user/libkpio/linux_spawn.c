@@ -1,0 +1,148 @@
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/libkpio/heap.h"
+#include "user/libkpio/linux.h"
+
+struct spawning {
+    const struct linux_spec *spec;
+    struct lx_image image;
+    struct lx_launch *launch;
+    kpio_handle process, aspace, thread, program;
+    const char *what;
+};
+
+static int64_t open_files(struct spawning *s) {
+    struct program library;
+    s->what = "/lib/liblinux.so of the boot archive";
+    int64_t result = archive_program(s->spec->archive, "/lib/liblinux.so", &library);
+    if (result < 0) return result;
+    s->image = (struct lx_image){.vmo = library.vmo, .offset = library.vmo_offset, .size = library.size, .file = library.file};
+    result = lx_image_open(&s->image, &s->what);
+    if (result < 0) return result;
+    s->what = "the program";
+    result = kpio_path_open(s->spec->root, s->spec->path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
+    if (result < 0) return result;
+    s->program = (kpio_handle)(uint32_t)result;
+    return (result >> 32 & 0170000) == 0100000 ? 0 : -EACCES;
+}
+
+static uint64_t text_bytes(const char *const *texts, uint32_t *count) {
+    uint64_t bytes = 0;
+    *count = 0;
+    for (; texts != NULL && texts[*count] != NULL; (*count)++) bytes += strlen(texts[*count]) + 1;
+    return bytes;
+}
+
+static char *append(char *to, const char *text) {
+    size_t bytes = strlen(text) + 1;
+    memcpy(to, text, bytes);
+    return to + bytes;
+}
+
+static int64_t make_block(struct spawning *s) {
+    const struct linux_spec *spec = s->spec;
+    uint32_t argc, envc;
+    uint64_t fds = spec->fd_count * sizeof(struct lx_launch_fd), path = strlen(spec->path) + 1;
+    uint64_t texts = text_bytes(spec->arguments, &argc) + text_bytes(spec->environment, &envc);
+    uint64_t bytes = sizeof(struct lx_launch) + fds + path + texts;
+    s->what = "its arguments";
+    if (bytes > LX_LAUNCH_MAX) return -E2BIG;
+    struct lx_launch *l = s->launch = heap_alloc(bytes);
+    if (l == NULL) return -ENOMEM;
+    l->bytes = bytes;
+    l->argc = argc;
+    l->envc = envc;
+    l->fd_count = spec->fd_count;
+    l->fds_at = sizeof *l;
+    l->executable_at = (uint32_t)(l->fds_at + fds);
+    l->text_at = (uint32_t)(l->executable_at + path);
+    l->umask = 022;
+    char *at = append((char *)l + l->executable_at, spec->path);
+    for (uint32_t i = 0; i < argc; i++) at = append(at, spec->arguments[i]);
+    for (uint32_t i = 0; i < envc; i++) at = append(at, spec->environment[i]);
+    const char *name = spec->path;
+    for (const char *slash; (slash = strchr(name, '/')) != NULL;) name = slash + 1;
+    memcpy(l->name, name, strnlen(name, sizeof l->name - 1));
+    return 0;
+}
+
+static int64_t create(struct spawning *s) {
+    s->what = "creating the process";
+    int64_t result = kpio_process_create(s->spec->job, s->spec->options, s->launch->name, strlen(s->launch->name), &s->aspace);
+    if (result < 0) return result;
+    s->process = (kpio_handle)result;
+    s->what = "creating its thread";
+    result = kpio_thread_create(s->process, s->launch->name, strlen(s->launch->name));
+    if (result > 0) s->thread = (kpio_handle)result;
+    return result;
+}
+
+// Copies a handle into the process; none stays none.
+static int64_t give(struct spawning *s, kpio_handle from, kpio_handle *to) {
+    if (from == KPIO_HANDLE_NONE) return 0;
+    int64_t result = kpio_handle_give(s->process, from, KPIO_RIGHTS_SAME, KPIO_SEND_COPY);
+    if (result > 0) *to = (kpio_handle)result;
+    return result;
+}
+
+static int64_t give_image(struct spawning *s) {
+    const uint32_t rights = KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE | KPIO_RIGHT_MAP | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    int64_t result = kpio_handle_give(s->process, s->image.vmo, rights, KPIO_SEND_COPY);
+    if (result > 0) s->launch->image = (kpio_handle)result;
+    return result;
+}
+
+static int64_t give_handles(struct spawning *s) {
+    const struct linux_spec *spec = s->spec;
+    struct lx_launch *l = s->launch;
+    const struct {
+        kpio_handle from;
+        kpio_handle *to;
+    } all[] = {{s->process, &l->process}, {s->thread, &l->thread}, {s->aspace, &l->aspace}, {s->program, &l->program},
+               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->memory_fs, &l->memory_fs},
+               {spec->posixd, &l->posixd}};
+    s->what = "giving it handles";
+    int64_t result = give_image(s);
+    for (unsigned i = 0; i < ARRAY_SIZE(all) && result >= 0; i++) result = give(s, all[i].from, all[i].to);
+    struct lx_launch_fd *fds = (struct lx_launch_fd *)((char *)l + l->fds_at);
+    for (uint32_t i = 0; i < spec->fd_count && result >= 0; i++) {
+        fds[i] = spec->fds[i];
+        result = give(s, spec->fds[i].handle, &fds[i].handle);
+        if (result >= 0) result = give(s, spec->fds[i].second, &fds[i].second);
+    }
+    return result;
+}
+
+static int64_t build(struct spawning *s) {
+    struct lx_place place;
+    int64_t result = open_files(s);
+    if (result >= 0) result = make_block(s);
+    if (result >= 0) result = create(s);
+    if (result >= 0) result = give_handles(s);
+    if (result < 0) return result;
+    s->what = "mapping liblinux";
+    result = lx_launch_map(s->aspace, &s->image, s->launch, &place);
+    if (result < 0) return result;
+    s->what = "starting it";
+    return kpio_process_start(s->process, s->thread, place.entry, place.stack, place.launch);
+}
+
+static void close_if(kpio_handle handle) {
+    if (handle > 0) (void)kpio_handle_close((uint64_t)handle);
+}
+
+int64_t linux_spawn(const struct linux_spec *spec, const char **what) {
+    struct spawning s = {.spec = spec};
+    int64_t result = build(&s);
+    heap_free(s.launch);
+    close_if(s.program);
+    close_if(s.thread);
+    close_if(s.aspace);
+    if (result >= 0) return s.process;
+    if (s.process > 0) {
+        (void)kpio_process_kill(s.process, 0);
+        close_if(s.process);
+    }
+    *what = s.what;
+    return result;
+}

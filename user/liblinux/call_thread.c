@@ -1,0 +1,45 @@
+// The thread itself: its ids, its bases, its end.
+#include "abi/gen/stubs.h"
+#include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
+
+LX_CALL(getpid) { return lx_process(t)->pid; }
+LX_CALL(getppid) { return lx_process(t)->ppid; }
+LX_CALL(gettid) { return t->tid; }
+
+LX_CALL(set_tid_address) {
+    t->clear_tid = a0;
+    return t->tid;
+}
+
+LX_CALL(set_robust_list) {
+    if (a1 != 24) return -EINVAL;  // sizeof(struct robust_list_head)
+    t->robust_list = a0;
+    return 0;
+}
+
+enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
+#define USER_TOP (1ull << 47)
+LX_CALL(arch_prctl) {
+    uint64_t base;
+    switch (a0) {
+    case ARCH_SET_FS:
+        if (a1 >= USER_TOP) return -EPERM;
+        __asm__ volatile("wrfsbase %0" : : "r"(a1));
+        return 0;
+    case ARCH_SET_GS:
+        if (a1 >= USER_TOP) return -EPERM;
+        __asm__ volatile("wrgsbase %0" : : "r"(a1));
+        return 0;
+    case ARCH_GET_FS: __asm__ volatile("rdfsbase %0" : "=r"(base)); return lx_copy_out(a1, &base, sizeof base);
+    case ARCH_GET_GS: __asm__ volatile("rdgsbase %0" : "=r"(base)); return lx_copy_out(a1, &base, sizeof base);
+    default: return -EINVAL;
+    }
+}
+
+// The kernel's exit status of a Linux process is what wait tells: the code times 256, or the number of a signal.
+LX_CALL(exit_group) { return kpio_process_exit((a0 & 0xff) << 8); }
+LX_CALL(exit) {
+    if (lx_process(t)->thread_count == 1) return kpio_process_exit((a0 & 0xff) << 8);
+    return kpio_thread_exit();
+}

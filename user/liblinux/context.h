@@ -1,0 +1,116 @@
+// What liblinux knows of the program that it serves. It has no variables of its own: everything hangs off the thread, which
+// the thread block's user_data[0] leads to.
+//
+//     thread block ─▶ struct lx_thread ─▶ struct lx_process ─▶ struct lx_space
+//                     registers, signal    descriptors, signal   heap, what is mapped
+//                     mask, stacks         actions, ids, cwd
+//
+// Threads share a process; processes share a space between vfork and exec. A fork copies all three with the address space.
+// Locks, in order: process->files_lock, process->signal_lock, space->lock.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "abi/types.h"
+#include "lib/list.h"
+#include "user/liblinux/linux.h"
+#include "user/liblinux/offsets.h"
+
+struct lx_process;
+struct lx_space;
+struct lx_files;
+
+// The program's registers: at the top of the thread's stack in liblinux while a call is served. In the order of a
+// kpio_exception_frame.
+struct lx_registers {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp;
+};
+
+struct lx_lock {
+    uint32_t word;                  // 0 free, 1 held, 2 held and somebody waits
+};
+
+struct lx_thread {
+    uint64_t stack;                 // top of the stack in liblinux; a call's registers are the first thing on it
+    uint32_t pending;               // something is to be done before the program goes on: signals; set by anybody, atomic
+    uint32_t in_handler;            // of exceptions: depth
+    uint64_t call;                  // number of the call that is served
+    struct lx_process *process;
+    struct kpio_thread_block *block;
+    struct list_node node;          // process->threads; guarded by process->signal_lock
+    kpio_handle handle;             // the kernel's thread; 0: the first thread of a process, process->thread
+    uint32_t tid;
+    uint64_t area, area_size;       // the mapping that holds this structure and the stacks
+    uint64_t exception_stack, exception_stack_size;
+    uint64_t clear_tid;             // address to clear and wake at the end (set_tid_address, CLONE_CHILD_CLEARTID)
+    uint64_t robust_list;
+    uint64_t rseq;
+    // Signals (signal.h).
+    uint64_t blocked;               // mask
+    uint64_t pending_signals;       // sent to this thread
+    uint64_t saved_mask;            // what to go back to after rt_sigsuspend and its like
+    bool restore_mask;
+    uint64_t altstack, altstack_size;
+    uint32_t altstack_flags;
+    char name[16];
+};
+
+struct lx_process {
+    struct lx_space *space;
+    uint32_t pid, ppid;
+    kpio_handle handle, thread;     // its own process, and its first thread
+    kpio_handle root, cwd;          // directories
+    kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
+    kpio_handle posixd;             // or 0: alone
+    kpio_handle program;            // the executable's file, or 0
+    uint32_t umask;
+    uint32_t uid, gid, euid, egid, suid, sgid;  // plain data: no authority follows from them
+    struct lx_lock files_lock, signal_lock;
+    struct lx_files *files;
+    struct list threads;
+    uint32_t thread_count;
+    uint64_t pending_signals;       // sent to the process
+    struct lx_signal_state *signals;
+    char name[16];
+    char *executable;               // its path, on the heap; NULL: not known
+};
+
+struct lx_space {
+    kpio_handle aspace;
+    struct lx_lock lock;
+    uint32_t processes;             // that use it
+    uint64_t brk_start, brk, brk_end;   // brk_end: up to where it is mapped
+    uint64_t liblinux, liblinux_size;   // where this library is
+    kpio_handle image;              // the VMO that it comes from
+    uint64_t image_offset, image_size;
+    uint64_t arguments, arguments_size, environment, environment_size, auxv, auxv_size;  // for /proc
+    // The heap (heap.h).
+    struct lx_lock heap_lock;
+    void *heap_free[16];
+    char *heap_chunk;
+    uint64_t heap_left;
+};
+
+// Of the running thread: without %fs, which is the program's.
+static inline struct lx_process *lx_process(const struct lx_thread *t) { return t->process; }
+static inline struct lx_space *lx_space(const struct lx_thread *t) { return t->process->space; }
+static inline struct lx_registers *lx_registers(const struct lx_thread *t) {
+    return (struct lx_registers *)(t->stack - sizeof(struct lx_registers));
+}
+
+_Static_assert(offsetof(struct kpio_thread_block, foreign_rip) == TB_FOREIGN_RIP, "entry.S");
+_Static_assert(offsetof(struct kpio_thread_block, foreign_rsp) == TB_FOREIGN_RSP, "entry.S");
+_Static_assert(offsetof(struct kpio_thread_block, foreign_rflags) == TB_FOREIGN_RFLAGS, "entry.S");
+_Static_assert(offsetof(struct kpio_thread_block, user_data) == TB_THREAD, "entry.S");
+_Static_assert(offsetof(struct lx_thread, stack) == LX_THREAD_STACK, "entry.S");
+_Static_assert(offsetof(struct lx_thread, pending) == LX_THREAD_PENDING, "entry.S");
+_Static_assert(offsetof(struct lx_thread, call) == LX_THREAD_CALL, "entry.S");
+_Static_assert(offsetof(struct lx_registers, r15) == REGS_R15, "entry.S");
+_Static_assert(offsetof(struct lx_registers, r11) == REGS_R11, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rax) == REGS_RAX, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rcx) == REGS_RCX, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rdi) == REGS_RDI, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rip) == REGS_RIP, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rflags) == REGS_RFLAGS, "entry.S");
+_Static_assert(offsetof(struct lx_registers, rsp) == REGS_RSP, "entry.S");
+_Static_assert(sizeof(struct lx_registers) == REGS_SIZE, "entry.S");

@@ -1,0 +1,52 @@
+// File descriptors: small numbers for kernel handles. Each descriptor has a handle of its own; what duplicates share (offset,
+// status flags, owner of locks) is in the kernel's object. A fork finds the same handles at the same values.
+//
+// Lock: process->files_lock guards the table. A call works on a copy of the entry (lx_fd_get): a close meanwhile makes the
+// kernel's calls on its handle fail or end.
+#pragma once
+#include "user/liblinux/context.h"
+#include "user/libkpio/linux_launch.h"
+
+struct lx_fd {
+    kpio_handle handle, second;
+    uint8_t kind, flags;
+    uint16_t device;
+    uint32_t extra;      // the kind's own
+};
+
+#define LX_FD_LIMIT 1048576u
+struct lx_files {
+    struct lx_fd *entries;   // kind NONE: free
+    uint32_t capacity;       // entries there are
+    uint32_t free_from;      // no entry below it is free
+    uint32_t limit;          // RLIMIT_NOFILE: numbers stay below
+};
+
+[[nodiscard]] int lx_files_create(struct lx_process *p);  // an empty table: 0 or -ENOMEM
+// The entry of a number: 0 or -EBADF.
+[[nodiscard]] int64_t lx_fd_get(struct lx_process *p, uint64_t number, struct lx_fd *out);
+// The lowest free number from `from` on for the entry, which is taken over: the number, or -EMFILE, -ENOMEM (then its handles are
+// closed).
+[[nodiscard]] int64_t lx_fd_install(struct lx_process *p, const struct lx_fd *fd, uint64_t from);
+// Puts it at this number; what was there is closed. The number, or -EBADF (too large), -ENOMEM (closed, as above).
+[[nodiscard]] int64_t lx_fd_install_at(struct lx_process *p, const struct lx_fd *fd, uint64_t number);
+// Takes the entry out, its handles stay open: 0 or -EBADF.
+[[nodiscard]] int64_t lx_fd_remove(struct lx_process *p, uint64_t number, struct lx_fd *out);
+// Sets or clears flags of the entry: 0 or -EBADF.
+[[nodiscard]] int64_t lx_fd_set_flags(struct lx_process *p, uint64_t number, uint8_t clear, uint8_t set);
+// A second entry with handles of its own: 0 or a negative errno.
+[[nodiscard]] int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out);
+// Closes the handles of an entry.
+void lx_fd_close(const struct lx_fd *fd);
+
+// ---- what each kind does; fd_ops.c has the table ----------------------------------------------------------------------
+// offset KPIO_OFFSET_CURRENT: the description's own. Bytes or a negative errno; buffer is the program's.
+struct lx_fd_ops {
+    int64_t (*read)(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset);
+    int64_t (*write)(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset);
+    // KPIO_SIGNAL_* of `handle` that mean POLLIN and POLLOUT; NULL: always ready for both.
+    void (*signals)(const struct lx_fd *fd, uint32_t *in, uint32_t *out);
+    int64_t (*ioctl)(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument);
+    int64_t (*stat)(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out);
+};
+const struct lx_fd_ops *lx_fd_ops(uint8_t kind);

@@ -1,0 +1,93 @@
+// What reading, writing and looking at each kind of descriptor means.
+#include "abi/gen/errors.h"
+#include "abi/gen/stubs.h"
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/liblinux/entry.h"
+#include "user/liblinux/fd.h"
+
+// ---- files -------------------------------------------------------------------------------------------------------------
+
+static int64_t file_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return kpio_file_read(fd->handle, (uint8_t *)buffer, size, offset);
+}
+
+static int64_t file_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return kpio_file_write(fd->handle, (const uint8_t *)buffer, size, offset, 0);
+}
+
+static int64_t kernel_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
+    return kpio_path_stat(fd->handle, NULL, 0, out);
+}
+
+static int64_t directory_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return -EISDIR;
+}
+
+// ---- the boot console ----------------------------------------------------------------------------------------------------
+
+static int64_t console_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return lx_block(t, SYS_console_read, (uint64_t)(uint32_t)fd->handle, buffer, size, KPIO_TIME_NEVER, 0, 0);
+}
+
+static int64_t console_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return kpio_console_write(fd->handle, (const uint8_t *)buffer, size);
+}
+
+static int64_t console_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
+    *out = (struct kpio_stat){.inode = 1, .mode = 0020620, .links = 1, .device = 5ull << 32 | 1, .block_size = 1024};
+    return 0;
+}
+
+// ---- devices that need no kernel -------------------------------------------------------------------------------------------
+
+#define RANDOM_STEP 256u
+static int64_t device_random(uint64_t buffer, uint64_t size) {
+    uint8_t bytes[RANDOM_STEP];
+    for (uint64_t done = 0; done < size; done += RANDOM_STEP) {
+        uint64_t step = MIN(size - done, (uint64_t)RANDOM_STEP);
+        int64_t result = kpio_random_get(bytes, step);
+        if (result == 0) result = lx_copy_out(buffer + done, bytes, step);
+        if (result < 0) return done > 0 ? (int64_t)done : result;
+    }
+    return (int64_t)size;
+}
+
+static int64_t device_zero(uint64_t buffer, uint64_t size) {
+    static const uint8_t zeros[RANDOM_STEP];
+    for (uint64_t done = 0; done < size; done += RANDOM_STEP) {
+        int64_t result = lx_copy_out(buffer + done, zeros, MIN(size - done, (uint64_t)RANDOM_STEP));
+        if (result < 0) return done > 0 ? (int64_t)done : result;
+    }
+    return (int64_t)size;
+}
+
+static int64_t device_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    switch (fd->device) {
+    case LX_DEVICE_NULL: return 0;
+    case LX_DEVICE_RANDOM: return device_random(buffer, size);
+    default: return device_zero(buffer, size);
+    }
+}
+
+static int64_t device_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
+    return fd->device == LX_DEVICE_FULL ? -ENOSPC : (int64_t)size;
+}
+
+static int64_t device_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
+    static const uint8_t minors[] = {[LX_DEVICE_NULL] = 3, [LX_DEVICE_ZERO] = 5, [LX_DEVICE_FULL] = 7, [LX_DEVICE_RANDOM] = 9};
+    *out = (struct kpio_stat){.inode = 1, .mode = 0020666, .links = 1, .device = 1ull << 32 | minors[fd->device], .block_size = 4096};
+    return 0;
+}
+
+// ---- the table ---------------------------------------------------------------------------------------------------------
+
+static const struct lx_fd_ops table[LX_KINDS] = {
+    [LX_KIND_FILE] = {.read = file_read, .write = file_write, .stat = kernel_stat},
+    [LX_KIND_DIRECTORY] = {.read = directory_read, .stat = kernel_stat},
+    [LX_KIND_PATH] = {.stat = kernel_stat},
+    [LX_KIND_CONSOLE] = {.read = console_read, .write = console_write, .stat = console_stat},
+    [LX_KIND_DEVICE] = {.read = device_read, .write = device_write, .stat = device_stat},
+};
+
+const struct lx_fd_ops *lx_fd_ops(uint8_t kind) { return &table[kind]; }

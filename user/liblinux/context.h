@@ -79,7 +79,7 @@ struct lx_space {
     kpio_handle aspace;
     struct lx_lock lock;
     uint32_t processes;             // that use it
-    uint64_t brk_start, brk, brk_end;   // brk_end: up to where it is mapped
+    uint64_t brk_start, brk, brk_end;   // brk_end: of its mapping; 0: not made yet
     uint64_t liblinux, liblinux_size;   // where this library is
     kpio_handle image;              // the VMO that it comes from
     uint64_t image_offset, image_size;

@@ -2,6 +2,7 @@
 
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
+#include "user/liblinux/fd.h"
 
 int64_t lx_map_anonymous(struct lx_space *space, uint64_t size, uint32_t flags, uint64_t address) {
     int64_t vmo = kpio_vmo_create(size, 0);
@@ -15,11 +16,12 @@ int64_t lx_map_own(struct lx_space *space, uint64_t size) {
     return lx_map_anonymous(space, size, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
 }
 
-int64_t lx_map_file(struct lx_space *space, kpio_handle file, uint64_t offset, uint64_t size, uint32_t flags, uint64_t address) {
+int64_t lx_map_file(struct lx_space *space, const struct lx_fd *fd, uint64_t offset, uint64_t size, uint32_t flags, uint64_t address) {
+    bool shared = !(flags & KPIO_MAP_PRIVATE);
     uint32_t rights = KPIO_RIGHT_READ | (flags & KPIO_MAP_EXECUTE ? KPIO_RIGHT_EXECUTE : 0);
-    if (flags & KPIO_MAP_WRITE && !(flags & KPIO_MAP_PRIVATE)) rights |= KPIO_RIGHT_WRITE;
-    int64_t vmo = kpio_file_vmo(file, rights);
-    if (vmo < 0) return vmo;
+    if (shared && fd->flags & LX_FD_WRITE) rights |= KPIO_RIGHT_WRITE;
+    int64_t vmo = kpio_file_vmo(fd->handle, rights);
+    if (vmo < 0) return vmo == -EACCES ? -EPERM : vmo;
     int64_t at = kpio_aspace_map(space->aspace, (kpio_handle)vmo, offset, size, flags, address);
     (void)kpio_handle_close((uint64_t)vmo);
     return at;

@@ -4,6 +4,7 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/liblinux/fd.h"
 #include "user/liblinux/memory.h"
 
 #define PAGE 4096ull
@@ -89,9 +90,10 @@ static int64_t map_segment(struct lx_space *space, kpio_handle file, const struc
     uint64_t start = align_down(base + s->address, PAGE), file_end = base + s->address + s->file_bytes;
     uint64_t file_top = align_up(file_end, PAGE), top = align_up(base + s->address + s->memory_bytes, PAGE);
     uint32_t flags = map_flags(s->flags) | KPIO_MAP_FIXED;
+    const struct lx_fd fd = {.handle = file, .kind = LX_KIND_FILE, .flags = LX_FD_READ};
     int64_t result = 0;
     if (s->file_bytes > 0)
-        result = lx_map_file(space, file, align_down(s->offset, PAGE), file_top - start, flags | KPIO_MAP_PRIVATE, start);
+        result = lx_map_file(space, &fd, align_down(s->offset, PAGE), file_top - start, flags | KPIO_MAP_PRIVATE, start);
     else file_top = start;
     if (result >= 0 && s->flags & 2 && file_end < file_top && s->memory_bytes > s->file_bytes && s->file_bytes > 0)
         memset((void *)file_end, 0, file_top - file_end);

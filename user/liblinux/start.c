@@ -159,7 +159,6 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     int64_t result = lx_program_map(p->space, p->program, &program);
     if (result < 0) lx_start_fail(p, "cannot load it", result);
     uint64_t entry = program.entry;
-    p->space->brk_start = p->space->brk = p->space->brk_end = program.end;
     if (program.interpreter[0] != 0) result = map_interpreter(p, program.interpreter, &entry, &interpreter);
     if (result < 0) lx_start_fail(p, program.interpreter, result);
     result = lx_stack_make(t, launch, &program, interpreter, &stack);

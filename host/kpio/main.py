@@ -9,7 +9,7 @@ import sys
 from . import command, progress
 from .errors import INTERRUPTED, STATUS_HELP, KpioError
 
-VERBS = ("run", "test", "bench", "shell", "debug", "doctor", "build", "clean", "image", "fuzz", "soak")
+VERBS = ("run", "test", "bench", "shell", "debug", "doctor", "build", "clean", "image", "fuzz", "soak", "rootfs")
 
 
 def parser() -> argparse.ArgumentParser:

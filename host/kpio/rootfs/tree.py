@@ -1,0 +1,126 @@
+"""Packages fetched, checked and unpacked: a folder that is a root file system. All of it lies in the cache, by its inputs."""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .. import command, progress
+from ..errors import MISSING, KpioError
+from ..paths import cache_folder, inputs_key
+from . import pins
+
+FORMAT = "4"  # of the folder: changes when what is done with the packages does
+MERGED = ("bin", "sbin", "lib", "lib64")  # links into usr/
+FOLDERS = ("dev", "proc", "sys", "tmp", "root", "home", "run", "mnt", "var/tmp", "etc")
+FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "etc/hostname": "kpio\n",
+    "etc/hosts": "127.0.0.1 localhost kpio\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/profile": "PS1='\\w\\$ '\nexport PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+}
+# What packages' scripts would link, where the target is there.
+LINKS = {"usr/bin/sh": "bash", "usr/bin/vi": "vim.tiny", "usr/bin/awk": "mawk", "usr/bin/python3": "python3.11", "usr/bin/pager": "less",
+         "usr/bin/cc": "gcc", "usr/bin/gcc": "gcc-12", "usr/bin/which": "which.debianutils"}
+
+
+def fetch(pin: pins.Pin) -> Path:
+    """The package's file, as it was pinned."""
+    kept = cache_folder("debs") / f"{pin.name}_{pin.version.replace(':', '%3a')}.deb"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            got = command.run(["apt-get", "download", f"{pin.name}={pin.version}"], cwd=Path(folder), limit=900)
+            files = list(Path(folder).glob("*.deb"))
+            if got.status != 0 or not files:
+                raise KpioError(f"{pin.name} {pin.version} is not to be had: {got.tail()}\n"
+                                "Newer versions are pinned by: ./kpio rootfs --update", MISSING)
+            os.replace(files[0], kept)
+    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
+    if digest != pin.sha256:
+        kept.unlink()
+        raise KpioError(f"{pin.name} {pin.version}: its SHA-256 is {digest}, pinned is {pin.sha256}", MISSING)
+    return kept
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """As dpkg does on a system whose /bin is a link to /usr/bin."""
+    tar = folder.parent / "package.tar"
+    with open(tar, "wb") as out:
+        status = os.spawnvp(os.P_WAIT, "sh", ["sh", "-c", 'exec dpkg-deb --fsys-tarfile "$0" > "$1"', str(package), str(tar)])
+        out.close()
+    if status != 0:
+        raise KpioError(f"{package}: dpkg-deb cannot unpack it")
+    command.check(["tar", "-x", "-p", "--keep-directory-symlink", "--no-same-owner", "-C", str(folder), "-f", str(tar)], limit=300)
+    tar.unlink()
+
+
+def furnish(folder: Path) -> None:
+    """What Debian's installer and the packages' own scripts would have made."""
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "tmp").chmod(0o1777)
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / name).exists():
+            (folder / name).write_text(text)
+    for name, target in LINKS.items():
+        link = folder / name
+        if (link.parent / target).exists() and not link.is_symlink() and not link.exists():
+            link.symlink_to(target)
+    shutil.rmtree(folder / "usr/share/doc", ignore_errors=True)
+    shutil.rmtree(folder / "usr/share/locale", ignore_errors=True)
+    shutil.rmtree(folder / "usr/share/man", ignore_errors=True)
+    ldconfig = folder / "sbin" / "ldconfig"
+    if ldconfig.exists():
+        command.check(["/sbin/ldconfig", "-r", str(folder)], limit=120)
+
+
+def packages_of(groups: tuple[str, ...]) -> list[pins.Pin]:
+    """What the groups take, of what is pinned."""
+    known = pins.read()
+    unknown = [group for group in groups if group not in known.wants]
+    if unknown:
+        raise KpioError(f"no group {unknown[0]} in {pins.FILE.name}: {', '.join(sorted(known.wants))}")
+    needed = closure([name for group in groups for name in known.wants[group]], known)
+    return [known.pins[name] for name in sorted(needed)]
+
+
+def closure(names: list[str], known: pins.Pins) -> set[str]:
+    """The pinned packages that these names lead to. Dependencies are read from the packages themselves, so that a machine
+    with other lists makes the same folder."""
+    needed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in needed or name not in known.pins:
+            continue
+        needed.add(name)
+        shown = command.check(["dpkg-deb", "-f", str(fetch(known.pins[name])), "Pre-Depends", "Depends"])
+        fields = dict(line.split(": ", 1) for line in shown.lines if ": " in line)
+        for alternatives in pins.dependencies(fields):
+            waiting += alternatives
+    return needed
+
+
+def make(*groups: str) -> Path:
+    """The folder for these groups of packages."""
+    key = inputs_key(FORMAT, pins.FILE, repr((groups, FILES, LINKS, FOLDERS)))
+    kept = cache_folder("rootfs") / key
+    if kept.is_dir():
+        return kept
+    with progress.step(f"Making the root of Linux programs ({', '.join(groups)})") as shown, \
+            tempfile.TemporaryDirectory(dir=kept.parent) as name:
+        folder = Path(name, "root")
+        for merged in MERGED:
+            (folder / "usr" / merged).mkdir(parents=True)
+            (folder / merged).symlink_to(f"usr/{merged}")
+        for pin in packages_of(groups):
+            shown.detail(pin.name)
+            unpack(fetch(pin), folder)
+        furnish(folder)
+        os.rename(folder, kept)
+    return kept

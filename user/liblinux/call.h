@@ -14,3 +14,4 @@
 #define LX_RESTART        512   // again, when the handler has SA_RESTART or there is none (ERESTARTSYS)
 #define LX_RESTART_ALWAYS 513   // again
 #define LX_RESTART_NOHAND 514   // again, when there was no handler
+#define LX_RESTART_BLOCK  516   // as that, and it goes on waiting up to t->restart_deadline (lx_deadline_after, time.h)

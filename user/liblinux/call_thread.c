@@ -2,6 +2,7 @@
 #include "abi/gen/stubs.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/thread.h"
 
 LX_CALL(getpid) { return lx_process(t)->pid; }
 LX_CALL(getppid) { return lx_process(t)->ppid; }
@@ -10,12 +11,6 @@ LX_CALL(gettid) { return t->tid; }
 LX_CALL(set_tid_address) {
     t->clear_tid = a0;
     return t->tid;
-}
-
-LX_CALL(set_robust_list) {
-    if (a1 != 24) return -EINVAL;  // sizeof(struct robust_list_head)
-    t->robust_list = a0;
-    return 0;
 }
 
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
@@ -39,7 +34,4 @@ LX_CALL(arch_prctl) {
 
 // The kernel's exit status of a Linux process is what wait tells: the code times 256, or the number of a signal.
 LX_CALL(exit_group) { return kpio_process_exit((a0 & 0xff) << 8); }
-LX_CALL(exit) {
-    if (lx_process(t)->thread_count == 1) return kpio_process_exit((a0 & 0xff) << 8);
-    return kpio_thread_exit();
-}
+LX_CALL(exit) { lx_thread_exit(t, (a0 & 0xff) << 8); }

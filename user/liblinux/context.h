@@ -30,11 +30,18 @@ struct lx_lock {
     uint32_t word;                  // 0 free, 1 held, 2 held and somebody waits
 };
 
+// Signals that were sent and not taken yet: a bit for each number that has one, and their siginfo in the order of coming.
+struct lx_pending {
+    uint64_t set;
+    struct list queue;              // struct lx_signal
+};
+
+#define LX_NO_CALL UINT64_MAX
 struct lx_thread {
     uint64_t stack;                 // top of the stack in liblinux; a call's registers are the first thing on it
     uint32_t pending;               // something is to be done before the program goes on: signals; set by anybody, atomic
-    uint32_t in_handler;            // of exceptions: depth
-    uint64_t call;                  // number of the call that is served
+    uint32_t in_use;                // its area belongs to it; 0: another thread may have it
+    uint64_t call;                  // number of the call that is served; LX_NO_CALL: none is
     struct lx_process *process;
     struct kpio_thread_block *block;
     struct list_node node;          // process->threads; guarded by process->signal_lock
@@ -45,13 +52,26 @@ struct lx_thread {
     uint64_t clear_tid;             // address to clear and wake at the end (set_tid_address, CLONE_CHILD_CLEARTID)
     uint64_t robust_list;
     uint64_t rseq;
-    // Signals (signal.h).
+    // Signals (signal.h). Changed by the thread itself, under process->signal_lock, or only its own.
     uint64_t blocked;               // mask
-    uint64_t pending_signals;       // sent to this thread
+    uint64_t waiting;               // that rt_sigtimedwait waits for
+    struct lx_pending pending_signals;  // sent to this thread
     uint64_t saved_mask;            // what to go back to after rt_sigsuspend and its like
     bool restore_mask;
+    bool whole;                     // lx_registers has all registers of an interrupted program: rcx and r11 too
+    bool faulted;                   // `fault` is to become a signal
+    bool restarting;                // the call goes on that a signal without a handler ended, up to restart_deadline
+    uint64_t restart_deadline;
+    struct {
+        uint64_t kind, error, address;
+    } fault;                        // the last one
     uint64_t altstack, altstack_size;
     uint32_t altstack_flags;
+    // What a new thread begins with.
+    uint64_t fs_base;
+    uint32_t mxcsr;
+    uint16_t fpu_control;
+    struct lx_thread *next_area;    // in the list of areas that threads left (thread.c)
     char name[16];
 };
 
@@ -69,8 +89,12 @@ struct lx_process {
     struct lx_files *files;
     struct list threads;
     uint32_t thread_count;
-    uint64_t pending_signals;       // sent to the process
+    struct lx_pending pending_signals;  // sent to the process
+    uint32_t queued_signals;        // entries of all queues
+    uint32_t stopped;               // a stop signal has stopped it: its threads wait for the word to become 0
     struct lx_signal_state *signals;
+    uint64_t children_cpu;          // ns of CPU of children that were waited for
+    struct lx_timers *timers;       // timer.h; NULL until there is one
     char name[16];
     char *executable;               // its path, on the heap; NULL: not known
 };
@@ -89,6 +113,10 @@ struct lx_space {
     void *heap_free[16];
     char *heap_chunk;
     uint64_t heap_left;
+    struct lx_thread *free_areas;   // that threads left; guarded by lock
+    uint32_t free_area_count;
+    uint32_t state_size;            // bytes of the extended state; 0: FXSAVE's
+    uint64_t state_features;        // XCR0
 };
 
 // Of the running thread: without %fs, which is the program's.

@@ -99,44 +99,107 @@ lx_entry_unknown:
     call lx_unknown
     jmp lx_entry_end
 
-// Goes on in the program with all registers as they are in the frame at rdi (a kpio_exception_frame), rcx and r11 too.
+// The registers of a thread whose program was interrupted or faulted are in place: the way on is that of a call.
+    .globl lx_leave_slowly_begin
+    .hidden lx_leave_slowly_begin
+    .set lx_leave_slowly_begin, lx_leave_slowly
+
+// void lx_exception_leave(frame): ends an exception. Returns with the errno of a frame that cannot be.
+    .globl lx_exception_leave
+    .hidden lx_exception_leave
+    .type lx_exception_leave, @function
+lx_exception_leave:
+    mov $SYS_thread_exception_return, %eax
+    syscall
+    ret
+
+// int64_t lx_resume(thread, frame): goes on in the program with all registers as they are in the frame (a
+// kpio_exception_frame), rcx and r11 too. 1 when something is pending: an interrupt that comes before the instruction ends it
+// (lx_exception), so none is lost. Or the errno of a frame that cannot be.
     .globl lx_resume
     .hidden lx_resume
     .type lx_resume, @function
 lx_resume:
+    .globl lx_resume_start
+    .hidden lx_resume_start
+lx_resume_start:
+    cmpl $0, LX_THREAD_PENDING(%rdi)
+    jne lx_resume_interrupted
+    mov %rsi, %rdi
     mov $SYS_thread_exception_return, %eax
     syscall
-    ret                             // a frame that cannot be: the errno
+    .globl lx_resume_end
+    .hidden lx_resume_end
+lx_resume_end:
+    ret
+    .globl lx_resume_interrupted
+    .hidden lx_resume_interrupted
+lx_resume_interrupted:
+    mov $1, %eax
+    ret
 
 // int64_t lx_block(thread, number, a, b, c, d, e, f): a native call that may block. -EINTR without making it when something is
-// pending; an interrupt that comes before the instruction ends it too (lx_exception), so none is slept through.
+// pending; an interrupt that comes before the instruction ends it too (lx_exception), so none is slept through. An interrupt
+// that comes late, when what it told was done already, ends the call as well: it then counts as something that is pending,
+// so that the end of the Linux call looks at how to go on.
     .globl lx_block
     .hidden lx_block
     .type lx_block, @function
 lx_block:
+    push %rbx
+    mov %rdi, %rbx
     mov %rsi, %rax
-    mov %rdi, %r11
     mov %rdx, %rdi
     mov %rcx, %rsi
     mov %r8, %rdx
     mov %r9, %r10
-    mov 8(%rsp), %r8
-    mov 16(%rsp), %r9
+    mov 16(%rsp), %r8
+    mov 24(%rsp), %r9
     .globl lx_block_start
     .hidden lx_block_start
 lx_block_start:
-    cmpl $0, LX_THREAD_PENDING(%r11)
+    cmpl $0, LX_THREAD_PENDING(%rbx)
     jne lx_block_interrupted
     syscall
     .globl lx_block_end
     .hidden lx_block_end
 lx_block_end:
+    cmp $-4, %rax
+    je 1f
+    pop %rbx
+    ret
+1:  movl $1, LX_THREAD_PENDING(%rbx)
+    pop %rbx
     ret
     .globl lx_block_interrupted
     .hidden lx_block_interrupted
 lx_block_interrupted:
     mov $-4, %rax
+    pop %rbx
     ret
+
+// The first thing that a further thread does: rdi its struct lx_thread, rsi its block. The registers that it enters the program
+// with are in place.
+    .globl lx_thread_begin
+    .hidden lx_thread_begin
+    .type lx_thread_begin, @function
+lx_thread_begin:
+    mov LX_THREAD_STACK(%rdi), %rsp
+    sub $REGS_SIZE, %rsp
+    xor %ebp, %ebp
+    call lx_thread_first
+    jmp lx_leave
+
+// void lx_thread_end(uint32_t *in_use): the last thing that a thread does. Once the word is 0 another thread may have the memory
+// that this one stood on, so no stack is used behind that.
+    .globl lx_thread_end
+    .hidden lx_thread_end
+    .type lx_thread_end, @function
+lx_thread_end:
+    movl $0, (%rdi)
+    mov $SYS_thread_exit, %eax
+    syscall
+    ud2
 
 // Copies between liblinux and the program's memory: 0, or -EFAULT when the program may not touch a byte of it (lx_exception).
 // int64_t lx_copy(to [rdi], from [rsi], size [rdx])
@@ -148,20 +211,59 @@ lx_copy:
     .hidden lx_copy_begin
 lx_copy_begin:
     mov %rdx, %rcx
-    cmp $16, %rcx
-    jbe 2f
+    shr $3, %rcx
+    rep movsq
+    mov %edx, %ecx
+    and $7, %ecx
     rep movsb
     xor %eax, %eax
     ret
-2:  test %rcx, %rcx
-    jz 3f
-    mov (%rsi), %al
-    mov %al, (%rdi)
-    inc %rsi
-    inc %rdi
-    dec %rcx
-    jmp 2b
-3:  xor %eax, %eax
+// int64_t lx_load(address [rdi], uint32_t *value [rsi])
+    .globl lx_load
+    .hidden lx_load
+    .type lx_load, @function
+lx_load:
+    mov (%rdi), %eax
+    mov %eax, (%rsi)
+    xor %eax, %eax
+    ret
+// int64_t lx_exchange(address [rdi], uint32_t *expected [rsi], value [edx]): *expected becomes what was there.
+    .globl lx_exchange
+    .hidden lx_exchange
+    .type lx_exchange, @function
+lx_exchange:
+    mov (%rsi), %eax
+    lock cmpxchg %edx, (%rdi)
+    mov %eax, (%rsi)
+    xor %eax, %eax
+    ret
+// int64_t lx_state_save(area [rdi]), lx_state_load(area [rdi]): the extended state, in XSAVE's standard format. A state that
+// the processor does not take is an error, too.
+    .globl lx_state_save, lx_state_load, lx_legacy_save, lx_legacy_load
+    .hidden lx_state_save, lx_state_load, lx_legacy_save, lx_legacy_load
+    .type lx_state_save, @function
+lx_state_save:
+    mov $-1, %eax
+    mov $-1, %edx
+    xsave64 (%rdi)
+    xor %eax, %eax
+    ret
+    .type lx_state_load, @function
+lx_state_load:
+    mov $-1, %eax
+    mov $-1, %edx
+    xrstor64 (%rdi)
+    xor %eax, %eax
+    ret
+    .type lx_legacy_save, @function
+lx_legacy_save:
+    fxsave64 (%rdi)
+    xor %eax, %eax
+    ret
+    .type lx_legacy_load, @function
+lx_legacy_load:
+    fxrstor64 (%rdi)
+    xor %eax, %eax
     ret
 // int64_t lx_copy_string(to [rdi], from [rsi], size [rdx]): bytes without the terminator; -EFAULT; size when there is none.
     .globl lx_copy_string

@@ -3,6 +3,9 @@
 #pragma once
 #include <stdint.h>
 
+// ---- errors that no native call has -----------------------------------------------------------------------------------
+#define ESRCH 3  // no such process or thread
+
 // ---- open and fcntl ------------------------------------------------------------------------------------------------
 #define LX_O_ACCMODE   3u
 #define LX_O_WRONLY    1u

@@ -126,6 +126,9 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
     p->thread_count = 1;
     t->tid = p->pid;
     t->handle = p->thread;
+    t->in_use = 1;
+    lx_signal_thread_init(t);
+    lx_state_measure(p->space);
     t->blocked = l->blocked;
     memcpy(t->name, l->name, sizeof t->name);
     int64_t result = lx_files_create(p);

@@ -1,0 +1,61 @@
+// kill and its like, inside the process; other processes are posixd's.
+#include "abi/gen/stubs.h"
+#include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
+#include "user/liblinux/signal.h"
+
+static struct lx_siginfo made_by(const struct lx_process *p, uint32_t number, int32_t code) {
+    return (struct lx_siginfo){.number = (int32_t)number, .code = code, .sent = {.pid = (int32_t)p->pid, .uid = p->uid}};
+}
+
+static int64_t send_thread(struct lx_thread *t, uint32_t tid, uint32_t number) {
+    struct lx_process *p = lx_process(t);
+    if (number > LX_SIGNALS) return -EINVAL;
+    const struct lx_siginfo info = made_by(p, number, LX_SI_TKILL);
+    return lx_signal_send_tid(p, tid, &info);
+}
+
+LX_CALL(tkill) { return (int32_t)a0 <= 0 ? -EINVAL : send_thread(t, (uint32_t)a0, (uint32_t)a1); }
+
+LX_CALL(tgkill) {
+    if ((int32_t)a0 <= 0 || (int32_t)a1 <= 0) return -EINVAL;
+    return (uint32_t)a0 != lx_process(t)->pid ? -ESRCH : send_thread(t, (uint32_t)a1, (uint32_t)a2);
+}
+
+// ABI kill: the process itself; others need posixd
+LX_CALL(kill) {
+    struct lx_process *p = lx_process(t);
+    const int32_t pid = (int32_t)a0;
+    if ((uint32_t)a1 > LX_SIGNALS) return -EINVAL;
+    if (pid != (int32_t)p->pid && pid != 0 && pid != -1) return -ESRCH;
+    if (pid == -1) return -ESRCH;  // all but the caller: there is nobody
+    const struct lx_siginfo info = made_by(p, (uint32_t)a1, LX_SI_USER);
+    return a1 == 0 ? 0 : lx_signal_send_process(p, &info);
+}
+
+// ---- with a siginfo of the caller's -------------------------------------------------------------------------------------
+
+static int64_t take_info(struct lx_thread *t, uint64_t at, uint64_t number, uint32_t tid, struct lx_siginfo *info) {
+    int64_t error = lx_copy_in(info, at, sizeof *info);
+    if (error < 0) return error;
+    info->number = (int32_t)number;
+    // Only to oneself may a signal look as if the kernel or kill had sent it.
+    if ((info->code >= 0 || info->code == LX_SI_TKILL) && tid != lx_process(t)->pid && tid != t->tid) return -EPERM;
+    return (uint32_t)number > LX_SIGNALS ? -EINVAL : 0;
+}
+
+LX_CALL(rt_sigqueueinfo) {
+    struct lx_siginfo info;
+    int64_t error = take_info(t, a2, a1, (uint32_t)a0, &info);
+    if (error < 0) return error;
+    if ((uint32_t)a0 != lx_process(t)->pid) return -ESRCH;
+    return a1 == 0 ? 0 : lx_signal_send_process(lx_process(t), &info);
+}
+
+LX_CALL(rt_tgsigqueueinfo) {
+    struct lx_siginfo info;
+    if ((int32_t)a0 <= 0 || (int32_t)a1 <= 0) return -EINVAL;
+    int64_t error = take_info(t, a3, a2, (uint32_t)a1, &info);
+    if (error < 0) return error;
+    return (uint32_t)a0 != lx_process(t)->pid ? -ESRCH : lx_signal_send_tid(lx_process(t), (uint32_t)a1, &info);
+}

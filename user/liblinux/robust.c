@@ -7,6 +7,9 @@
 
 #define LIST_MAX 2048u  // a longer one is taken for a ring
 #define HEAD_SIZE 24u
+// Of the kernel's futex flags. As on Linux, robust mutexes are waited for as shared ones, wherever they lie.
+#define SHARED 1u
+#define INHERIT 2u
 
 struct robust_head {
     uint64_t first;
@@ -23,8 +26,7 @@ static void mark(const struct lx_thread *t, uint64_t entry, int64_t offset, bool
     if ((address & 3) != 0 || lx_load(address, &word) < 0) return;
     // It was being locked or unlocked: a free word may have waiters that nobody else will wake.
     if (being_changed && !inherit && word == 0) {
-        (void)kpio_futex_wake(address, 1, UINT32_MAX, 1);
-        (void)kpio_futex_wake(address, 1, UINT32_MAX, 0);
+        (void)kpio_futex_wake(address, 1, UINT32_MAX, SHARED);
         return;
     }
     for (;;) {
@@ -33,9 +35,7 @@ static void mark(const struct lx_thread *t, uint64_t entry, int64_t offset, bool
         if (lx_exchange(address, &word, (seen & LX_FUTEX_WAITERS) | LX_FUTEX_OWNER_DIED) < 0) return;
         if (word != seen) continue;
         if (!(seen & LX_FUTEX_WAITERS)) return;
-        // Whether it is shared is not told: one of the two has the waiters.
-        const uint32_t flags = inherit ? 2 : 0;
-        if (kpio_futex_wake(address, 1, UINT32_MAX, flags) <= 0) (void)kpio_futex_wake(address, 1, UINT32_MAX, flags | 1);
+        (void)kpio_futex_wake(address, 1, UINT32_MAX, inherit ? SHARED | INHERIT : SHARED);
         return;
     }
 }

@@ -143,10 +143,11 @@ void lx_thread_first(struct lx_thread *t, struct kpio_thread_block *block) {
 
 // ---- death --------------------------------------------------------------------------------------------------------------
 
+#define SHARED 1u  // of the kernel's futex flags
 static void clear_tid(struct lx_thread *t) {
     const uint32_t zero = 0;
     if (t->clear_tid == 0 || lx_copy_out(t->clear_tid, &zero, sizeof zero) < 0) return;
-    (void)kpio_futex_wake(t->clear_tid, 1, UINT32_MAX, 0);
+    (void)kpio_futex_wake(t->clear_tid, 1, UINT32_MAX, SHARED);  // who joins waits so, also in private memory
 }
 
 void lx_thread_exit(struct lx_thread *t, uint64_t status) {

@@ -154,6 +154,7 @@ struct kpio_process_info {
 // Exit status of a process that the kernel ended: by job_kill -ECANCELED, by a fault this less the kind (enum kpio_exception
 // or the CPU's vector).
 #define KPIO_STATUS_FAULT (-1000)
+enum { KPIO_FORK_SHARE = 1 << 0 };  // process_fork: in the same address space
 enum { KPIO_PROCESS_NEW, KPIO_PROCESS_RUNNING, KPIO_PROCESS_DYING, KPIO_PROCESS_DEAD };
 struct kpio_thread_info {
     uint64_t id, process_id;

@@ -177,3 +177,12 @@ void ipc_thread_exit(struct thread *t) {
     endpoint_thread_exit(t);
     futex_thread_exit(t);
 }
+
+void ipc_thread_restart(struct thread *t) {
+    ipc_thread_exit(t);
+    t->caller_gone = false;
+    spin_lock(&t->bind_lock);
+    t->unbindable = false;
+    spin_unlock(&t->bind_lock);
+    futex_thread_restart(t);
+}

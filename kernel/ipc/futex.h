@@ -33,3 +33,5 @@ void futex_init(void);
 void futex_priority_changed(struct thread *t);
 // The running thread ends: those that wait for it get -EOWNERDEAD.
 void futex_thread_exit(struct thread *t);
+// It goes on as a new one after all: it may be waited for again.
+void futex_thread_restart(struct thread *t);

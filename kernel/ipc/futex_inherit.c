@@ -112,3 +112,9 @@ void futex_thread_exit(struct thread *owner) {
         spin_unlock(lock);
     }
 }
+
+void futex_thread_restart(struct thread *t) {
+    spin_lock(&inherit_lock);
+    t->pi_closed = false;
+    spin_unlock(&inherit_lock);
+}

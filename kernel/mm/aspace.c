@@ -207,6 +207,23 @@ void aspace_clear(struct aspace *a, bool close) {
     verify(!error);
 }
 
+int aspace_use(struct aspace *a) {
+    spin_lock(&a->lock);
+    int error = a->closed ? -EDESTROYED : 0;
+    if (!error) a->users++;
+    spin_unlock(&a->lock);
+    return error;
+}
+
+void aspace_unuse(struct aspace *a) {
+    spin_lock(&a->lock);
+    verify(a->users > 0);
+    bool last = --a->users == 0;
+    if (last) a->closed = true;  // at once: nobody begins to use it while it is cleared
+    spin_unlock(&a->lock);
+    if (last) aspace_clear(a, true);
+}
+
 // ---- mapping ---------------------------------------------------------------------------------------------------------
 
 static int check_request(const struct aspace *a, const struct aspace_map *r) {

@@ -22,6 +22,7 @@ struct aspace {
     struct page *dead_tables;        // taken out, not yet freed
     uint64_t tables, prune_at;       // page tables now; how many make it look for empty ones
     uint32_t refs;                   // atomic
+    uint32_t users;                  // processes that run in it
     uint16_t asid;
     bool jit;                        // may have writable and executable memory at once
     bool closed;                     // takes no more mappings
@@ -35,6 +36,10 @@ void aspace_init(void);  // caches; once, after vmo_init
 static inline void aspace_get(struct aspace *a) { __atomic_fetch_add(&a->refs, 1, __ATOMIC_RELAXED); }
 // With the last reference it is freed, by the reaper unless it is empty already. Does not block.
 void aspace_put(struct aspace *a);
+// One more process runs in it, besides its references: -EDESTROYED when it was closed. And one less: the last one closes and
+// clears it, whatever references are left. Preemptible.
+[[nodiscard]] int aspace_use(struct aspace *a);
+void aspace_unuse(struct aspace *a);
 // Unmaps everything; with `close` nothing can be mapped any more. The page tables go with the last reference. Cannot fail.
 // Preemptible.
 void aspace_clear(struct aspace *a, bool close);

@@ -241,43 +241,6 @@ void handle_table_close_all(struct handle_table *table) {
     }
 }
 
-// ---- fork -------------------------------------------------------------------------------------------------------------
-
-static int clone_one(struct handle_table *to, struct handle *h, kpio_handle value) {
-    struct handle *copy = handle_alloc();
-    if (!copy) return -ENOMEM;
-    struct object *o = h->object;
-    spin_lock(o->tree);
-    // One that went meanwhile, or is going, is not there for the child either.
-    int error = 0;
-    bool linked = false;
-    if (h->value == value && !derivation_is_revoking(h)) {
-        handle_fill(copy, o, h->badge, h->rights, h->flags & HANDLE_AUDITED);
-        error = handle_table_insert_at(to, copy, value);
-        if (!error) {
-            derivation_link_sibling(copy, h);
-            handle_object_added(o, copy->rights);
-            linked = true;
-        }
-    }
-    spin_unlock(o->tree);
-    if (!linked) handle_free(copy);
-    return error;
-}
-
-int handle_table_clone(struct handle_table *to, struct handle_table *from) {
-    int error = 0;
-    for (uint32_t i = 0; !error && i < __atomic_load_n(&from->used_end, __ATOMIC_ACQUIRE); i++) {
-        uintptr_t entry = __atomic_load_n(&from->directory[i >> HANDLE_CHUNK_BITS][i & ((1u << HANDLE_CHUNK_BITS) - 1)],
-                                          __ATOMIC_RELAXED);
-        struct handle *h = (struct handle *)entry;
-        if (!(entry & 1) && h->value) error = clone_one(to, h, h->value);
-        if (i % 32 == 31 && sched_preempt_point()) error = -EINTR;
-    }
-    handle_table_fill_gaps(to);
-    return error;
-}
-
 // ---- looking ----------------------------------------------------------------------------------------------------------
 
 void handle_describe(const struct handle *h, struct kpio_handle_info *info) {

@@ -156,6 +156,13 @@ void handle_table_close_all(struct handle_table *table);  // in preemptible step
 unsigned handle_table_describe(struct handle_table *table, uint32_t *cursor, struct kpio_handle_info *infos, unsigned max,
                                bool *more);
 void handle_table_destroy(struct handle_table *table);
-// For fork: fills `to` with siblings of the handles of `from` at the same values.
-[[nodiscard]] int handle_table_clone(struct handle_table *to, struct handle_table *from);
+// For fork: fills `to`, which nobody else can reach yet, with siblings of the handles of `from` at the same values; but those
+// whose kind is in the set `kinds` name what `choose` puts into *as: an object that the caller holds, the same one (what is
+// there before), or NULL: left out. It must not pass a quiescent point. -EINTR when the running thread was killed, -EMFILE,
+// -ENFILE, -ENOMEM, or choose's; `to` then has some of them.
+struct handle_clone {
+    uint64_t kinds;  // 1 << KPIO_KIND_*
+    int (*choose)(struct handle_clone *c, struct object *o, struct object **as);
+};
+[[nodiscard]] int handle_table_clone(struct handle_table *to, struct handle_table *from, struct handle_clone *c);
 uint64_t handle_count(void);  // live handles in the system

@@ -199,3 +199,13 @@ int handle_expire(kpio_handle value, nanos_t deadline) {
     if (old != NULL) retire(old);
     return alive ? 0 : -EBADF;
 }
+
+int handle_expiry_copy(struct handle *to, const struct handle *from) {
+    nanos_t deadline = handle_expiry_of(from);
+    if (deadline == TIME_NEVER) return 0;
+    struct expiry *fresh = entry_make(deadline);
+    if (fresh == NULL) return -ENOMEM;
+    (void)exchange(to, fresh);  // it had none
+    to->flags |= HANDLE_EXPIRES;
+    return 0;
+}

@@ -110,6 +110,7 @@ int handle_table_insert_at(struct handle_table *table, struct handle *h, kpio_ha
 
 void handle_table_fill_gaps(struct handle_table *table) {
     spin_lock(&table->lock);
+    table->free = HANDLE_NO_ENTRY;
     for (uint32_t index = table->used_end; index-- > 0;) {
         uintptr_t *entry = handle_entry_at(table, index);
         if (!(*entry & 1)) continue;

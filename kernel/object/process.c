@@ -6,6 +6,7 @@
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/id.h"
+#include "kernel/object/thread_memory.h"
 #include "kernel/sched/sched.h"
 #include "lib/string.h"
 
@@ -51,7 +52,7 @@ static const struct object_ops process_ops = {
     .signals = process_signals,
 };
 
-int process_create(struct job *job, const char *name, bool jit, struct process **out) {
+int process_make(struct job *job, const char *name, bool jit, struct aspace *space, struct process **out) {
     struct process *p = slub_alloc_zeroed(&process_cache);
     if (p == NULL) return -ENOMEM;
     int error = object_init(&p->object, KPIO_KIND_PROCESS, &process_ops, job, sizeof(*p));
@@ -61,6 +62,7 @@ int process_create(struct job *job, const char *name, bool jit, struct process *
     }
     spin_init(&p->lock, "process");
     list_init(&p->threads);
+    wait_queue_init(&p->exec_wait, "exec");
     object_get(&job->object);
     p->job = job;
     p->jit = jit;
@@ -68,44 +70,82 @@ int process_create(struct job *job, const char *name, bool jit, struct process *
     memcpy(p->name, name, strnlen(name, KPIO_NAME_MAX));
     error = handle_table_init(&p->handles, p);
     if (error != 0) goto fail;
-    error = aspace_create(job, jit, &p->aspace);
+    error = aspace_use(space);
     if (error != 0) goto fail;
     error = job_charge(job, JOB_PROCESSES, 1);
-    if (error != 0) goto fail;
+    if (error != 0) goto fail_use;
+    aspace_get(space);
+    p->aspace = space;
     p->state = KPIO_PROCESS_NEW;
-    error = id_alloc(&p->object);
-    if (error != 0) goto fail_charge;
-    p->id = p->object.id;
-    // job_kill marks the job, then looks for processes; this process can be found, then looks at the mark. From here on
-    // others may have ended it already, or hold it: it ends as every process does.
-    if (job_is_killed(job)) {
-        process_kill(p, -ECANCELED);
-        object_put(&p->object);
-        return -EDESTROYED;
-    }
     *out = p;
     return 0;
-fail_charge:
-    p->state = KPIO_PROCESS_DEAD;
-    job_process_gone(job);
+fail_use:
+    aspace_unuse(space);
 fail:
     object_put(&p->object);
     return error;
+}
+
+int process_publish(struct process *p) {
+    int error = id_alloc(&p->object);
+    if (error != 0) return error;
+    p->id = p->object.id;
+    // job_kill marks the job, then looks for processes; this process can be found, then looks at the mark. From here on
+    // others may have ended it already, or hold it: it ends as every process does.
+    if (!job_is_killed(p->job)) return 0;
+    process_kill(p, -ECANCELED);
+    return -EDESTROYED;
+}
+
+void process_abandon(struct process *p) {
+    spin_lock(&p->lock);
+    bool end = !p->ending;
+    if (end) {
+        p->ending = true;
+        p->state = KPIO_PROCESS_DYING;
+    }
+    spin_unlock(&p->lock);
+    if (end) {
+        process_end(p);
+        process_set_dead(p);
+    }
+    object_put(&p->object);
+}
+
+int process_create(struct job *job, const char *name, bool jit, struct process **out) {
+    struct aspace *space;
+    int error = aspace_create(job, jit, &space);
+    if (error != 0) return error;
+    struct process *p;
+    error = process_make(job, name, jit, space, &p);
+    aspace_put(space);
+    if (error != 0) return error;
+    error = process_publish(p);
+    if (error != 0) process_abandon(p);
+    else *out = p;
+    return error;
+}
+
+struct aspace *process_aspace_get(struct process *p) {
+    spin_lock(&p->lock);
+    struct aspace *a = p->aspace;
+    aspace_get(a);
+    spin_unlock(&p->lock);
+    return a;
 }
 
 // ---- death ----------------------------------------------------------------------------------------------------------
 
 void process_end(struct process *p) {
     handle_table_close_all(&p->handles);
-    if (p->spare.vmo != NULL) vmo_put(p->spare.vmo);
-    p->spare.vmo = NULL;
+    thread_pages_drop(p->aspace, &p->spare);
     struct thread *t = current_thread();
     if (t->process == p) {
         // It goes on without an address space, as a kernel thread does.
         t->aspace = NULL;
         aspace_switch(NULL);
     }
-    aspace_clear(p->aspace, true);
+    aspace_unuse(p->aspace);
 }
 
 void process_set_dead(struct process *p) {
@@ -219,13 +259,15 @@ void process_init(void) {
 
 // Pages that its mappings show.
 static uint64_t count_pages(struct process *p) {
+    struct aspace *a = process_aspace_get(p);
     struct aspace_range range;
     uint64_t at = 0, pages = 0;
-    while (aspace_query(p->aspace, at, &range) == 0) {
+    while (aspace_query(a, at, &range) == 0) {
         pages += range.committed;
         at = range.start + range.size;
         if (sched_preempt_point()) break;
     }
+    aspace_put(a);
     return pages;
 }
 
@@ -241,6 +283,6 @@ void process_get_info(struct process *p, struct kpio_process_info *info) {
     info->status = p->status;
     info->threads = p->live_threads;
     info->cpu_ns = p->cpu_ns;
-    spin_unlock(&p->lock);
     memcpy(info->name, p->name, sizeof(info->name));
+    spin_unlock(&p->lock);
 }

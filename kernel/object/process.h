@@ -11,7 +11,7 @@
 #pragma once
 #include "kernel/object/handle.h"
 #include "kernel/object/job.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/sched.h"
 
 // The two pages that a thread shares with its process.
 struct thread_pages {
@@ -24,7 +24,7 @@ struct thread_pages {
 struct process {
     struct object object;
     struct job *job;
-    struct aspace *aspace;
+    struct aspace *aspace;           // changed by process_exec alone, under lock
     struct spinlock lock;
     struct list threads;             // struct thread_object.process_node
     uint32_t live_threads;           // on that list
@@ -37,6 +37,8 @@ struct process {
     uint64_t id;
     struct process *reap_next;
     struct thread_pages spare;       // of a thread that ended, for the next one; guarded by lock
+    struct thread_object *exec;      // the thread that is in process_exec and ends the others; guarded by lock
+    struct wait_queue exec_wait;     // where it waits until it is the last
     char name[32];
     struct handle_table handles;
 };
@@ -56,6 +58,17 @@ static inline struct process *process_of(struct object *o) { return container_of
 // A process without threads and with an empty address space, with a reference for the caller. name is at most
 // KPIO_NAME_MAX long. -EDESTROYED when the job was killed, -ENFILE, -ENOMEM.
 [[nodiscard]] int process_create(struct job *job, const char *name, bool jit, struct process **out);
+// Its address space, with a reference for the caller. The running thread's own stays as it is without one.
+struct aspace *process_aspace_get(struct process *p);
+// A copy of the running process, with one thread that is a copy of the running one and was not started yet; both with a
+// reference for the caller. `share`: in the same address space. -EDESTROYED when the job was killed, -EINTR when the
+// running thread was, -EMFILE, -ENFILE, -ENOMEM.
+struct thread_object;
+[[nodiscard]] int process_fork(bool share, struct process **out, struct thread_object **first);
+// Ends the other threads of the running process and moves the running one over to `space`, which it keeps by itself. On
+// success nothing of the old program is left but handles, and the caller sets the registers. -EPERM (JIT), -EDESTROYED,
+// -ECANCELED (the thread is being ended), -ENOSPC, -ENFILE, -ENOMEM: then nothing has changed.
+[[nodiscard]] int process_exec(struct aspace *space, const char *name);
 // Ends all its threads, or itself when none ever ran. The first status given counts. Returns at once but for preemption
 // points; no lock held.
 void process_kill(struct process *p, int32_t status);
@@ -83,7 +96,7 @@ static inline struct thread_object *thread_of(struct object *o) {
 static inline struct thread_object *thread_object(struct thread *t) { return container_of(t, struct thread_object, thread); }
 
 // A thread that does not run yet, with its thread block mapped, and a reference for the caller. -EDESTROYED when the
-// process is dying, -ENFILE, -ENOMEM.
+// process is dying, -EBUSY while it is in process_exec, -ENFILE, -ENOMEM.
 [[nodiscard]] int thread_create(struct process *p, const char *name, struct thread_object **out);
 // Runs it: arg in rdi, the thread block's address in rsi. -EINVAL, -EALREADY.
 [[nodiscard]] int thread_start(struct thread_object *t, uint64_t entry, uint64_t stack, uint64_t arg);
@@ -98,10 +111,12 @@ void process_init(void);
 // Provided by ipc: the running thread ends. Fails the caller that it owes a reply, leaves its endpoint, gives up what
 // it owns of futexes. No lock held, does not block.
 void ipc_thread_exit(struct thread *t);
+// Provided by ipc: the same, but the running thread goes on, as if it were a new one.
+void ipc_thread_restart(struct thread *t);
 // Provided by ipc: the thread's memory goes; it may never have run. No endpoint counts it among its receivers any more.
 void ipc_thread_gone(struct thread *t);
 
-// ---- between process.c and thread.c ------------------------------------------------------------------------------------
+// ---- between process*.c and thread.c ------------------------------------------------------------------------------------
 void thread_init(void);
 // Tells it to end; process->lock is held. True: it never ran, and the caller must call thread_discard without the lock.
 [[nodiscard]] bool thread_kill_locked(struct thread_object *t);
@@ -110,5 +125,14 @@ void thread_discard(struct thread_object *t);
 // Preemptible. process_set_dead follows when its last thread has left its CPU.
 void process_end(struct process *p);
 void process_set_dead(struct process *p);
+// A process that nobody can find yet, in state NEW; it uses `space`, which gets a reference. -ENFILE, -ENOMEM.
+[[nodiscard]] int process_make(struct job *job, const char *name, bool jit, struct aspace *space, struct process **out);
+// Lets it be found. -EDESTROYED when its job was killed, -ENFILE, -ENOMEM: then process_abandon is what is left to do.
+[[nodiscard]] int process_publish(struct process *p);
+// Ends a process that never ran, here and now unless somebody does already, and drops the caller's reference. Its threads
+// have been killed.
+void process_abandon(struct process *p);
+// A thread has left a process that is in process_exec.
+void process_exec_tell(struct process *p);
 // Leaves both to the reaper.
 void process_reap_later(struct process *p);

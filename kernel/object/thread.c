@@ -9,6 +9,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/asm.h"
 #include "kernel/core/assert.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/slub.h"
 #include "lib/string.h"
 
@@ -30,7 +31,7 @@ static void thread_destroy(struct object *o) {
     struct thread_object *t = thread_of(o);
     verify(t->gone);
     ipc_thread_gone(&t->thread);
-    id_free(o);
+    if (o->id < ID_LIMIT) id_free(o);
     object_put(&t->thread.process->object);
 }
 
@@ -49,11 +50,13 @@ void thread_init(void) {
 
 // ---- birth ----------------------------------------------------------------------------------------------------------
 
-// Puts the thread on its process's list, unless that is ending.
+// Puts the thread on its process's list, unless that is ending or moves to another address space.
 static int thread_join_process(struct process *p, struct thread_object *t) {
     int error = -EDESTROYED;
     spin_lock(&p->lock);
-    if (p->state <= KPIO_PROCESS_RUNNING) {
+    if (p->state <= KPIO_PROCESS_RUNNING && (p->exec != NULL || p->aspace != t->thread.aspace)) {
+        error = -EBUSY;
+    } else if (p->state <= KPIO_PROCESS_RUNNING) {
         list_push_back(&p->threads, &t->process_node);
         p->live_threads++;
         error = 0;
@@ -62,7 +65,8 @@ static int thread_join_process(struct process *p, struct thread_object *t) {
     return error;
 }
 
-int thread_create(struct process *p, const char *name, struct thread_object **out) {
+// `space`: the process's, kept by the caller.
+static int thread_make(struct process *p, struct aspace *space, const char *name, struct thread_object **out) {
     struct thread_object *t = thread_memory_object();
     if (t == NULL) return -ENOMEM;
     int error = object_init(&t->object, KPIO_KIND_THREAD, &thread_ops, p->job, thread_memory_bytes());
@@ -74,18 +78,17 @@ int thread_create(struct process *p, const char *name, struct thread_object **ou
     t->gone = true;
     object_get(&p->object);
     t->thread.process = p;
+    t->thread.aspace = space;
+    t->thread.object = t;
+    sched_thread_init(&t->thread);  // before anybody can find it
     error = id_alloc(&t->object);
     if (error != 0) goto fail;
+    t->thread.id = t->object.id;
     error = job_charge(p->job, JOB_THREADS, 1);
-    if (error != 0) goto fail;
+    if (error != 0) goto fail_found;
     error = thread_memory_alloc(t);
     if (error != 0) goto fail_charge;
-    t->thread.id = t->object.id;
-    t->thread.object = t;
-    t->thread.block->thread_id = t->object.id;
-    t->thread.block->process_id = p->id;
     memcpy(t->thread.name, name, strnlen(name, KPIO_NAME_MAX));
-    sched_thread_init(&t->thread);
     t->gone = false;
     error = thread_join_process(p, t);
     if (error != 0) goto fail_memory;
@@ -97,8 +100,17 @@ fail_memory:
     thread_memory_free(t);
 fail_charge:
     job_uncharge(p->job, JOB_THREADS, 1);
+fail_found:
+    ipc_thread_exit(&t->thread);  // a futex may have named it as its owner
 fail:
     object_put(&t->object);
+    return error;
+}
+
+int thread_create(struct process *p, const char *name, struct thread_object **out) {
+    struct aspace *space = process_aspace_get(p);
+    int error = thread_make(p, space, name, out);
+    aspace_put(space);  // while the thread is on its list the process keeps it
     return error;
 }
 
@@ -154,7 +166,9 @@ static bool thread_leave_process(struct thread_object *t) {
         p->ending = true;
         p->state = KPIO_PROCESS_DYING;
     }
+    bool tell = p->exec != NULL;
     spin_unlock(&p->lock);
+    if (tell) process_exec_tell(p);
     return last;
 }
 

@@ -29,8 +29,9 @@ struct thread_object *thread_memory_object(void) {
 // The block and the message page are a VMO of their own, so that whatever the process does with the mapping the kernel's
 // view of the pages stays. A process keeps one that a thread left, mapped, for the next thread: that needs neither memory
 // nor page tables, and the block alone is set anew (what is in the message page is the process's own).
-static int pages_make(struct process *p, struct thread_pages *pages) {
-    int error = vmo_create_contiguous(p->job, KPIO_THREAD_BLOCK_SIZE, 0, &pages->vmo);
+int thread_pages_make(struct job *job, struct aspace *a, struct thread_pages *pages) {
+    *pages = (struct thread_pages){0};
+    int error = vmo_create_contiguous(job, KPIO_THREAD_BLOCK_SIZE, 0, &pages->vmo);
     if (error != 0) return error;
     pages->block = phys_to_virt(pages->vmo->base);
     pages->message = (char *)pages->block + PAGE_SIZE;
@@ -40,19 +41,42 @@ static int pages_make(struct process *p, struct thread_pages *pages) {
         .flags = KPIO_MAP_READ | KPIO_MAP_WRITE | ASPACE_MAP_NO_CLONE,
         .max_prot = KPIO_MAP_READ | KPIO_MAP_WRITE,
     };
-    int64_t address = aspace_map(p->aspace, &request);
-    if (address < 0) return (int)address;
+    int64_t address = aspace_map(a, &request);
+    if (address < 0) {
+        thread_pages_drop(a, pages);
+        return (int)address;
+    }
     pages->user = (uint64_t)address;
     return 0;
 }
 
-static bool pages_reuse(struct process *p, struct thread_pages *pages) {
+void thread_pages_drop(struct aspace *a, struct thread_pages *pages) {
+    if (pages->vmo == NULL) return;
+    if (pages->user != 0) (void)aspace_unmap(a, pages->user, KPIO_THREAD_BLOCK_SIZE);
+    vmo_put(pages->vmo);
+    *pages = (struct thread_pages){0};
+}
+
+void thread_pages_give(struct thread_object *t, const struct thread_pages *pages) {
+    t->pages = *pages;
+    t->thread.block = pages->block;
+    t->thread.message_page = pages->message;
+    pages->block->self = pages->user;
+    pages->block->message = pages->user + PAGE_SIZE;
+    pages->block->thread_id = t->object.id;
+    pages->block->process_id = t->thread.process->id;
+}
+
+static bool pages_reuse(struct process *p, struct aspace *a, struct thread_pages *pages) {
     spin_lock(&p->lock);
-    *pages = p->spare;
-    p->spare.vmo = NULL;
+    bool take = p->spare.vmo != NULL && p->aspace == a;
+    if (take) {
+        *pages = p->spare;
+        p->spare.vmo = NULL;
+    }
     spin_unlock(&p->lock);
-    if (pages->vmo == NULL) return false;
-    if (!aspace_shows(p->aspace, pages->user, KPIO_THREAD_BLOCK_SIZE, pages->vmo)) {  // the process has put something else there
+    if (!take) return false;
+    if (!aspace_shows(a, pages->user, KPIO_THREAD_BLOCK_SIZE, pages->vmo)) {  // the process has put something else there
         vmo_put(pages->vmo);
         return false;
     }
@@ -60,29 +84,15 @@ static bool pages_reuse(struct process *p, struct thread_pages *pages) {
     return true;
 }
 
-static int pages_alloc(struct thread_object *t) {
-    struct thread_pages *pages = &t->pages;
-    if (!pages_reuse(t->thread.process, pages)) {
-        *pages = (struct thread_pages){0};
-        int error = pages_make(t->thread.process, pages);
-        if (error != 0) {
-            thread_memory_unmap(t);
-            return error;
-        }
-    }
-    t->thread.block = pages->block;
-    t->thread.message_page = pages->message;
-    pages->block->self = pages->user;
-    pages->block->message = pages->user + PAGE_SIZE;
-    return 0;
-}
-
 int thread_memory_alloc(struct thread_object *t) {
+    struct process *p = t->thread.process;
+    struct thread_pages pages;
     t->thread.stack_top = kernel_stack_alloc();
     if (t->thread.stack_top == 0) return -ENOMEM;
-    t->thread.aspace = t->thread.process->aspace;
-    int error = pages_alloc(t);
+    int error = 0;
+    if (!pages_reuse(p, t->thread.aspace, &pages)) error = thread_pages_make(p->job, t->thread.aspace, &pages);
     if (error != 0) thread_memory_free(t);
+    else thread_pages_give(t, &pages);
     return error;
 }
 
@@ -91,20 +101,17 @@ static bool pages_keep(struct thread_object *t) {
     struct process *p = t->thread.process;
     if (t->pages.user == 0) return false;
     spin_lock(&p->lock);
-    bool keep = p->spare.vmo == NULL && p->state <= KPIO_PROCESS_RUNNING && p->live_threads > 1;
+    bool keep = p->spare.vmo == NULL && p->state <= KPIO_PROCESS_RUNNING && p->live_threads > 1 && p->exec == NULL &&
+                p->aspace == t->thread.aspace;
     if (keep) p->spare = t->pages;
     spin_unlock(&p->lock);
     return keep;
 }
 
 void thread_memory_unmap(struct thread_object *t) {
-    struct thread_pages *pages = &t->pages;
-    if (pages->vmo == NULL) return;
-    if (!pages_keep(t)) {
-        if (pages->user != 0) (void)aspace_unmap(t->thread.process->aspace, pages->user, KPIO_THREAD_BLOCK_SIZE);
-        vmo_put(pages->vmo);
-    }
-    *pages = (struct thread_pages){0};
+    if (t->pages.vmo == NULL) return;
+    if (pages_keep(t)) t->pages = (struct thread_pages){0};
+    else thread_pages_drop(t->thread.aspace, &t->pages);
 }
 
 void thread_memory_free(struct thread_object *t) { kernel_stack_free(t->thread.stack_top); }

@@ -146,3 +146,14 @@ int64_t sys_aspace_clone(uint64_t space, uint64_t target, uint64_t a2, uint64_t 
     aspace_release(from);
     return error;
 }
+
+int64_t sys_aspace_create(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
+    struct process *p = current_process();
+    struct aspace *a;
+    int error = aspace_create(p->job, p->jit, &a);
+    if (error) return error;
+    struct object *o;
+    error = aspace_object_create(p->job, a, &o);
+    aspace_put(a);
+    return error ? error : handle_install(o);
+}

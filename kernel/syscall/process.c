@@ -4,6 +4,8 @@
 
 enum { OPTION_JIT = 1 << 0 };
 
+static bool is_entry(uint64_t entry, uint64_t stack) { return entry >= USER_MIN && entry < USER_MAX && stack <= USER_MAX; }
+
 int64_t sys_process_create(uint64_t job, uint64_t options, uint64_t name_at, uint64_t name_len, uint64_t aspace_at,
                            uint64_t f) {
     struct object *o;
@@ -19,7 +21,9 @@ int64_t sys_process_create(uint64_t job, uint64_t options, uint64_t name_at, uin
     object_put(o);
     if (error) return error;
     struct object *space;
-    error = aspace_object_create(current_process()->job, p->aspace, &space);
+    struct aspace *own = process_aspace_get(p);  // others may have found it already, and run it
+    error = aspace_object_create(current_process()->job, own, &space);
+    aspace_put(own);
     if (error) {
         object_put(&p->object);
         return error;
@@ -36,6 +40,43 @@ int64_t sys_process_start(uint64_t process, uint64_t thread, uint64_t entry, uin
     if (thread_of(to)->thread.process != p) return -EINVAL;
     if (p->state == KPIO_PROCESS_RUNNING) return -EALREADY;
     return thread_start(thread_of(to), entry, stack, arg);
+}
+
+int64_t sys_process_fork(uint64_t options, uint64_t entry, uint64_t stack, uint64_t arg, uint64_t e, uint64_t f) {
+    uint32_t flags = (uint32_t)options;
+    if (flags & ~(uint32_t)KPIO_FORK_SHARE || !is_entry(entry, stack)) return -EINVAL;
+    struct process *child;
+    struct thread_object *t;
+    int error = process_fork(flags & KPIO_FORK_SHARE, &child, &t);
+    if (error) return error;
+    object_get(&child->object);
+    int64_t value = handle_install(&child->object);
+    // The child can be found, and may have been killed since: that is how it ended then.
+    if (value > 0) error = thread_start(t, entry, stack, arg);
+    else process_kill(child, -ECANCELED);
+    if (value < 0 || error) thread_kill(t);
+    object_put(&t->object);
+    object_put(&child->object);
+    return value;
+}
+
+int64_t sys_process_exec(uint64_t space, uint64_t name_at, uint64_t name_len, uint64_t entry, uint64_t stack, uint64_t arg) {
+    struct object *o;
+    char name[KPIO_NAME_MAX + 1];
+    int error = handle_get((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP, &o);
+    if (error) return error;
+    struct aspace *a = aspace_of(o);
+    aspace_get(a);
+    error = is_entry(entry, stack) ? syscall_read_name(name_at, name_len, name) : -EINVAL;
+    if (!error) error = process_exec(a, name);
+    aspace_put(a);
+    if (error) return error;
+    struct thread *t = current_thread();
+    struct trap_frame *frame = context_user_frame(t->stack_top);
+    context_frame_init(frame, entry, stack);
+    frame->rdi = arg;
+    frame->rsi = thread_object(t)->pages.user;
+    return 0;
 }
 
 int64_t sys_process_exit(uint64_t status, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {

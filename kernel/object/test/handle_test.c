@@ -1,5 +1,5 @@
 // links: kernel/object/handle.c kernel/object/handle_table.c kernel/object/derivation.c kernel/object/revoke.c
-// links: kernel/object/handle_transfer.c kernel/object/handle_pool.c lib/string.c
+// links: kernel/object/handle_transfer.c kernel/object/handle_pool.c kernel/object/handle_clone.c lib/string.c
 // Handles against a model: which handles live, who descends from whom. The kernel around them is played by the stand-ins
 // below: memory comes from malloc, so ASan sees a use after the grace period; that ends only in quiesce().
 #include <stdlib.h>
@@ -59,6 +59,7 @@ void handle_expiry_init(void) {}
 bool handle_has_expired(const struct handle *h) { return false; }
 nanos_t handle_expiry_of(const struct handle *h) { return TIME_NEVER; }
 void handle_expiry_forget(struct handle *h) {}
+int handle_expiry_copy(struct handle *to, const struct handle *from) { return 0; }
 void object_unbind_handle(struct object *o, const struct handle *h) {}
 static unsigned mappings_pinned, mappings_revoked;
 void aspace_mapping_pin(struct handle *node) { mappings_pinned++; }
@@ -372,7 +373,7 @@ TEST(fork_makes_siblings_at_the_same_values)
     kpio_handle a = (kpio_handle)handle_dup(root, KPIO_RIGHTS_SAME);
     kpio_handle b = (kpio_handle)handle_dup(root, KPIO_RIGHT_CALL);
     CHECK_EQ(handle_close(&process_a.handles, a), 0);
-    CHECK_EQ(handle_table_clone(&process_b.handles, &process_a.handles), 0);
+    CHECK_EQ(handle_table_clone(&process_b.handles, &process_a.handles, &(struct handle_clone){0}), 0);
     CHECK(!handle_table_lookup(&process_b.handles, a));
     struct handle *copy = handle_table_lookup(&process_b.handles, b);
     CHECK(copy && copy->rights == KPIO_RIGHT_CALL && copy->parent == handle_lookup(root));

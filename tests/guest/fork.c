@@ -1,0 +1,193 @@
+// Copies of a process: what they have, what they share, and that nothing is left of them.
+#include "tests/guest/kt/fork.h"
+
+static int64_t give_back(void *arg) { return *(int64_t *)arg; }
+
+KT_TEST(arguments) {
+    KT_ERROR(kpio_process_fork(2, 0x10000, 0x20000, 0), EINVAL);
+    KT_ERROR(kpio_process_fork(0x80000000u, 0x10000, 0x20000, 0), EINVAL);
+    KT_ERROR(kpio_process_fork(0, 0, 0x20000, 0), EINVAL);
+    KT_ERROR(kpio_process_fork(0, (uint64_t)KT_KERNEL_ADDRESS, 0x20000, 0), EINVAL);
+    KT_ERROR(kpio_process_fork(0, 0x10000, (uint64_t)KT_KERNEL_ADDRESS, 0), EINVAL);
+    // Nothing is mapped at its entry: it dies of that alone.
+    KT_EQUAL(kt_wait(KT_HANDLE(kpio_process_fork(0, 0x10000, 0x20000, 0))), KPIO_STATUS_FAULT - 14);
+}
+
+KT_TEST(a_copy_runs_and_ends) {
+    int64_t status = 7;
+    KT_EQUAL(kt_wait(kt_fork(give_back, &status)), 7);
+}
+
+// ---- memory -----------------------------------------------------------------------------------------------------------
+
+struct shared {
+    uint32_t step, answer;
+    int64_t result;
+    uint64_t address;
+    kpio_handle handle;
+};
+static struct shared *shared;
+static volatile int64_t variable;
+
+static int64_t look_and_change(void *arg) {
+    if (variable != 1) return 1;
+    __atomic_store_n(&shared->step, 1, __ATOMIC_RELEASE);
+    if (!kt_reaches(&shared->step, 2)) return 2;
+    if (variable != 1) return 3;  // the parent's change is the parent's
+    variable = 3;
+    return variable == 3 ? 0 : 4;
+}
+
+KT_TEST(memory_is_a_snapshot) {
+    shared = kt_shared(4096);
+    variable = 1;
+    kpio_handle child = kt_fork(look_and_change, NULL);
+    KT_CHECK(kt_reaches(&shared->step, 1));
+    variable = 2;
+    __atomic_store_n(&shared->step, 2, __ATOMIC_RELEASE);
+    KT_EQUAL(kt_wait(child), 0);
+    KT_EQUAL(variable, 2);
+    kt_shared_end(shared, 4096);
+}
+
+static int64_t fork_once_more(void *arg) {
+    int64_t depth = (int64_t)arg;
+    if (variable != 10 - depth) return 100 + depth;
+    if (depth == 0) return 0;
+    variable++;
+    int64_t status = 0, child = kt_fork_on(0, fork_once_more, (void *)(depth - 1), NULL, 0);
+    if (child < 0) return 200 + depth;
+    int error = wait_terminated((kpio_handle)child, kt_soon(), &status);
+    return error ? 300 + depth : status;
+}
+
+KT_TEST(copies_of_copies) {
+    static uint8_t stack[65536] __attribute__((aligned(16)));
+    variable = 0;
+    KT_EQUAL(kt_wait(KT_HANDLE(kt_fork_on(0, fork_once_more, (void *)10, stack, sizeof(stack)))), 0);
+    KT_EQUAL(variable, 0);
+}
+
+// ---- handles ----------------------------------------------------------------------------------------------------------
+
+static int64_t name_itself(void *arg) {
+    struct kpio_process_info process = {0};
+    struct kpio_thread_info thread = {0};
+    const struct kpio_thread_block *block = thread_self();
+    if (kpio_process_info(kt_process(), &process) != 0 || process.id != block->process_id) return 1;
+    if (kpio_thread_info(startup_handle("thread"), &thread) != 0 || thread.id != block->thread_id) return 2;
+    if (process.threads != 1 || thread.process_id != process.id) return 3;
+    if (kpio_thread_block(startup_handle("thread")) != (int64_t)(uint64_t)block) return 4;
+    uint64_t here = (uint64_t)kpio_vmo_create(4096, 0);
+    int64_t at = kpio_aspace_map(kt_aspace(), (kpio_handle)here, 0, 4096, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
+    if (at < 0) return 5;
+    *(volatile int *)at = 1;
+    return process.id == (uint64_t)(uintptr_t)arg ? 6 : 0;
+}
+
+KT_TEST(its_own_handles_name_itself) {
+    struct kpio_process_info info = {0};
+    KT_EQUAL(kpio_process_info(kt_process(), &info), 0);
+    KT_EQUAL(kt_wait(kt_fork(name_itself, (void *)info.id)), 0);
+}
+
+static int64_t has_handle(void *arg) {
+    struct kpio_handle_info info;
+    return kpio_handle_info((kpio_handle)(uintptr_t)arg, &info);
+}
+
+static int64_t wait_for_word(void *arg) { return kt_reaches(arg, 1) ? 0 : 1; }
+
+KT_TEST(other_threads_of_the_parent_are_left_out) {
+    static struct thread thread;
+    uint32_t word = 0;
+    KT_EQUAL(thread_spawn(&thread, "other", wait_for_word, &word, NULL, 0), 0);
+    KT_EQUAL(kt_wait(kt_fork(has_handle, (void *)(uintptr_t)thread.handle)), -EBADF);
+    __atomic_store_n(&word, 1, __ATOMIC_RELEASE);
+    KT_EQUAL(thread_join(&thread, NULL), 0);
+}
+
+static int64_t use_until_revoked(void *arg) {
+    struct kpio_handle_info info;
+    if (kpio_handle_info(shared->handle, &info) != 0) return 1;
+    __atomic_store_n(&shared->step, 1, __ATOMIC_RELEASE);
+    if (!kt_reaches(&shared->step, 2)) return 2;
+    return kpio_handle_info(shared->handle, &info) == shared->result ? 0 : 3;
+}
+
+static void revoke_case(void (*revoke)(kpio_handle root, kpio_handle own), int64_t expected) {
+    shared = kt_shared(4096);
+    kpio_handle root = KT_HANDLE(kpio_event_create());
+    shared->handle = KT_HANDLE(kpio_handle_dup(root, KPIO_RIGHTS_SAME));
+    shared->result = expected;
+    kpio_handle child = kt_fork(use_until_revoked, NULL);
+    KT_CHECK(kt_reaches(&shared->step, 1));
+    revoke(root, shared->handle);
+    __atomic_store_n(&shared->step, 2, __ATOMIC_RELEASE);
+    KT_EQUAL(kt_wait(child), 0);
+    (void)kpio_handle_close((uint64_t)shared->handle);
+    kt_close(root);
+    kt_shared_end(shared, 4096);
+}
+
+static void revoke_root(kpio_handle root, kpio_handle own) { KT_EQUAL(kpio_handle_revoke(root, 0), 2); }
+static void revoke_own(kpio_handle root, kpio_handle own) { KT_EQUAL(kpio_handle_revoke(own, 1), 1); }
+static void close_own(kpio_handle root, kpio_handle own) { KT_EQUAL(kpio_handle_close((uint64_t)own), 0); }
+
+KT_TEST(revoking_an_ancestor_ends_the_copy) { revoke_case(revoke_root, -EBADF); }
+KT_TEST(revoking_the_original_does_not) { revoke_case(revoke_own, 0); }
+KT_TEST(closing_the_original_does_not) { revoke_case(close_own, 0); }
+
+static int64_t expires_too(void *arg) {
+    struct kpio_handle_info info = {0};
+    kpio_handle h = (kpio_handle)(uintptr_t)arg;
+    if (kpio_handle_info(h, &info) != 0 || info.expiry == KPIO_TIME_NEVER) return 1;
+    while (time_now() <= info.expiry) time_sleep_ms(5);
+    return kpio_handle_info(h, &info) == -EBADF ? 0 : 2;
+}
+
+KT_TEST(an_expiry_comes_along) {
+    kpio_handle event = KT_HANDLE(kpio_event_create()), h = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHTS_SAME));
+    KT_EQUAL(kpio_handle_expire(h, time_after_ms(100)), 0);
+    KT_EQUAL(kt_wait(kt_fork(expires_too, (void *)(uintptr_t)h)), 0);
+    (void)kpio_handle_close((uint64_t)h);
+    kt_close(event);
+}
+
+#define MANY 1200u  // more than two chunks of a table
+
+static kpio_handle many[MANY];
+
+static int64_t many_are_there(void *arg) {
+    for (unsigned i = 0; i < MANY; i++) {
+        bool there = kpio_event_signal(many[i], 0, 1) >= 0;
+        if (there != (i % 3 != 0)) return 1;
+    }
+    // What it makes and closes now goes into gaps and beyond.
+    for (unsigned i = 0; i < MANY; i++)
+        if (kpio_event_create() < 0) return 2;
+    return 0;
+}
+
+KT_TEST(a_table_with_gaps) {
+    for (unsigned i = 0; i < MANY; i++) many[i] = KT_HANDLE(kpio_event_create());
+    for (unsigned i = 0; i < MANY; i += 3) kt_close(many[i]);
+    KT_EQUAL(kt_wait(kt_fork(many_are_there, NULL)), 0);
+    for (unsigned i = 0; i < MANY; i++)
+        if (i % 3 != 0) kt_close(many[i]);
+}
+
+// ---- often, and many --------------------------------------------------------------------------------------------------
+
+KT_TEST(a_thousand_in_a_row) {
+    for (int64_t i = 0; i < 1000; i++) KT_EQUAL(kt_wait(kt_fork(give_back, &i)), i);
+}
+
+KT_TEST(a_hundred_at_once) {
+    static kpio_handle children[100];
+    shared = kt_shared(4096);
+    for (unsigned i = 0; i < 100; i++) children[i] = kt_fork(wait_for_word, &shared->step);
+    __atomic_store_n(&shared->step, 1, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < 100; i++) KT_EQUAL(kt_wait(children[i]), 0);
+    kt_shared_end(shared, 4096);
+}

@@ -21,6 +21,11 @@ void wait_warm_up(void) {
     if (port > 0) port_give((kpio_handle)port);
 }
 
+void wait_forget(void) {
+    kpio_handle port = __atomic_exchange_n(&idle_port, 0, __ATOMIC_ACQUIRE);
+    if (port != 0) (void)kpio_handle_close((uint64_t)port);
+}
+
 int wait_signal(kpio_handle object, uint32_t signals, uint64_t deadline, struct kpio_port_packet *packet) {
     struct kpio_port_packet taken = {0};
     int64_t port = port_take();

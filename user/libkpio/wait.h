@@ -6,6 +6,8 @@
 [[nodiscard]] int wait_signal(kpio_handle object, uint32_t signals, uint64_t deadline, struct kpio_port_packet *packet);
 // Makes what the first wait makes and keeps, so that it does not show up as new later.
 void wait_warm_up(void);
+// In a copy of a process (process_fork): what is kept is the parent's as well, so it goes.
+void wait_forget(void);
 // Waits for the end of a process, thread or job; *status, if not NULL, gets the exit status of a process.
 [[nodiscard]] int wait_terminated(kpio_handle object, uint64_t deadline, int64_t *status);
 

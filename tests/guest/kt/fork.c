@@ -9,12 +9,14 @@ struct start {
     struct thread thread;
     int64_t (*run)(void *);
     void *arg;
+    bool has_own_memory;
 };
 
 static uint8_t own_stack[65536] __attribute__((aligned(16)));
 
 static int64_t run_and_end(void *arg) {
     const struct start *start = arg;
+    if (start->has_own_memory) wait_forget();
     process_exit(start->run(start->arg));
 }
 
@@ -28,32 +30,41 @@ static struct start *start_on(int64_t (*run)(void *), void *arg, void *stack, si
 
 int64_t kt_fork_on(uint32_t options, int64_t (*run)(void *), void *arg, void *stack, size_t size) {
     struct start *start = start_on(run, arg, stack, size);
+    start->has_own_memory = !(options & KPIO_FORK_SHARE);
     return kpio_process_fork(options, (uint64_t)thread_begin, (uint64_t)start, (uint64_t)&start->thread);
 }
 
 kpio_handle kt_fork(int64_t (*run)(void *), void *arg) { return KT_HANDLE(kt_fork_on(0, run, arg, NULL, 0)); }
 
-int64_t kt_aspace_copy(void) {
+// The address space that the running program is in; 0: the one that it has had from its start.
+static kpio_handle own_space;
+
+static int64_t aspace_copy(void) {
     int64_t space = kpio_aspace_create();
     if (space < 0) return space;
-    int64_t error = kpio_aspace_clone(kt_aspace(), (kpio_handle)space);
+    kpio_handle own = own_space;
+    own_space = (kpio_handle)space;  // in the copy
+    int64_t error = kpio_aspace_clone(own != 0 ? own : kt_aspace(), (kpio_handle)space);
+    own_space = own;
     if (error == 0) return space;
     (void)kpio_handle_close((uint64_t)space);
     return error;
 }
 
-// The start is written before the copy is made, which is what the new program finds.
-int64_t kt_exec(kpio_handle space, int64_t (*run)(void *), void *arg, void *stack, size_t size) {
+struct kt_program kt_program_make(int64_t (*run)(void *), void *arg, void *stack, size_t size) {
     struct start *start = start_on(run, arg, stack, size);
-    kpio_handle copy = space;
-    if (space == 0) {
-        int64_t made = kt_aspace_copy();
-        if (made < 0) return made;
-        copy = (kpio_handle)made;
-    }
-    int64_t error = kpio_process_exec(copy, "executed", 8, (uint64_t)thread_begin, (uint64_t)start, (uint64_t)&start->thread);
-    if (space == 0) (void)kpio_handle_close((uint64_t)copy);
-    return error;
+    return (struct kt_program){aspace_copy(), (uint64_t)start};
+}
+
+int64_t kt_exec(const struct kt_program *p) {
+    if (p->space < 0) return p->space;
+    struct start *start = (struct start *)p->stack;
+    return kpio_process_exec((kpio_handle)p->space, "executed", 8, (uint64_t)thread_begin, p->stack, (uint64_t)&start->thread);
+}
+
+int64_t kt_exec_new(int64_t (*run)(void *), void *arg, void *stack, size_t size) {
+    struct kt_program program = kt_program_make(run, arg, stack, size);
+    return kt_exec(&program);
 }
 
 void *kt_shared(size_t size) {

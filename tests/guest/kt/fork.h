@@ -9,10 +9,16 @@
 int64_t kt_fork_on(uint32_t options, int64_t (*run)(void *), void *arg, void *stack, size_t size);
 // ... and must come about.
 kpio_handle kt_fork(int64_t (*run)(void *), void *arg);
-// Goes on in another address space, in which the same program is mapped: as a call of process_exec, but it runs run(arg) there.
-int64_t kt_exec(kpio_handle space, int64_t (*run)(void *), void *arg, void *stack, size_t size);
-// Makes such an address space, with a copy of this one; or a negative errno.
-int64_t kt_aspace_copy(void);
+// A new program for process_exec: the same one, in a copy of this address space, that runs run(arg) there. A handle on the copy
+// or a negative errno; kt_exec then goes on in it, or returns an error.
+struct kt_program {
+    int64_t space;
+    uint64_t stack;
+};
+struct kt_program kt_program_make(int64_t (*run)(void *), void *arg, void *stack, size_t size);
+int64_t kt_exec(const struct kt_program *program);
+// Both.
+int64_t kt_exec_new(int64_t (*run)(void *), void *arg, void *stack, size_t size);
 // Memory that forks share, zeroed; `size` in whole pages.
 void *kt_shared(size_t size);
 void kt_shared_end(void *memory, size_t size);

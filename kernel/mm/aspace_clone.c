@@ -50,36 +50,55 @@ static void cache_drop(struct clone *c) {
     }
 }
 
-// The first mapping from *position on that is inherited, with a reference on it; *position moves behind it.
-static struct mapping *next_inherited(struct aspace *a, uint64_t *position, struct vmo **vmo) {
+// A mapping as it was under the lock: from where the walk had come to, as other threads may have put it across that place.
+struct piece {
+    struct mapping *mapping;  // with a reference
+    struct vmo *vmo;          // with a reference, or NULL
+    uint64_t start, end, first;
+    unsigned prot, max_prot, flags;
+};
+
+// The first one from *position on that is inherited; *position moves behind it. False: there is none.
+static bool next_inherited(struct aspace *a, uint64_t *position, struct piece *piece) {
     spin_lock(&a->lock);
     struct mapping *m = mapping_tree_from(&a->mappings, *position);
     while (m && (m->flags & (MAPPING_NO_CLONE | MAPPING_DYING) || (m->vmo && m->vmo->kind == VMO_POOL)))
         m = mapping_next(m);
     if (m) {
+        uint64_t start = MAX(m->start, *position);
+        *piece = (struct piece){
+            .mapping = m,
+            .vmo = m->vmo,
+            .start = start,
+            .end = m->end,
+            .first = m->first + ((start - m->start) >> PAGE_SHIFT),
+            .prot = m->prot,
+            .max_prot = m->max_prot,
+            .flags = m->flags,
+        };
         *position = m->end;
         __atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);
-        *vmo = m->vmo;
-        if (*vmo) vmo_get(*vmo);
+        if (m->vmo) vmo_get(m->vmo);
     }
     spin_unlock(&a->lock);
-    return m;
+    return m != NULL;
 }
 
-// m is what the description comes from; it may have been unmapped since, then it still is what it was.
-static int clone_mapping(struct clone *c, struct mapping *m, struct vmo *vmo) {
-    struct mapping *fresh;
-    int error = mapping_alloc(c->to, m->prot, m->max_prot, m->flags & (MAPPING_SHARE | MAPPING_PRIVATE | MAPPING_REVOKED), &fresh);
+static int clone_mapping(struct clone *c, const struct piece *piece) {
+    struct mapping *m = piece->mapping, *fresh;
+    struct vmo *vmo = piece->vmo;
+    unsigned flags = piece->flags & (MAPPING_SHARE | MAPPING_PRIVATE | MAPPING_REVOKED);
+    int error = mapping_alloc(c->to, piece->prot, piece->max_prot, flags, &fresh);
     if (error) return error;
-    fresh->start = m->start;
-    fresh->end = m->end;
+    fresh->start = piece->start;
+    fresh->end = piece->end;
     struct vmo *copy = NULL;
-    if (vmo) error = copy_of(c, vmo, m->flags & MAPPING_SHARE, &copy);
+    if (vmo) error = copy_of(c, vmo, piece->flags & MAPPING_SHARE, &copy);
     if (error) {
         mapping_put(fresh);
         return error;
     }
-    if (copy) mapping_attach(fresh, copy, m->first);
+    if (copy) mapping_attach(fresh, copy, piece->first);
     // What still shows the memory behind the handle dies with it; a snapshot is the process's own.
     spin_lock(&c->from->lock);
     if (m->flags & MAPPING_GRANTED && copy && (copy == vmo || copy->source)) {
@@ -108,13 +127,10 @@ int aspace_clone(struct aspace *from, struct aspace *to) {
     if (!empty) return -EBUSY;
     uint64_t position = USER_MIN;
     int error = 0;
-    for (struct mapping *m; !error;) {
-        struct vmo *vmo;
-        m = next_inherited(from, &position, &vmo);
-        if (!m) break;
-        error = clone_mapping(&c, m, vmo);
-        mapping_put(m);
-        if (vmo) vmo_put_slowly(vmo);
+    for (struct piece piece; !error && next_inherited(from, &position, &piece);) {
+        error = clone_mapping(&c, &piece);
+        mapping_put(piece.mapping);
+        if (piece.vmo) vmo_put_slowly(piece.vmo);
         if (sched_preempt_point() && !error) error = -EINTR;
     }
     cache_drop(&c);

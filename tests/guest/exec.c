@@ -138,16 +138,17 @@ static int64_t other(void *arg) {
     uint32_t word = 0;
     __atomic_fetch_add(&shared->step, 1, __ATOMIC_RELEASE);
     for (;;) {
-        switch ((uintptr_t)arg % 5) {
-        case 0: (void)kpio_futex_wait((uint64_t)&word, 0, UINT32_MAX, KPIO_TIME_NEVER, 0); break;
-        case 1: break;
-        case 2: (void)kpio_ipc_call(endpoint, KPIO_MESSAGE(1, 8, 0), KPIO_TIME_NEVER); break;
-        case 3: {
+        switch ((uintptr_t)arg) {
+        case 0: __asm__ volatile("pause"); break;
+        case 1: (void)kpio_handle_close((uint64_t)kpio_event_create()); break;
+        case 2: {
             int64_t at = kpio_aspace_map(kt_aspace(), 0, 0, 8192, KPIO_MAP_RESERVE, 0);
             if (at > 0) (void)kpio_aspace_unmap(kt_aspace(), (uint64_t)at, 8192);
             break;
         }
-        default: (void)kpio_handle_close((uint64_t)kpio_event_create()); break;
+        default:
+            if ((uintptr_t)arg % 2) (void)kpio_futex_wait((uint64_t)&word, 0, UINT32_MAX, KPIO_TIME_NEVER, 0);
+            else (void)kpio_ipc_call(endpoint, KPIO_MESSAGE(1, 8, 0), KPIO_TIME_NEVER);
         }
     }
     return 0;

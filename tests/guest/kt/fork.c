@@ -10,6 +10,7 @@ struct start {
     int64_t (*run)(void *);
     void *arg;
     bool has_own_memory;
+    kpio_handle space;  // of a new program: what names its address space
 };
 
 static uint8_t own_stack[65536] __attribute__((aligned(16)));
@@ -17,6 +18,7 @@ static uint8_t own_stack[65536] __attribute__((aligned(16)));
 static int64_t run_and_end(void *arg) {
     const struct start *start = arg;
     if (start->has_own_memory) wait_forget();
+    if (start->space != 0) own_space = start->space;
     process_exit(start->run(start->arg));
 }
 
@@ -39,13 +41,11 @@ kpio_handle kt_fork(int64_t (*run)(void *), void *arg) { return KT_HANDLE(kt_for
 // The address space that the running program is in; 0: the one that it has had from its start.
 static kpio_handle own_space;
 
-static int64_t aspace_copy(void) {
+static int64_t aspace_copy(kpio_handle *name_in_copy) {
     int64_t space = kpio_aspace_create();
     if (space < 0) return space;
-    kpio_handle own = own_space;
-    own_space = (kpio_handle)space;  // in the copy
-    int64_t error = kpio_aspace_clone(own != 0 ? own : kt_aspace(), (kpio_handle)space);
-    own_space = own;
+    *name_in_copy = (kpio_handle)space;
+    int64_t error = kpio_aspace_clone(own_space != 0 ? own_space : kt_aspace(), (kpio_handle)space);
     if (error == 0) return space;
     (void)kpio_handle_close((uint64_t)space);
     return error;
@@ -53,7 +53,7 @@ static int64_t aspace_copy(void) {
 
 struct kt_program kt_program_make(int64_t (*run)(void *), void *arg, void *stack, size_t size) {
     struct start *start = start_on(run, arg, stack, size);
-    return (struct kt_program){aspace_copy(), (uint64_t)start};
+    return (struct kt_program){aspace_copy(&start->space), (uint64_t)start};
 }
 
 int64_t kt_exec(const struct kt_program *p) {

@@ -136,6 +136,38 @@ void bench_process(void) {
                               .operate = spawn_exit, .context = &spec});
 }
 
+// As large as a small program: so many mappings with a page touched in each, and so many handles.
+#define FORK_MAPPINGS 20u
+#define FORK_HANDLES 20u
+
+__attribute__((naked)) static void fork_child(void) {
+    __asm__ volatile("xor %%edi, %%edi\n\tmov %0, %%eax\n\tsyscall\n\tud2" : : "i"(SYS_process_exit));
+}
+
+static void fork_exit(void *arg, uint32_t batch) {
+    for (uint32_t i = 0; i < batch; i++) {
+        int64_t status = 0, process = bench_check("process_fork", kpio_process_fork(0, (uint64_t)fork_child, 0, 0));
+        int error = wait_terminated((kpio_handle)process, KPIO_TIME_NEVER, &status);
+        if (error != 0 || status != 0) bench_fail("process_fork_exit", "did not end with 0", error ? error : -EIO);
+        (void)kpio_handle_close((uint64_t)process);
+    }
+}
+
+void bench_fork(void) {
+    kpio_handle vmos[FORK_MAPPINGS], events[FORK_HANDLES];
+    uint64_t at[FORK_MAPPINGS];
+    for (uint32_t i = 0; i < FORK_MAPPINGS; i++) {
+        vmos[i] = (kpio_handle)bench_check("vmo", kpio_vmo_create(4096, 0));
+        at[i] = (uint64_t)bench_check("map", kpio_aspace_map(startup_handle("aspace"), vmos[i], 0, 4096, KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
+        *(volatile uint8_t *)at[i] = 1;
+        (void)kpio_handle_close((uint64_t)vmos[i]);
+    }
+    for (uint32_t i = 0; i < FORK_HANDLES; i++) events[i] = (kpio_handle)bench_check("event", kpio_event_create());
+    bench_run(&(struct bench){.name = "process_fork_exit", .unit = "insns", .windows = 30, .batch = 4, .operate = fork_exit});
+    for (uint32_t i = 0; i < FORK_HANDLES; i++) (void)kpio_handle_close((uint64_t)events[i]);
+    for (uint32_t i = 0; i < FORK_MAPPINGS; i++) (void)kpio_aspace_unmap(startup_handle("aspace"), at[i], 4096);
+}
+
 void bench_boot(void) {
     struct kpio_system_info info = {0};
     (void)bench_check("boot_to_init", kpio_system_info(startup_handle("system"), &info));

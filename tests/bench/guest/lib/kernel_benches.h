@@ -14,6 +14,7 @@ void bench_handles(void);
 void bench_revoke(void);
 void bench_thread(void);
 void bench_process(void);
+void bench_fork(void);
 void bench_frames(void);      // frames_batch_64
 void bench_boot(void);        // boot_to_init, memory_after_init
 

@@ -52,6 +52,7 @@ KERNEL = [
     Reference("thread_create_join", "create a thread and join it", 5_000, "6,805", 63_084, "thread_create_join"),
     Reference("thread_create_fresh", "the same where no ended thread left its pages", 6_805, "6,805"),
     Reference("process_spawn_exit", "spawn a minimal ELF and collect it", 35_000, "", 237_095, "fork_exec_wait"),
+    Reference("process_fork_exit", "fork with 20 mappings and 20 handles, exit, collect", 40_000),
     Reference("boot_to_init", "first kernel instruction to init's first, 1 GiB", 5_000_000, "1,390,000",
               1_529_387_147, "boot_to_init"),
     Reference("boot_to_init_8g", "the same with 8 GiB", above("boot_to_init", factor=1.1)),

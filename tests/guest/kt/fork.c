@@ -13,6 +13,8 @@ struct start {
     kpio_handle space;  // of a new program: what names its address space
 };
 
+// The address space that the running program is in; 0: the one that it has had from its start.
+static kpio_handle own_space;
 static uint8_t own_stack[65536] __attribute__((aligned(16)));
 
 static int64_t run_and_end(void *arg) {
@@ -37,9 +39,6 @@ int64_t kt_fork_on(uint32_t options, int64_t (*run)(void *), void *arg, void *st
 }
 
 kpio_handle kt_fork(int64_t (*run)(void *), void *arg) { return KT_HANDLE(kt_fork_on(0, run, arg, NULL, 0)); }
-
-// The address space that the running program is in; 0: the one that it has had from its start.
-static kpio_handle own_space;
 
 static int64_t aspace_copy(kpio_handle *name_in_copy) {
     int64_t space = kpio_aspace_create();

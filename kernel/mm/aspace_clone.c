@@ -110,10 +110,12 @@ static int clone_mapping(struct clone *c, const struct piece *piece) {
     }
     spin_unlock(&c->from->lock);
     spin_lock(&c->to->lock);
-    struct mapping *there = mapping_tree_from(&c->to->mappings, fresh->start);
+    // The walk goes upwards: there is nothing above, unless somebody else maps there too.
+    struct mapping *edge = mapping_tree_edge(&c->to->mappings);
+    struct mapping *there = edge->prev->end <= fresh->start ? NULL : mapping_tree_from(&c->to->mappings, fresh->start);
     if (c->to->closed) error = -EDESTROYED;
     else if (there && there->start < fresh->end) error = -EBUSY;
-    else aspace_insert_locked(c->to, fresh, there ? there : mapping_tree_edge(&c->to->mappings));
+    else aspace_insert_locked(c->to, fresh, there ? there : edge);
     spin_unlock(&c->to->lock);
     if (error) mapping_end(fresh);
     return error;

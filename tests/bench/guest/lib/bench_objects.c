@@ -158,7 +158,8 @@ void bench_fork(void) {
     uint64_t at[FORK_MAPPINGS];
     for (uint32_t i = 0; i < FORK_MAPPINGS; i++) {
         vmos[i] = (kpio_handle)bench_check("vmo", kpio_vmo_create(4096, 0));
-        at[i] = (uint64_t)bench_check("map", kpio_aspace_map(startup_handle("aspace"), vmos[i], 0, 4096, KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
+        at[i] = (uint64_t)bench_check("map", kpio_aspace_map(startup_handle("aspace"), vmos[i], 0, 4096,
+                                                            KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
         *(volatile uint8_t *)at[i] = 1;
         (void)kpio_handle_close((uint64_t)vmos[i]);
     }

@@ -244,20 +244,27 @@ static void do_clone(unsigned s) {
         CHECK_EQ(aspace_query(spaces[to], 0, &range), -ENOENT);
         return;
     }
-    struct model_vmo *from = NULL, *copy = NULL;
+    // As aspace_clone: mappings of one VMO become mappings of one copy, as far as it remembers.
+    struct {
+        struct model_vmo *of, *copy;
+    } cache[8] = {{NULL, NULL}};
+    unsigned next = 0;
     for (unsigned i = 0; i < WINDOW; i++) {
         struct model_page *p = &windows[s][i];
         windows[to][i] = *p;
         if (!p->vmo) continue;
-        if (p->vmo != from) {  // pages of one VMO need not be together, but here the value counts, not who shares it
-            model_put(copy);
-            from = p->vmo;
-            copy = model_copy(from, 0, from->pages, false, NULL);
+        unsigned slot = 0;
+        while (slot < 8 && cache[slot].of != p->vmo) slot++;
+        if (slot == 8) {
+            slot = next++ % 8;
+            model_put(cache[slot].copy);
+            cache[slot].of = p->vmo;
+            cache[slot].copy = model_copy(p->vmo, 0, p->vmo->pages, false, NULL);
         }
-        windows[to][i].vmo = copy;
-        copy->refs++;
+        windows[to][i].vmo = cache[slot].copy;
+        cache[slot].copy->refs++;
     }
-    model_put(copy);
+    for (unsigned i = 0; i < 8; i++) model_put(cache[i].copy);
 }
 
 static void do_revoke(unsigned s) {

@@ -203,6 +203,7 @@ enum {
     KPIO_MAP_PRIVATE = 1 << 6,        // copy on write within this mapping (overlay)
     KPIO_MAP_RESERVE = 1 << 7,        // no vmo: an inaccessible range that costs nothing
     KPIO_MAP_LOCAL_SHARE = 1 << 8,    // inherited by aspace_clone as the same memory, not as a snapshot
+    KPIO_MAP_ANONYMOUS = 1 << 9,      // no vmo: zeroed memory of the address space, which goes as it is unmapped
 };
 enum {
     KPIO_VMO_OP_COMMIT, KPIO_VMO_OP_DECOMMIT, KPIO_VMO_OP_ZERO,

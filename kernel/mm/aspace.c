@@ -359,6 +359,7 @@ static coldpath int show_specially(const struct aspace_map *r, struct mapping *m
         error = vmo_overlay(r->vmo, first, r->size >> PAGE_SHIFT, m->aspace->job, &vmo);
         vmo_put_slowly(r->vmo);
         if (error) return error;
+        vmo->flags |= VMO_UNNAMED;
         first = 0;
     }
     error = populate_before(r, vmo, first);

@@ -57,7 +57,10 @@ struct aspace_map {
 // The address, or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM, -ENFILE, -EPERM (writable and executable without the JIT
 // right), -EDESTROYED; then nothing has changed, but that pages committed for POPULATE may stay with the VMO.
 [[nodiscard]] int64_t aspace_map(struct aspace *a, const struct aspace_map *request);
-// -EINVAL, or -ENOMEM/-ENFILE when a mapping must be split and cannot.
+// New memory that only the mapping names (request->vmo is NULL, ->handle too; max_prot follows from the JIT right). -EINVAL
+// also for KPIO_MAP_PRIVATE and RESERVE.
+[[nodiscard]] int64_t aspace_map_anonymous(struct aspace *a, const struct aspace_map *request);
+// -EINVAL, or -ENOMEM/-ENFILE when a mapping must be split and cannot. Of what belongs to the mapping alone the pages go.
 [[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
 // prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot);

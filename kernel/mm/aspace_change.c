@@ -80,6 +80,7 @@ int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned p
 static uint64_t describe_flags(const struct mapping *m) {
     uint64_t flags = m->prot;
     if (m->flags & MAPPING_PRIVATE) flags |= KPIO_MAP_PRIVATE;
+    else if (m->vmo && m->vmo->flags & VMO_UNNAMED) flags |= KPIO_MAP_ANONYMOUS;
     if (m->flags & MAPPING_SHARE) flags |= KPIO_MAP_LOCAL_SHARE;
     if (!m->max_prot) flags |= KPIO_MAP_RESERVE;
     return flags;

@@ -71,7 +71,11 @@ static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {
 }
 // Makes address a boundary between mappings. 0, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_cut_locked(struct aspace *a, uint64_t address);
-// Ends a removed mapping: unties it, drops its VMO, frees it. No lock held.
+// Whether nobody else ever sees the pages that m shows.
+static inline bool mapping_is_own(const struct mapping *m, const struct vmo *vmo) {
+    return vmo->flags & VMO_UNNAMED && !(m->flags & MAPPING_SHARE);
+}
+// Ends a removed mapping: unties it, drops its VMO, frees it. No lock held; preemptible.
 void mapping_end(struct mapping *m);
 
 // Frees page tables without entries in [start, end), where no mapping is. a->lock held.

@@ -23,9 +23,21 @@ void mapping_put(struct mapping *m) {
     slub_free(&mapping_cache, m);
 }
 
+// Part of what was mapped at once is unmapped: its pages go now, and not only with the rest. Where that takes memory and there
+// is none they stay, seen by nobody. Without its tail the VMO is as a smaller one, which can grow in place again.
+static coldpath void release_part(const struct mapping *m, struct vmo *vmo) {
+    uint64_t end = m->first + ((m->end - m->start) >> PAGE_SHIFT);
+    if (vmo_decommit(vmo, m->first << PAGE_SHIFT, m->end - m->start)) return;
+    spin_lock(vmo->lock);
+    if (vmo->pages == end && m->first != 0) vmo->pages = m->first;
+    spin_unlock(vmo->lock);
+}
+
 void mapping_end(struct mapping *m) {
     struct vmo *vmo = mapping_detach(m);
     if (likely(m->flags & MAPPING_GRANTED)) mapping_untie(m);
+    bool part = vmo && m->flags & MAPPING_DYING && __atomic_load_n(&vmo->refs, __ATOMIC_ACQUIRE) > 1;
+    if (unlikely(part) && mapping_is_own(m, vmo)) release_part(m, vmo);
     mapping_put(m);
     if (likely(vmo)) vmo_put_slowly(vmo);
 }

@@ -28,6 +28,7 @@ enum {  // struct vmo flags
     VMO_LARGE = 1 << 1,      // 2 MiB pages where alignment allows
     VMO_PINNED = 1 << 2,     // the kernel keeps addresses of its pages: they are never replaced or taken away
     VMO_UNCACHED = 1 << 3,   // PHYSICAL: device registers
+    VMO_UNNAMED = 1 << 4,    // made for a mapping: no handle leads to it, each page is shown at most once unless MAPPING_SHARE
 };
 #define VMO_SIZE_MAX (PAGE_TREE_PAGES_MAX << PAGE_SHIFT)
 

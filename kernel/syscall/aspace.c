@@ -8,7 +8,7 @@
 
 #define MAP_FLAGS                                                                                                    \
     (KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_EXECUTE | KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE |                 \
-     KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_LOCAL_SHARE)
+     KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_LOCAL_SHARE | KPIO_MAP_ANONYMOUS)
 
 // A reference is taken where the object may go away meanwhile: one's own address space cannot.
 static inline int aspace_lookup(uint64_t value, uint32_t rights, struct aspace **out) {
@@ -65,6 +65,12 @@ static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t off
         .address = address,
         .flags = (unsigned)flags,
     };
+    if (flags & KPIO_MAP_ANONYMOUS) {
+        bool valid = !(flags & ~(uint64_t)MAP_FLAGS) && !offset && (kpio_handle)memory == KPIO_HANDLE_NONE;
+        int64_t at = valid ? aspace_map_anonymous(a, &request) : -EINVAL;
+        aspace_release(a);
+        return at;
+    }
     struct handle *h = NULL;
     if ((kpio_handle)memory != KPIO_HANDLE_NONE) error = memory_lookup(memory, offset, size, flags, &h, &request.vmo);
     if (!error && (flags & ~(uint64_t)MAP_FLAGS || !is_aligned(offset, PAGE_SIZE))) error = -EINVAL;

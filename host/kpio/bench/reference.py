@@ -45,6 +45,7 @@ KERNEL = [
     Reference("fault_upcall_return", "fault to the thread's own exception entry and back", 700, "1,395"),
     Reference("page_fault_anon", "touch a fresh 4 KiB page", 950, "", 3_129, "page_fault_anon_4k"),
     Reference("map_unmap", "map and unmap one page, untouched", 1_100, "1,345", 10_802, "mmap_munmap_4k"),
+    Reference("map_unmap_anon", "the same with memory of its own, made and given back", 1_500, "", 10_802, "mmap_munmap_4k"),
     Reference("slub_alloc_free", "64-byte object, in the kernel", 45),
     Reference("page_alloc_free", "order 0, in the kernel", 60),
     Reference("handle_dup_close", "duplicate a handle and close it", 280, "1,565"),

@@ -1,8 +1,9 @@
 // Address spaces and VMOs: the model's random operations, then the edges one by one.
-// links: kernel/mm/test/vm_host.c kernel/mm/test/vm_model.c kernel/mm/page_tree.c kernel/mm/vmo.c kernel/mm/vmo_map.c kernel/mm/vmo_paged.c kernel/mm/vmo_copy.c kernel/mm/vmo_io.c kernel/mm/pte.c kernel/mm/mapping.c kernel/mm/mapping_tree.c kernel/mm/aspace.c kernel/mm/page_tables.c kernel/mm/aspace_fault.c kernel/mm/aspace_change.c kernel/mm/aspace_clone.c kernel/mm/tlb.c kernel/mm/reaper.c kernel/mm/usercopy.c lib/rbtree.c lib/string.c
+// links: kernel/mm/test/vm_host.c kernel/mm/test/vm_model.c kernel/mm/page_tree.c kernel/mm/vmo.c kernel/mm/vmo_map.c kernel/mm/vmo_paged.c kernel/mm/vmo_copy.c kernel/mm/vmo_io.c kernel/mm/pte.c kernel/mm/mapping.c kernel/mm/mapping_tree.c kernel/mm/aspace.c kernel/mm/aspace_anonymous.c kernel/mm/page_tables.c kernel/mm/aspace_fault.c kernel/mm/aspace_change.c kernel/mm/aspace_clone.c kernel/mm/tlb.c kernel/mm/reaper.c kernel/mm/usercopy.c lib/rbtree.c lib/string.c
 #include "abi/gen/errors.h"
 #include "abi/types.h"
 #include "kernel/core/cpu.h"
+#include "kernel/mm/charge.h"
 #include "kernel/mm/test/vm_host.h"
 #include "kernel/mm/test/vm_model.h"
 #include "kernel/mm/usercopy.h"
@@ -82,6 +83,72 @@ TEST(aspace_reservations_cost_nothing) {
     CHECK_EQ(vm_read(where, &byte), -EFAULT);
     vmo_put(vmo);
     aspace_put(a);
+    vm_check_empty();
+}
+
+static int64_t map_anonymous(uint64_t pages, unsigned flags, uint64_t address) {
+    return aspace_map_anonymous(a, &(struct aspace_map){.size = pages * PAGE_SIZE, .flags = flags, .address = address});
+}
+
+TEST(anonymous_arguments) {
+    vm_start();
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    const unsigned access = PROT_READ | PROT_WRITE;
+    CHECK_EQ(map_anonymous(0, access, 0), -EINVAL);
+    CHECK_EQ(map_anonymous(1, access | KPIO_MAP_PRIVATE, 0), -EINVAL);
+    CHECK_EQ(map_anonymous(1, KPIO_MAP_RESERVE, 0), -EINVAL);
+    CHECK_EQ(map_anonymous(1, PROT_READ | PROT_EXECUTE, 0), -EPERM);
+    CHECK_EQ(map_anonymous(USER_MAX >> PAGE_SHIFT, access, 0), -EINVAL);
+    CHECK_EQ(map_anonymous(1ull << 51, access, 0), -EINVAL);
+    CHECK_EQ(map_anonymous(UINT64_MAX >> PAGE_SHIFT, access, 0), -EINVAL);
+    CHECK_EQ(aspace_map_anonymous(a, &(struct aspace_map){.size = PAGE_SIZE + 1, .flags = access}), -EINVAL);
+    CHECK_EQ(map_anonymous(2, access | KPIO_MAP_FIXED, USER_MAX - PAGE_SIZE), -EINVAL);
+    int64_t at = map_anonymous(2, access, 0);
+    CHECK(at > 0);
+    CHECK_EQ(map_anonymous(1, access | KPIO_MAP_FIXED_NOREPLACE, (uint64_t)at + PAGE_SIZE), -EEXIST);
+    CHECK_EQ(aspace_protect(a, (uint64_t)at, PAGE_SIZE, PROT_READ | PROT_EXECUTE), -EPERM);
+    aspace_put(a);
+    vm_check_empty();
+    CHECK_EQ(aspace_create(vm_job, true, &a), 0);
+    CHECK(map_anonymous(1, access | PROT_EXECUTE, 0) > 0);  // the JIT right
+    aspace_put(a);
+    vm_check_empty();
+}
+
+// Without touching, 64 TiB cost what a page costs; what is touched goes with its part of the mapping.
+TEST(anonymous_costs) {
+    vm_start();
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    uint64_t pages = vm_used(vm_job, JOB_PAGES), bytes = vm_used(vm_job, JOB_KERNEL_BYTES);
+    uint64_t large = (uint64_t)map_anonymous(1ull << 34, 0, 0);
+    CHECK_EQ(vm_used(vm_job, JOB_PAGES), pages);
+    CHECK(vm_used(vm_job, JOB_KERNEL_BYTES) - bytes <= 400);
+    CHECK_EQ(aspace_unmap(a, large, 1ull << 46), 0);
+    CHECK_EQ(vm_used(vm_job, JOB_KERNEL_BYTES), bytes);
+    uint64_t at = (uint64_t)map_anonymous(16, PROT_READ | PROT_WRITE | KPIO_MAP_POPULATE, 0);
+    vm_load(a);
+    uint64_t full = vm_used(vm_job, JOB_PAGES);
+    CHECK_EQ(aspace_unmap(a, at + 4 * PAGE_SIZE, 3 * PAGE_SIZE), 0);
+    CHECK_EQ(vm_used(vm_job, JOB_PAGES), full - 3);
+    CHECK_EQ(aspace_unmap(a, at + 14 * PAGE_SIZE, 2 * PAGE_SIZE), 0);
+    CHECK_EQ(vm_used(vm_job, JOB_PAGES), full - 5);
+    CHECK_EQ(map_anonymous(4, PROT_READ | PROT_WRITE | KPIO_MAP_FIXED, at), (int64_t)at);
+    CHECK_EQ(vm_used(vm_job, JOB_PAGES), full - 9);
+    // What forks share stays while anybody shows it.
+    uint64_t shared = (uint64_t)map_anonymous(4, PROT_READ | PROT_WRITE | KPIO_MAP_POPULATE | KPIO_MAP_LOCAL_SHARE, 0);
+    struct aspace *child;
+    CHECK_EQ(aspace_create(vm_other_job, false, &child), 0);
+    CHECK_EQ(aspace_clone(a, child), 0);
+    CHECK_EQ(vm_write(shared + PAGE_SIZE, 7), 0);
+    CHECK_EQ(aspace_unmap(a, shared, 2 * PAGE_SIZE), 0);
+    vm_load(child);
+    uint8_t byte;
+    CHECK_EQ(vm_read(shared + PAGE_SIZE, &byte), 0);
+    CHECK_EQ(byte, 7);
+    aspace_put(a);
+    CHECK_EQ(vm_read(at + 7 * PAGE_SIZE, &byte), 0);
+    CHECK_EQ(byte, 0);
+    aspace_put(child);
     vm_check_empty();
 }
 

@@ -52,6 +52,20 @@ void bench_map_unmap(void) {
     (void)kpio_handle_close((uint64_t)vmo);
 }
 
+static void map_unmap_anonymous(void *arg, uint32_t batch) {
+    kpio_handle aspace = startup_handle("aspace");
+    for (uint32_t i = 0; i < batch; i++) {
+        int64_t address = kpio_aspace_map(aspace, 0, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_ANONYMOUS, 0);
+        if (address < 0 || kpio_aspace_unmap(aspace, (uint64_t)address, PAGE) < 0)
+            bench_fail("map_unmap_anon", "map or unmap", address);
+    }
+}
+
+void bench_map_unmap_anonymous(void) {
+    bench_run(&(struct bench){.name = "map_unmap_anon", .unit = "insns", .windows = 50, .batch = 64,
+                              .operate = map_unmap_anonymous});
+}
+
 // The kernel times these itself: its loop of `rounds` operations is what is counted.
 static void in_kernel(const char *name, uint32_t what) {
     enum { WINDOWS = 50, ROUNDS = 256 };

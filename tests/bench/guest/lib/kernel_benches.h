@@ -9,6 +9,7 @@ void bench_futex(void);
 void bench_fault_upcall(void);
 void bench_page_fault(void);
 void bench_map_unmap(void);
+void bench_map_unmap_anonymous(void);
 void bench_in_kernel(void);   // slub_alloc_free, page_alloc_free
 void bench_handles(void);
 void bench_revoke(void);

@@ -205,6 +205,8 @@ enum {
     KPIO_MAP_LOCAL_SHARE = 1 << 8,    // inherited by aspace_clone as the same memory, not as a snapshot
     KPIO_MAP_ANONYMOUS = 1 << 9,      // no vmo: zeroed memory of the address space, which goes as it is unmapped
 };
+enum { KPIO_MOVE_MAYMOVE = 1 << 0, KPIO_MOVE_FIXED = 1 << 1 };  // aspace_move; FIXED needs MAYMOVE
+enum { KPIO_ADVISE_DONTNEED, KPIO_ADVISE_POPULATE_READ, KPIO_ADVISE_POPULATE_WRITE, KPIO_ADVISE_SYNC };  // aspace_advise
 enum {
     KPIO_VMO_OP_COMMIT, KPIO_VMO_OP_DECOMMIT, KPIO_VMO_OP_ZERO,
 };

@@ -77,7 +77,12 @@ static void pager_unused(struct vmo *vmo) {
     if (cache->ops->mapped && cache->vmo == vmo) cache->ops->mapped(cache, false);
 }
 
-const struct vmo_pager cache_pager = {.get_page = pager_get_page, .dirty = cache_fault_dirty, .unused = pager_unused};
+static int pager_sync(struct vmo *vmo, uint64_t first, uint64_t count) {
+    struct file_cache *cache = vmo->pager_data;
+    return cache->ops->sync ? cache->ops->sync(cache, first << PAGE_SHIFT, count << PAGE_SHIFT) : 0;
+}
+
+const struct vmo_pager cache_pager = {.get_page = pager_get_page, .dirty = cache_fault_dirty, .sync = pager_sync, .unused = pager_unused};
 
 void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size) {
     *cache = (struct file_cache){.ops = ops, .domain = domain, .size = size};

@@ -59,6 +59,8 @@ struct file_cache_ops {
     // Optional. True: somebody has the VMO now, the inode must stay; false: nobody any more. Calls come in pairs that may
     // overlap (count them). False comes in any context and must not block.
     void (*mapped)(struct file_cache *, bool mapped);
+    // Optional: the range, as its mappings have written it, is durable with what the file system must know of it. May block.
+    int (*sync)(struct file_cache *, uint64_t offset, uint64_t bytes);
 };
 
 struct cache_domain;  // one per mounted file system: its dirty pages, its write-back thread

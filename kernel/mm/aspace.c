@@ -137,6 +137,8 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
     return true;
 }
 
+bool aspace_unmap_step_locked(struct aspace *a, struct mapping *m) { return unmap_step_locked(a, m); }
+
 // Unmaps what lies in the range, whose ends are boundaries or in the middle of nothing. Goes upwards once: what other
 // threads map where it has been is theirs.
 static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {

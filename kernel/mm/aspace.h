@@ -67,6 +67,19 @@ struct aspace_map {
 // Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping.
 [[nodiscard]] int aspace_clone(struct aspace *from, struct aspace *to);
 
+// Resizes what is mapped in [address, address + size), which must be one mapping, and moves it where that is needed or asked
+// for (flags: KPIO_MOVE_*; target: with FIXED, what is there goes). The pages are not copied. New pages of private memory are
+// zero, of others what the VMO has there. The new address, or -EINVAL, -EFAULT (not mapped, revoked, or not one mapping), -ENOSPC
+// (no room, or it would have to move and must not), -ENOMEM, -ENFILE, -EINTR, -EDESTROYED; then it is where it was.
+[[nodiscard]] int64_t aspace_move(struct aspace *a, uint64_t address, uint64_t size, uint64_t new_size, unsigned flags,
+                                  uint64_t target);
+// advice: KPIO_ADVISE_*. -EINVAL; -ENOMEM, also where something is not mapped (DONTNEED and SYNC: the rest is done); what
+// aspace_fault says (POPULATE_*) or the file system (SYNC). What lies before the place that failed is done. May block.
+[[nodiscard]] int aspace_advise(struct aspace *a, uint64_t address, uint64_t size, unsigned advice);
+// One byte for each of `count` pages: 1 when a fault there needs neither a new page nor a pager. -EINVAL, -ENOMEM (something
+// is not mapped), -EFAULT, -EINTR.
+[[nodiscard]] int aspace_residency(struct aspace *a, uint64_t address, struct user_ptr bytes, uint64_t count);
+
 struct aspace_range {
     uint64_t start, size, flags, vmo_id, offset, committed;
 };

@@ -51,6 +51,8 @@ static void reduce(struct aspace *a, uint64_t start, uint64_t end, bool only_wri
     }
 }
 
+void aspace_forget(struct aspace *a, uint64_t start, uint64_t end) { reduce(a, start, end, false); }
+
 int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot) {
     if (!aspace_range_valid(address, size) || prot & ~(unsigned)PROT_ALL) return -EINVAL;
     uint64_t end = address + size;

@@ -75,9 +75,13 @@ static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {
 static inline bool mapping_is_own(const struct mapping *m, const struct vmo *vmo) {
     return vmo->flags & VMO_UNNAMED && !(m->flags & MAPPING_SHARE);
 }
+// One step of unmapping m: true when it is out of the tree, for the caller to end.
+[[nodiscard]] bool aspace_unmap_step_locked(struct aspace *a, struct mapping *m);
 // Ends a removed mapping: unties it, drops its VMO, frees it. No lock held; preemptible.
 void mapping_end(struct mapping *m);
 
+// Empties the page tables in [start, end): faults fill them again. Preemptible, no lock held.
+void aspace_forget(struct aspace *a, uint64_t start, uint64_t end);
 // Frees page tables without entries in [start, end), where no mapping is. a->lock held.
 void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end);
 // Frees what paging_table_free has gathered, once hardware has forgotten it.

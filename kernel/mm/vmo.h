@@ -39,6 +39,9 @@ struct vmo_pager {
     int (*get_page)(struct vmo *vmo, uint64_t index);
     // The page is about to be written through a mapping: marks it dirty, if it is there. 0, or an error that forbids it.
     int (*dirty)(struct vmo *vmo, uint64_t index);
+    // Pages [first, first + count) as they were written, also through mappings until now, are durable: 0 or the first error.
+    // Without locks, may block. May be NULL.
+    int (*sync)(struct vmo *vmo, uint64_t first, uint64_t count);
     // All references but one, the pager's own, are gone. Any context, must not block. May be NULL.
     void (*unused)(struct vmo *vmo);
     // The last reference is gone: frees what hangs on vmo->pager_data. Must not block.
@@ -119,6 +122,8 @@ struct user_ptr;
 void vmo_cut(struct vmo *vmo);
 // Pages in [first, end) that it has itself (shared ones count); a preemptible walk.
 uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end);
+// What was written to pages [first, first + count) is durable: nothing to do but for a PAGED VMO. No lock held, may block.
+[[nodiscard]] int vmo_sync(struct vmo *vmo, uint64_t first, uint64_t count);
 // The page at index, made if missing; for memory that the kernel shares with a process (VMO_PINNED). NULL: no memory.
 struct page *vmo_pin_page(struct vmo *vmo, uint64_t index);
 
@@ -184,6 +189,8 @@ struct vmo_frame {     // two registers
 [[nodiscard]] struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write);
 // The same for 512 pages from index (a multiple of 512): error -ENOENT when they are not one 2 MiB frame.
 [[nodiscard]] struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write);
+// Whether there is a page at index, loaded, its own or the source's.
+bool vmo_is_resident_locked(const struct vmo *vmo, uint64_t index);
 // Asks the pager. May block.
 [[nodiscard]] int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write);
 static inline struct vmo *vmo_root(struct vmo *vmo) { return vmo->source ? vmo->source : vmo; }

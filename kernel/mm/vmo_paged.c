@@ -102,6 +102,21 @@ int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write) {
     return error || !write ? error : paged->pager->dirty(paged, index);
 }
 
+int vmo_sync(struct vmo *vmo, uint64_t first, uint64_t count) {
+    return vmo->kind == VMO_PAGED && vmo->pager->sync ? vmo->pager->sync(vmo, first, count) : 0;
+}
+
+bool vmo_is_resident_locked(const struct vmo *vmo, uint64_t index) {
+    for (;; index += vmo->source_first, vmo = vmo->source) {
+        if (index >= vmo->pages) return false;
+        if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS) return true;
+        bool exclusive;
+        uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
+        if (entry) return vmo->kind != VMO_PAGED || !(vmo_page_flags(entry_page(entry)) & (VMO_PAGE_LOADING | VMO_PAGE_ERROR));
+        if (!vmo->source) return false;
+    }
+}
+
 // ---- ranges ----------------------------------------------------------------------------------------------------------------
 
 static bool is_mapped(struct vmo *vmo) {

@@ -163,3 +163,30 @@ int64_t sys_aspace_create(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, ui
     aspace_put(a);
     return error ? error : handle_install(o);
 }
+
+int64_t sys_aspace_advise(uint64_t space, uint64_t address, uint64_t size, uint64_t advice, uint64_t a4, uint64_t a5) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
+    if (error) return error;
+    error = aspace_advise(a, address, size, (uint32_t)advice);
+    aspace_release(a);
+    return error;
+}
+
+int64_t sys_aspace_residency(uint64_t space, uint64_t address, uint64_t bytes, uint64_t count, uint64_t a4, uint64_t a5) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_INSPECT, &a);
+    if (error) return error;
+    error = aspace_residency(a, address, user_ptr(bytes), count);
+    aspace_release(a);
+    return error;
+}
+
+int64_t sys_aspace_move(uint64_t space, uint64_t address, uint64_t size, uint64_t new_size, uint64_t flags, uint64_t target) {
+    struct aspace *a;
+    int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
+    if (error) return error;
+    int64_t at = flags >> 32 ? -EINVAL : aspace_move(a, address, size, new_size, (unsigned)flags, target);
+    aspace_release(a);
+    return at;
+}

@@ -17,3 +17,4 @@ weak void file_cache_init(struct file_cache *cache, const struct file_cache_ops 
 }
 weak void file_cache_destroy(struct file_cache *cache, bool discard) { cache->ops = NULL, (void)discard; }
 weak void inode_mapped(struct file_cache *cache, bool mapped) { (void)cache, (void)mapped; }
+weak int inode_sync_mapped(struct file_cache *cache, uint64_t offset, uint64_t bytes) { (void)cache, (void)offset, (void)bytes; return 0; }

@@ -172,4 +172,5 @@ static int complete(struct file_cache *cache, const struct file_extent *e, uint6
 }
 
 const struct file_cache_ops ext4_cache_ops = {.map = map_data, .reserve = reserve, .unreserve = unreserve, .prepare = prepare,
-                                              .complete = complete, .mapped = inode_mapped};
+                                              .complete = complete, .mapped = inode_mapped,
+                                              .sync = inode_sync_mapped};

@@ -138,6 +138,7 @@ const struct file_cache_ops fat_cache_ops = {
     .prepare = prepare,
     .complete = complete,
     .mapped = inode_mapped,
+    .sync = inode_sync_mapped,
 };
 
 // ---- the file's operations ------------------------------------------------------------------------------------------------------

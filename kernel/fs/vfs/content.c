@@ -69,8 +69,8 @@ int64_t content_seek(struct inode *inode, uint64_t offset, bool data) {
     return inode->cache.ops->map != NULL ? seek_extents(inode, offset, data) : data ? (int64_t)offset : (int64_t)inode_size(inode);
 }
 
-int content_sync(struct inode *inode, bool data_only) {
-    int error = inode->cache.ops != NULL ? file_cache_sync(&inode->cache, 0, UINT64_MAX) : 0;
+static int sync_range(struct inode *inode, uint64_t offset, uint64_t bytes, bool data_only) {
+    int error = inode->cache.ops != NULL ? file_cache_sync(&inode->cache, offset, bytes) : 0;
     if (error == 0 && !data_only && inode->flags & INODE_DIRTY) {
         rw_mutex_lock(&inode->lock);
         error = inode_write(inode);
@@ -78,6 +78,13 @@ int content_sync(struct inode *inode, bool data_only) {
     }
     if (error == 0 && inode->ops->sync != NULL) error = inode->ops->sync(inode, data_only);
     return error;
+}
+
+int content_sync(struct inode *inode, bool data_only) { return sync_range(inode, 0, UINT64_MAX, data_only); }
+
+int inode_sync_mapped(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
+    struct inode *inode = container_of(cache, struct inode, cache);
+    return inode->flags & INODE_BAD ? -EIO : sync_range(inode, offset, bytes, true);
 }
 
 void inode_mapped(struct file_cache *cache, bool mapped) {

@@ -201,6 +201,7 @@ void inode_put(struct inode *inode);
 void inode_leave(struct inode *inode);
 // file_cache_ops.mapped of every file system: a mapped file's inode stays.
 void inode_mapped(struct file_cache *cache, bool mapped);
+int inode_sync_mapped(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 // The times changed; inode_write hands them to ops->change. inode->lock is held by the caller of inode_write (excl).
 static inline void inode_mark_dirty(struct inode *inode) {
     if (!(__atomic_load_n(&inode->flags, __ATOMIC_RELAXED) & INODE_DIRTY))

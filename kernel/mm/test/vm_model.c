@@ -30,6 +30,8 @@ struct model_page {
     unsigned index;
     uint8_t prot, max_prot;
     bool reserved, revoked;
+    bool share;                    // KPIO_MAP_LOCAL_SHARE
+    bool own;                      // of the mapping alone
 };
 
 static struct model_vmo *handles[HANDLES];
@@ -164,23 +166,28 @@ static void do_resize(struct model_vmo *v) {
     v->pages = pages;
 }
 
+static bool is_mapped(const struct model_page *p) { return p->vmo || p->reserved || p->revoked; }
+
 static void do_map(unsigned s) {
     struct model_vmo *v = pick();
     unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 70 ? WINDOW - at : 70);
-    bool reserve = !v || below(8) == 0, private = !reserve && below(3) == 0;
-    unsigned prot = reserve ? 0 : (unsigned)below(4), max = reserve ? 0 : prot | (unsigned)below(4);
+    unsigned kind = (unsigned)below(8);
+    bool anonymous = kind >= 6, reserve = !anonymous && (!v || kind == 0), private = !reserve && (kind == 1 || kind == 2);
+    bool share = !reserve && below(6) == 0;
+    unsigned prot = reserve ? 0 : (unsigned)below(4);
+    unsigned max = reserve ? 0 : anonymous ? PROT_READ | PROT_WRITE : prot | (unsigned)below(4);
     struct aspace_map r = {
-        .vmo = reserve ? NULL : v->vmo,
-        .first = reserve ? 0 : below(v->pages),
+        .vmo = reserve || anonymous ? NULL : v->vmo,
+        .first = reserve || anonymous ? 0 : below(v->pages),
         .size = count * PAGE_SIZE,
         .address = BASE + at * PAGE_SIZE,
         .flags = prot | (below(4) ? KPIO_MAP_FIXED : KPIO_MAP_FIXED_NOREPLACE) | (reserve ? KPIO_MAP_RESERVE : 0) |
-                 (private ? KPIO_MAP_PRIVATE : 0),
+                 (private ? KPIO_MAP_PRIVATE : 0) | (share ? KPIO_MAP_LOCAL_SHARE : 0),
         .max_prot = max,
     };
     bool taken = false;
-    for (unsigned i = at; i < at + count; i++) taken |= windows[s][i].vmo || windows[s][i].reserved || windows[s][i].revoked;
-    int64_t at_or_error = aspace_map(spaces[s], &r);
+    for (unsigned i = at; i < at + count; i++) taken |= is_mapped(&windows[s][i]);
+    int64_t at_or_error = anonymous ? aspace_map_anonymous(spaces[s], &r) : aspace_map(spaces[s], &r);
     int error = at_or_error < 0 ? (int)at_or_error : 0;
     if (error == -EEXIST) {
         CHECK(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE);
@@ -188,14 +195,18 @@ static void do_map(unsigned s) {
     }
     if (failed(error)) return;
     CHECK((uint64_t)at_or_error == r.address && !(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE));
-    struct model_vmo *shown = reserve ? NULL : private ? model_copy(v, (unsigned)r.first, count, true, NULL) : v;
+    struct model_vmo *shown = anonymous ? model_new(NULL, count)
+                              : reserve ? NULL
+                              : private ? model_copy(v, (unsigned)r.first, count, true, NULL)
+                                        : v;
     for (unsigned i = 0; i < count; i++) {
         struct model_page *p = &windows[s][at + i];
         page_unmap(p);
-        *p = (struct model_page){shown, (private ? 0 : (unsigned)r.first) + i, (uint8_t)prot, (uint8_t)max, reserve, false};
+        *p = (struct model_page){shown, (private ? 0 : (unsigned)r.first) + i, (uint8_t)prot, (uint8_t)max, reserve, false,
+                                 share, (anonymous || private) && !share};
         if (shown) shown->refs++;
     }
-    if (private) model_put(shown);
+    if (private || anonymous) model_put(shown);
 }
 
 static void do_unmap(unsigned s) {
@@ -210,7 +221,7 @@ static void do_protect(unsigned s) {
     int expect = 0;
     for (unsigned i = at; i < at + count && !expect; i++) {
         const struct model_page *p = &windows[s][i];
-        if (!p->vmo && !p->reserved && !p->revoked) expect = -EINVAL;
+        if (!is_mapped(p)) expect = -EINVAL;
         else if (prot & ~p->max_prot) expect = -EPERM;
     }
     int error = aspace_protect(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE, prot);
@@ -253,6 +264,10 @@ static void do_clone(unsigned s) {
         struct model_page *p = &windows[s][i];
         windows[to][i] = *p;
         if (!p->vmo) continue;
+        if (p->share) {
+            p->vmo->refs++;
+            continue;
+        }
         unsigned slot = 0;
         while (slot < 8 && cache[slot].of != p->vmo) slot++;
         if (slot == 8) {
@@ -265,6 +280,84 @@ static void do_clone(unsigned s) {
         cache[slot].copy->refs++;
     }
     for (unsigned i = 0; i < 8; i++) model_put(cache[i].copy);
+}
+
+// A part of one mapping where memory may fail in the middle: of several, nobody knows how far it came.
+static void do_advise(unsigned s) {
+    unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 40 ? WINDOW - at : 40);
+    unsigned advice = (unsigned)below(4), prot = advice == KPIO_ADVISE_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
+    bool populate = advice == KPIO_ADVISE_POPULATE_READ || advice == KPIO_ADVISE_POPULATE_WRITE;
+    struct mapping *m = mapping_tree_from(&spaces[s]->mappings, BASE + at * PAGE_SIZE);
+    if (with_failures && populate) count = 1;
+    if (with_failures && m) count = (unsigned)MIN(count, (m->end - BASE) / PAGE_SIZE - at);
+    int error = aspace_advise(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE, advice), expect = 0;
+    if (with_failures && vm_has_failed() && failed(error)) return;
+    for (unsigned i = at; i < at + count; i++) {
+        struct model_page *p = &windows[s][i];
+        if (populate && !expect) expect = expected(p, prot);
+        if (!populate && !is_mapped(p)) expect = -ENOMEM;
+        if (populate && !expect && prot == PROT_WRITE && !p->vmo->own[p->index])
+            model_set(p->vmo, p->index, model_get(p->vmo, p->index));
+        if (advice == KPIO_ADVISE_DONTNEED && p->vmo && p->own) p->vmo->own[p->index] = false, p->vmo->value[p->index] = 0;
+    }
+    CHECK_EQ(error, expect);
+}
+
+// What lies behind the last page of a mapping that grows by `count` pages.
+static void grown_pages(const struct model_page *last, struct model_page *out, unsigned count) {
+    struct model_vmo *v = last->vmo;
+    bool fresh = v && last->own;
+    if (fresh && v->source) v = model_copy(v->source, v->source_first + last->index + 1, count, true, NULL);
+    else if (fresh) v = model_new(NULL, count);
+    for (unsigned i = 0; i < count; i++) {
+        out[i] = *last;
+        out[i].vmo = v;
+        out[i].index = fresh ? i : last->index + 1 + i;
+        if (v) v->refs++;
+    }
+    if (fresh) model_put(v);
+}
+
+static void model_move(unsigned s, unsigned at, unsigned size, unsigned to, unsigned new_size) {
+    struct model_page pages[WINDOW];
+    unsigned kept = MIN(size, new_size);
+    memcpy(pages, &windows[s][at], kept * sizeof(pages[0]));
+    memset(&windows[s][at], 0, kept * sizeof(pages[0]));
+    for (unsigned i = at + kept; i < at + size; i++) page_unmap(&windows[s][i]);
+    if (new_size > size) grown_pages(&pages[size - 1], &pages[size], new_size - size);
+    for (unsigned i = 0; i < new_size; i++) {
+        page_unmap(&windows[s][to + i]);
+        windows[s][to + i] = pages[i];
+    }
+}
+
+// Where the kernel chooses the place it is moved back into the window.
+static void do_move(unsigned s) {
+    unsigned size = 1 + (unsigned)below(30), new_size = 1 + (unsigned)below(30), flags = (unsigned)below(4);
+    unsigned at = (unsigned)below(WINDOW - MAX(size, new_size)), to = (unsigned)below(WINDOW - new_size);
+    bool fixed = flags & KPIO_MOVE_FIXED, may_move = flags & KPIO_MOVE_MAYMOVE, overlap = to < at + size && at < to + new_size;
+    uint64_t from = BASE + at * PAGE_SIZE, target = fixed ? BASE + to * PAGE_SIZE : 0;
+    struct mapping *m = mapping_tree_from(&spaces[s]->mappings, from);
+    bool moves = fixed || new_size > size, whole = m && from + MIN(size, new_size) * PAGE_SIZE <= m->end, lost = false;
+    for (unsigned i = at; i < at + MIN(size, new_size); i++) lost = lost || windows[s][i].revoked || !is_mapped(&windows[s][i]);
+    int64_t result = aspace_move(spaces[s], from, size * PAGE_SIZE, new_size * PAGE_SIZE, flags, target);
+    if (fixed && (!may_move || overlap)) {
+        CHECK_EQ(result, -EINVAL);
+        return;
+    }
+    if (moves && lost) CHECK(result < 0);
+    if (result == -EFAULT) CHECK(moves ? lost || !whole : !is_mapped(&windows[s][at]));
+    else if (result == -ENOSPC) CHECK(moves && !may_move);
+    else if (result >= 0 || !failed(result)) CHECK(fixed ? (uint64_t)result == target : may_move || (uint64_t)result == from);
+    if (result < 0) return;
+    if (fixed || (uint64_t)result == from) {
+        model_move(s, at, size, fixed ? to : at, new_size);
+        return;
+    }
+    vm_fail_after(0);
+    target = BASE + to * PAGE_SIZE;
+    CHECK_EQ(aspace_move(spaces[s], (uint64_t)result, new_size * PAGE_SIZE, new_size * PAGE_SIZE, 3, target), target);
+    model_move(s, at, size, to, new_size);
 }
 
 static void do_revoke(unsigned s) {
@@ -305,11 +398,13 @@ static void step(void) {
     else if (action < 52) do_copy((unsigned)below(HANDLES));
     else if (action < 62) do_map(s);
     else if (action < 66) do_unmap(s);
-    else if (action < 72) do_protect(s);
-    else if (action < 75) do_clone(s);
-    else if (action < 76) do_revoke(s);
-    else if (v && action < 82) do_vmo_write(v);
-    else if (v && action < 88) do_vmo_read(v);
+    else if (action < 70) do_protect(s);
+    else if (action < 73) do_clone(s);
+    else if (action < 74) do_revoke(s);
+    else if (action < 79) do_move(s);
+    else if (action < 83) do_advise(s);
+    else if (v && action < 86) do_vmo_write(v);
+    else if (v && action < 89) do_vmo_read(v);
     else if (v && action < 96) do_range(v);
     else if (v) do_resize(v);
     vm_fail_after(0);

@@ -10,6 +10,8 @@
     (KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_EXECUTE | KPIO_MAP_FIXED | KPIO_MAP_FIXED_NOREPLACE |                 \
      KPIO_MAP_POPULATE | KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_LOCAL_SHARE | KPIO_MAP_ANONYMOUS)
 
+#define ORDINARY_FLAGS (MAP_FLAGS & ~(KPIO_MAP_PRIVATE | KPIO_MAP_ANONYMOUS))
+
 // A reference is taken where the object may go away meanwhile: one's own address space cannot.
 static inline int aspace_lookup(uint64_t value, uint32_t rights, struct aspace **out) {
     struct handle *h;
@@ -87,7 +89,7 @@ static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t off
 int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags, uint64_t address) {
     struct handle *where = handle_get_ordinary((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP);
     struct handle *what = handle_get_ordinary((kpio_handle)memory, KPIO_KIND_VMO, KPIO_RIGHT_MAP | (flags & PROT_ALL));
-    if (unlikely(!where || !what || flags & ~(uint64_t)(MAP_FLAGS & ~KPIO_MAP_PRIVATE) || offset & PAGE_MASK))
+    if (unlikely(!where || !what || flags & ~(uint64_t)ORDINARY_FLAGS || offset & PAGE_MASK))
         return map_slowly(space, memory, offset, size, flags, address);
     struct aspace *a = aspace_of(where->object);
     if (unlikely(a != current_thread()->aspace)) return map_slowly(space, memory, offset, size, flags, address);

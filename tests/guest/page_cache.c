@@ -90,6 +90,29 @@ KT_TEST_FLAGS(a_mapping_is_the_file, KT_LEAKY) {
     kt_close(root);
 }
 
+// What msync promises: nothing is left to be written back (what is clean may leave memory), and a hole is told of.
+KT_TEST_FLAGS(a_mapping_is_made_durable, KT_LEAKY) {
+    kpio_handle root = volume(), file = create(root, "synced");
+    write_pattern(file, 0, 8 * PAGE, 5);
+    KT_OK(kpio_file_sync(file, 0));
+    volatile uint8_t *at = map(file, 8 * PAGE, KPIO_MAP_READ | KPIO_MAP_WRITE);
+    at[2 * PAGE] = 22;
+    at[3 * PAGE] = 33;
+    KT_OK(kpio_aspace_advise(kt_aspace(), (uint64_t)at + 3 * PAGE, PAGE, KPIO_ADVISE_SYNC));
+    KT_OK(kpio_file_advise(file, 0, 0, KPIO_ADVICE_DROP));
+    KT_EQUAL(kpio_aspace_residency(kt_aspace(), (uint64_t)at, buffer, 8), 0);
+    KT_EQUAL(buffer[2], 1);
+    KT_EQUAL(buffer[3], 0);
+    KT_EQUAL(at[3 * PAGE], 33);
+    KT_EQUAL(kpio_aspace_residency(kt_aspace(), (uint64_t)at + 3 * PAGE, buffer, 1), 0);
+    KT_EQUAL(buffer[0], 1);
+    unmap(at + 4 * PAGE, PAGE);
+    KT_ERROR(kpio_aspace_advise(kt_aspace(), (uint64_t)at, 8 * PAGE, KPIO_ADVISE_SYNC), ENOMEM);
+    unmap(at, 8 * PAGE);
+    kt_close(file);
+    kt_close(root);
+}
+
 KT_TEST_FLAGS(a_mapping_outlives_its_file_and_name, KT_LEAKY) {
     kpio_handle root = volume(), file = create(root, "gone");
     write_pattern(file, 0, 8 * PAGE, 3);

@@ -29,7 +29,8 @@ static uint64_t map_anonymous(uint64_t at, uint64_t pages, unsigned flags) {
     return at;
 }
 static uint64_t map_vmo(uint64_t at, struct vmo *vmo, uint64_t first, uint64_t pages, unsigned flags) {
-    struct aspace_map r = {.vmo = vmo, .first = first, .size = pages * PAGE_SIZE, .flags = flags | KPIO_MAP_FIXED, .address = at, .max_prot = 3};
+    struct aspace_map r = {.vmo = vmo, .first = first, .size = pages * PAGE_SIZE, .flags = flags | KPIO_MAP_FIXED, .address = at};
+    r.max_prot = READ_WRITE;
     CHECK_EQ(aspace_map(a, &r), at);
     return at;
 }

@@ -9,7 +9,21 @@ static void prepare_memory(struct fuzzer *f, const struct fuzz_call *call, uint6
     case SYS_aspace_map:
         a[2] = 0;
         a[3] = (next(f) % 4 + 1) * 4096;
-        a[4] = a[1] == 0 ? KPIO_MAP_RESERVE : a[4] & (KPIO_MAP_READ | KPIO_MAP_FIXED | KPIO_MAP_POPULATE);
+        if (a[1] != 0) a[4] &= KPIO_MAP_READ | KPIO_MAP_FIXED | KPIO_MAP_POPULATE;
+        else if (a[4] & KPIO_MAP_ANONYMOUS) a[4] &= ~(uint64_t)(KPIO_MAP_PRIVATE | KPIO_MAP_RESERVE | KPIO_MAP_EXECUTE);
+        else a[4] = KPIO_MAP_RESERVE;
+        break;
+    case SYS_aspace_advise: case SYS_aspace_residency:
+        a[1] = arena + next(f) % 512 * 4096;
+        if (call->number == SYS_aspace_advise) a[2] = (next(f) % 8 + 1) * 4096, a[3] = next(f) % 4;
+        else a[3] = next(f) % 8 + 1;
+        break;
+    case SYS_aspace_move:
+        a[1] = arena + next(f) % 512 * 4096;
+        a[2] = (next(f) % 4 + 1) * 4096;
+        a[3] = (next(f) % 8 + 1) * 4096;
+        a[4] = next(f) % 4;
+        a[5] = a[4] & KPIO_MOVE_FIXED ? arena + next(f) % 256 * 4096 : 0;
         break;
     case SYS_aspace_unmap: case SYS_aspace_protect:
         a[1] = arena + next(f) % 512 * 4096;

@@ -18,6 +18,21 @@ static int64_t try_map(void) {
     int64_t at = kpio_aspace_map(space, vmo, 0, 16 * 4096, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_POPULATE, 0);
     return at < 0 ? at : kpio_aspace_unmap(space, (uint64_t)at, 16 * 4096);
 }
+static int64_t try_anonymous(void) {
+    uint32_t flags = KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_POPULATE | KPIO_MAP_ANONYMOUS;
+    int64_t at = kpio_aspace_map(space, 0, 0, 16 * 4096, flags, 0);
+    return at < 0 ? at : kpio_aspace_unmap(space, (uint64_t)at, 16 * 4096);
+}
+// Out of the middle: boundaries, a mapping, memory that can grow.
+static int64_t try_move(void) {
+    int64_t at = kpio_aspace_map(space, 0, 0, 8 * 4096, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_ANONYMOUS, 0);
+    if (at < 0) return at;
+    int64_t moved = kpio_aspace_move(space, (uint64_t)at + 4096, 4096, 4 * 4096, KPIO_MOVE_MAYMOVE, 0);
+    if (moved >= 0) (void)kpio_aspace_unmap(space, (uint64_t)moved, 4 * 4096);
+    (void)kpio_aspace_unmap(space, (uint64_t)at, 4096);
+    (void)kpio_aspace_unmap(space, (uint64_t)at, 8 * 4096);
+    return moved < 0 ? moved : 0;
+}
 static int64_t try_event(void) { return close_result(kpio_event_create()); }
 static int64_t try_timer(void) { return close_result(kpio_timer_create()); }
 static int64_t try_port(void) { return close_result(kpio_port_create()); }
@@ -61,6 +76,7 @@ static const struct {
     int64_t (*run)(void);
 } tries[] = {
     {"vmo_create", try_vmo},      {"contiguous", try_contiguous}, {"commit", try_commit},     {"vmo_clone", try_clone},
+    {"anonymous", try_anonymous}, {"aspace_move", try_move},
     {"aspace_map", try_map},      {"event_create", try_event},    {"timer_create", try_timer}, {"port_create", try_port},
     {"port_bind", try_bind},      {"port_post", try_post},        {"endpoint_create", try_endpoint}, {"pipe_create", try_pipe},
     {"job_create", try_job},      {"process_create", try_process}, {"thread_create", try_thread}, {"handle_dup", try_dup},

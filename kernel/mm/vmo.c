@@ -130,9 +130,10 @@ static bool vmo_reap_step(struct reap_item *item) {
 
 // Drops a reference; true when it was the last and the pages lie in vmo->grave.
 static bool vmo_drop(struct vmo *vmo) {
+    bool paged = vmo->kind == VMO_PAGED;  // asked now: without its last reference another CPU may free it, unless it has a pager
     uint32_t before = __atomic_fetch_sub(&vmo->refs, 1, __ATOMIC_ACQ_REL);
     verify(before != 0);
-    if (unlikely(before == 2 && vmo->kind == VMO_PAGED && vmo->pager->unused)) vmo->pager->unused(vmo);
+    if (unlikely(before == 2 && paged && vmo->pager->unused)) vmo->pager->unused(vmo);
     if (before != 1) return false;
     assert(list_is_empty(&vmo->mappings));
     page_tree_bury(&vmo->tree, &vmo->grave);

@@ -82,7 +82,12 @@ static int pager_sync(struct vmo *vmo, uint64_t first, uint64_t count) {
     return cache->ops->sync ? cache->ops->sync(cache, first << PAGE_SHIFT, count << PAGE_SHIFT) : 0;
 }
 
-const struct vmo_pager cache_pager = {.get_page = pager_get_page, .dirty = cache_fault_dirty, .sync = pager_sync, .unused = pager_unused};
+const struct vmo_pager cache_pager = {
+    .get_page = pager_get_page,
+    .dirty = cache_fault_dirty,
+    .sync = pager_sync,
+    .unused = pager_unused,
+};
 
 void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size) {
     *cache = (struct file_cache){.ops = ops, .domain = domain, .size = size};

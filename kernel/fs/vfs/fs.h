@@ -199,7 +199,7 @@ void inode_put(struct inode *inode);
 // to hand to inode_leave, which may block.
 [[nodiscard]] bool inode_drop(struct inode *inode);
 void inode_leave(struct inode *inode);
-// file_cache_ops.mapped of every file system: a mapped file's inode stays.
+// file_cache_ops.mapped and .sync of every file system: a mapped file's inode stays; what mappings wrote becomes durable.
 void inode_mapped(struct file_cache *cache, bool mapped);
 int inode_sync_mapped(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 // The times changed; inode_write hands them to ops->change. inode->lock is held by the caller of inode_write (excl).

@@ -16,7 +16,7 @@ enum kpio_kind {
     KPIO_KIND_NONE, KPIO_KIND_JOB, KPIO_KIND_PROCESS, KPIO_KIND_THREAD, KPIO_KIND_VMO, KPIO_KIND_ASPACE,
     KPIO_KIND_ENDPOINT, KPIO_KIND_REPLY, KPIO_KIND_EVENT, KPIO_KIND_PORT, KPIO_KIND_TIMER, KPIO_KIND_IRQ,
     KPIO_KIND_MMIO, KPIO_KIND_DMA, KPIO_KIND_PCI, KPIO_KIND_DISK, KPIO_KIND_DIRECTORY, KPIO_KIND_FILE, KPIO_KIND_PIPE,
-    KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNT
+    KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNTER, KPIO_KIND_COUNT
 };
 
 // How a line of an I/O APIC works (irq_create); 0: edge, active high.
@@ -24,8 +24,8 @@ enum kpio_kind {
 #define KPIO_IRQ_ACTIVE_LOW (1u << 1)
 
 // ---- rights ---------------------------------------------------------------------------------------------------------
-#define KPIO_RIGHT_READ      (1u << 0)   // vmo, pipe, file: read; event: wait; port: wait; process, thread: read state
-#define KPIO_RIGHT_WRITE     (1u << 1)   // vmo, pipe, file: write; event: signal; port: post; timer: set
+#define KPIO_RIGHT_READ      (1u << 0)   // vmo, pipe, file, counter: read; event: wait; port: wait; process, thread: read state
+#define KPIO_RIGHT_WRITE     (1u << 1)   // vmo, pipe, file: write; event: signal; counter: add; port: post; timer: set
 #define KPIO_RIGHT_EXECUTE   (1u << 2)   // vmo, directory, file: map executable
 #define KPIO_RIGHT_MAP       (1u << 3)   // vmo, mmio, dma: map; aspace: place mappings
 #define KPIO_RIGHT_DUPLICATE (1u << 4)   // duplicate, also copy in a message
@@ -115,11 +115,21 @@ _Static_assert(sizeof(struct kpio_exception_frame) == 26 * 8, "ABI");
 // ---- signals of objects, for ports and waits --------------------------------------------------------------------------
 #define KPIO_SIGNAL_USER_MASK 0x00ffffffu  // event: bits set by event_signal
 #define KPIO_SIGNAL_TERMINATED (1u << 24)  // process, thread, job empty
-#define KPIO_SIGNAL_READABLE   (1u << 25)  // endpoint: a caller waits; pipe: data or end
-#define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room
+#define KPIO_SIGNAL_READABLE   (1u << 25)  // endpoint: a caller waits; pipe: data or end; counter: not 0
+#define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room; counter: below its most
 #define KPIO_SIGNAL_PEER_GONE  (1u << 27)  // pipe: other end closed; endpoint: nobody can receive any more
 #define KPIO_SIGNAL_FIRED      (1u << 28)  // timer expired; irq raised
 #define KPIO_SIGNAL_REVOKED    (1u << 29)  // the handle that the binding went through is gone (delivered once)
+
+#define KPIO_SIGNALS_ALL 0x3fffffffu
+
+// What handle_wait_many waits for.
+struct kpio_wait_item {
+    kpio_handle handle;
+    uint32_t signals;         // wanted; REVOKED is always told
+    uint32_t asserted, reserved;
+};
+_Static_assert(sizeof(struct kpio_wait_item) == 16, "ABI");
 
 struct kpio_port_packet {
     uint64_t key;      // as given to port_bind or port_post
@@ -211,6 +221,11 @@ enum {
     KPIO_VMO_OP_COMMIT, KPIO_VMO_OP_DECOMMIT, KPIO_VMO_OP_ZERO,
 };
 
+// ---- counters ---------------------------------------------------------------------------------------------------------
+enum { KPIO_COUNTER_SEMAPHORE = 1 << 0 };  // counter_create: each read takes 1, not all
+enum { KPIO_COUNTER_NOWAIT = 1 << 0 };     // counter_read, counter_add: EAGAIN instead of waiting
+#define KPIO_COUNTER_VALUE_MAX (UINT64_MAX - 1)
+
 // ---- pipes ------------------------------------------------------------------------------------------------------------
 enum { KPIO_PIPE_STREAM, KPIO_PIPE_DATAGRAM, KPIO_PIPE_SEQPACKET };
 enum {
@@ -222,4 +237,5 @@ enum {
 // ---- limits that the ABI names ------------------------------------------------------------------------------------------
 #define KPIO_NAME_MAX 31u
 #define KPIO_PORT_BATCH_MAX 64u
+#define KPIO_WAIT_ITEMS_MAX 1024u
 #define KPIO_HANDLES_PER_PROCESS 262144u

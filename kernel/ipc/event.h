@@ -45,7 +45,7 @@ static inline uint32_t event_signal(struct event *event, uint32_t clear, uint32_
     }
     uint32_t bits = event->bits;
     spin_unlock(&event->waiters.lock);
-    if (unlikely(__atomic_load_n(&event->object.bindings, __ATOMIC_RELAXED) != NULL)) object_signal(&event->object);
+    if (unlikely(__atomic_load_n(&event->object.watchers, __ATOMIC_RELAXED) != NULL)) object_signal(&event->object);
     return bits;
 }
 

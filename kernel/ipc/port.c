@@ -6,38 +6,16 @@
 #include "kernel/mm/slub.h"
 #include "kernel/object/process.h"
 
-#define WATCH_LOCKS 64
-
 static struct kmem_cache port_cache, binding_cache;
 
-// Guards object->bindings and the next_watcher links of all objects whose address falls on it.
-static struct {
-    struct spinlock lock;
-} cacheline_aligned watch_locks[WATCH_LOCKS];
-
-// Ports that became ready on this CPU while it told their sources' watchers: done by the outermost object_signal, so that
-// a chain of ports costs no stack.
-static struct {
-    struct port *first;
-    bool busy;
-} cacheline_aligned signal_lists[CONFIG_MAX_CPUS];
-
-static struct spinlock *watch_lock(const struct object *o) {
-    return &watch_locks[((uint64_t)o >> 6 ^ (uint64_t)o >> 12) % WATCH_LOCKS].lock;
-}
+static struct port_binding *binding_of(struct watcher *w) { return container_of(w, struct port_binding, watch); }
 
 // ---- signals -----------------------------------------------------------------------------------------------------------
 
-static void signal_port_later(struct port *port) {
-    if (__atomic_exchange_n(&port->signalling, true, __ATOMIC_ACQ_REL)) return;
-    port->signal_next = signal_lists[cpu_id()].first;
-    signal_lists[cpu_id()].first = port;
-}
-
-// The source's watch lock is held.
-static void tell_watcher(struct port_binding *b, uint32_t signals, uint64_t value) {
+void port_binding_tell(struct watcher *w, uint32_t signals, uint64_t value) {
+    struct port_binding *b = binding_of(w);
     struct port *port = b->port;
-    uint32_t match = signals & b->signals;
+    uint32_t match = signals & w->signals;
     if (match == 0) return;
     spin_lock(&port->waiters.lock);
     bool was_empty = false;
@@ -48,40 +26,7 @@ static void tell_watcher(struct port_binding *b, uint32_t signals, uint64_t valu
         was_empty = port_queue_binding(port, b);
     }
     spin_unlock(&port->waiters.lock);
-    if (was_empty) signal_port_later(port);
-}
-
-static void tell_watchers(struct object *o) {
-    struct spinlock *lock = watch_lock(o);
-    spin_lock(lock);
-    if (o->bindings != NULL) {
-        uint64_t value = 0;
-        uint32_t signals = o->ops->signals(o, &value);
-        for (struct port_binding *b = o->bindings; b != NULL; b = b->next_watcher) tell_watcher(b, signals, value);
-    }
-    spin_unlock(lock);
-}
-
-// Tells the watchers of ports that became ready, and of those that become ready by that.
-static void signal_ports(void) {
-    uint32_t cpu = cpu_id();
-    if (signal_lists[cpu].busy) return;
-    signal_lists[cpu].busy = true;
-    struct port *port;
-    while ((port = signal_lists[cpu].first) != NULL) {
-        signal_lists[cpu].first = port->signal_next;
-        __atomic_store_n(&port->signalling, false, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&port->object.bindings, __ATOMIC_RELAXED) != NULL) tell_watchers(&port->object);
-    }
-    signal_lists[cpu].busy = false;
-}
-
-// Seeing no binding is right without the lock: who changed the signals did so under the lock that ops->signals takes, and
-// port_bind looks at the signals after it has linked its binding.
-void object_signal(struct object *o) {
-    if (likely(__atomic_load_n(&o->bindings, __ATOMIC_RELAXED) == NULL)) return;
-    tell_watchers(o);
-    signal_ports();
+    if (was_empty) watch_port_ready(port);
 }
 
 // ---- bindings ----------------------------------------------------------------------------------------------------------
@@ -93,22 +38,16 @@ static void binding_free(struct port_binding *b, struct job *job) {
 
 // The watch lock is held.
 static struct port_binding *find_binding(struct object *source, const struct port *port, uint64_t key) {
-    struct port_binding *b = source->bindings;
-    while (b != NULL && (b->port != port || b->key != key)) b = b->next_watcher;
-    return b;
-}
-
-static void unlink_watcher(struct object *source, struct port_binding *b) {
-    struct port_binding **link = &source->bindings;
-    while (*link != b) link = &(*link)->next_watcher;
-    __atomic_store_n(link, b->next_watcher, __ATOMIC_RELAXED);
+    for (struct watcher *w = source->watchers; w != NULL; w = w->next)
+        if (!w->waits && binding_of(w)->port == port && binding_of(w)->key == key) return binding_of(w);
+    return NULL;
 }
 
 // The watch lock is held: what is asserted already is reported.
 static void report_now(struct port_binding *b) {
     uint64_t value = 0;
-    uint32_t signals = b->source->ops->signals(b->source, &value);
-    tell_watcher(b, signals, value);
+    uint32_t signals = b->watch.source->ops->signals(b->watch.source, &value);
+    port_binding_tell(&b->watch, signals, value);
 }
 
 // Links b; 0, -EEXIST, or -EBADF when its handle or its port went meanwhile.
@@ -122,15 +61,8 @@ static int link_binding(struct port *port, struct object *source, struct port_bi
     } else if (find_binding(source, port, b->key) != NULL) {
         error = -EEXIST;
     } else {
-        // Linked first, then the handle is looked at: who ends it does the opposite.
-        b->next_watcher = source->bindings;
-        __atomic_store_n(&source->bindings, b, __ATOMIC_SEQ_CST);
-        if (b->via->value == KPIO_HANDLE_NONE) {
-            unlink_watcher(source, b);
-            error = -EBADF;
-        } else {
-            list_push_back(&port->bindings, &b->node);
-        }
+        error = watch_link(source, &b->watch);
+        if (error == 0) list_push_back(&port->bindings, &b->node);
     }
     spin_unlock(&port->waiters.lock);
     if (error == 0) report_now(b);
@@ -148,17 +80,15 @@ int port_bind(struct port *port, struct handle *source, uint32_t signals, uint64
         job_uncharge(port->object.job, JOB_KERNEL_BYTES, sizeof *b);
         return -ENOMEM;
     }
-    b->source = o;
+    b->watch = (struct watcher){.source = o, .via = source, .signals = signals};
     b->port = port;
-    b->via = source;
     b->key = key;
-    b->signals = signals;
     b->mode = (uint8_t)mode;
     b->kind = o->kind;
     b->armed = true;
     error = link_binding(port, o, b);
     if (error != 0) binding_free(b, port->object.job);
-    signal_ports();
+    watch_signal_ports();
     return error;
 }
 
@@ -173,7 +103,7 @@ int port_rearm(struct port *port, struct object *source, uint64_t key) {
         report_now(b);
     }
     spin_unlock(lock);
-    signal_ports();
+    watch_signal_ports();
     return b != NULL ? 0 : -ENOENT;
 }
 
@@ -182,58 +112,33 @@ int port_unbind(struct port *port, struct object *source, uint64_t key) {
     spin_lock(lock);
     struct port_binding *b = find_binding(source, port, key);
     if (b != NULL) {
-        unlink_watcher(source, b);
-        spin_lock(&port->waiters.lock);
-        port_dequeue_binding(port, b);
-        list_remove(&b->node);
-        spin_unlock(&port->waiters.lock);
+        watch_unlink(source, &b->watch);
+        port_binding_drop(&b->watch);
     }
     spin_unlock(lock);
-    if (b == NULL) return -ENOENT;
+    return b != NULL ? 0 : -ENOENT;
+}
+
+void port_binding_left(struct watcher *w) {
+    struct port_binding *b = binding_of(w);
+    struct port *port = b->port;
+    spin_lock(&port->waiters.lock);
+    w->source = NULL;
+    w->via = NULL;
+    b->pending |= KPIO_SIGNAL_REVOKED;
+    bool was_empty = port_queue_binding(port, b);
+    spin_unlock(&port->waiters.lock);
+    if (was_empty) watch_port_ready(port);
+}
+
+void port_binding_drop(struct watcher *w) {
+    struct port_binding *b = binding_of(w);
+    struct port *port = b->port;
+    spin_lock(&port->waiters.lock);
+    port_dequeue_binding(port, b);
+    list_remove(&b->node);
+    spin_unlock(&port->waiters.lock);
     binding_free(b, port->object.job);
-    return 0;
-}
-
-// The handle is gone: its bindings leave the source and say so.
-void object_unbind_handle(struct object *o, const struct handle *h) {
-    if (likely(__atomic_load_n(&o->bindings, __ATOMIC_RELAXED) == NULL)) return;
-    struct spinlock *lock = watch_lock(o);
-    spin_lock(lock);
-    for (struct port_binding *b = o->bindings, *next; b != NULL; b = next) {
-        next = b->next_watcher;
-        if (b->via != h) continue;
-        unlink_watcher(o, b);
-        struct port *port = b->port;
-        spin_lock(&port->waiters.lock);
-        b->source = NULL;
-        b->via = NULL;
-        b->pending |= KPIO_SIGNAL_REVOKED;
-        bool was_empty = port_queue_binding(port, b);
-        spin_unlock(&port->waiters.lock);
-        if (was_empty) signal_port_later(port);
-    }
-    spin_unlock(lock);
-    signal_ports();
-}
-
-// All handles are gone, so all bindings have left already, but for those of a binding that raced with the last one.
-void object_unbind_all(struct object *o) {
-    if (o->bindings == NULL) return;
-    struct spinlock *lock = watch_lock(o);
-    spin_lock(lock);
-    struct port_binding *b = o->bindings;
-    o->bindings = NULL;
-    while (b != NULL) {
-        struct port_binding *next = b->next_watcher;
-        struct port *port = b->port;
-        spin_lock(&port->waiters.lock);
-        port_dequeue_binding(port, b);
-        list_remove(&b->node);
-        spin_unlock(&port->waiters.lock);
-        binding_free(b, port->object.job);
-        b = next;
-    }
-    spin_unlock(lock);
 }
 
 // ---- the object --------------------------------------------------------------------------------------------------------
@@ -289,16 +194,16 @@ int64_t port_wait(struct handle *via, struct kpio_port_packet *packets, uint32_t
 // dropped its bindings, under the same lock.
 static void drop_binding(struct port *port) {
     struct port_binding *b = list_first_entry(&port->bindings, struct port_binding, node);
-    struct object *source = b->source;
+    struct object *source = b->watch.source;
     if (source != NULL) {
         spin_unlock(&port->waiters.lock);
         spin_lock(watch_lock(source));
         spin_lock(&port->waiters.lock);
-        if (list_first_entry(&port->bindings, struct port_binding, node) != b || b->source != source) {
+        if (list_first_entry(&port->bindings, struct port_binding, node) != b || b->watch.source != source) {
             spin_unlock(watch_lock(source));
             return;
         }
-        unlink_watcher(source, b);
+        watch_unlink(source, &b->watch);
         spin_unlock(watch_lock(source));
     }
     port_dequeue_binding(port, b);
@@ -353,5 +258,5 @@ int port_create(struct job *job, struct port **out) {
 void port_init(void) {
     slub_cache_init(&port_cache, "port", sizeof(struct port), 0);
     slub_cache_init(&binding_cache, "port binding", sizeof(struct port_binding), 0);
-    for (unsigned i = 0; i < WATCH_LOCKS; i++) spin_init(&watch_locks[i].lock, "port watch");
+    watch_init();
 }

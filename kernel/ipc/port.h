@@ -9,10 +9,10 @@
 // When the handle that a binding went through goes, the binding leaves its source and reports KPIO_SIGNAL_REVOKED; with
 // that packet it ends.
 //
-// Locks, in order: the source's watch lock (one of a few, by address), port->waiters.lock, the source's own lock (inside
-// ops->signals). A port as a source takes no lock in ops->signals, so ports may watch each other in any shape.
+// Locks: as kernel/ipc/watch.h says; the watcher's is port->waiters.lock. A port as a source takes no lock in ops->signals,
+// so ports may watch each other in any shape.
 #pragma once
-#include "kernel/object/handle.h"
+#include "kernel/ipc/watch.h"
 #include "kernel/sched/sched.h"
 
 #define PORT_POSTED_MAX 1024u
@@ -20,14 +20,11 @@
 enum port_mode { PORT_ONCE, PORT_LEVEL, PORT_EDGE };
 
 struct port_binding {
-    struct object *source;              // NULL: it left its source
+    struct watcher watch;
     struct port *port;
-    struct handle *via;
-    struct port_binding *next_watcher;  // of the same source
     struct list_node node;              // in port->bindings
     struct list_node ready_node;        // in port->ready while queued
     uint64_t key, value;
-    uint32_t signals;                   // asked for
     uint32_t pending;                   // to be reported
     uint8_t mode, kind;
     bool armed, queued;

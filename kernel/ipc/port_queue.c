@@ -90,8 +90,8 @@ void port_free_posted(struct port *port) {
 
 // What a level binding reports now.
 static uint32_t level_now(struct port_binding *b) {
-    if (b->mode != PORT_LEVEL || b->source == NULL) return b->pending;
-    return b->pending | (b->source->ops->signals(b->source, &b->value) & b->signals);
+    if (b->mode != PORT_LEVEL || b->watch.source == NULL) return b->pending;
+    return b->pending | (b->watch.source->ops->signals(b->watch.source, &b->value) & b->watch.signals);
 }
 
 // Takes the packet of the first ready binding; false: there was nothing to report any more.
@@ -100,7 +100,7 @@ static bool take_binding(struct port *port, struct port_binding *b, struct kpio_
     uint32_t signals = level_now(b);
     port_dequeue_binding(port, b);
     b->pending = 0;
-    if (b->source == NULL) {
+    if (b->watch.source == NULL) {
         list_remove(&b->node);
         list_push_back(ended, &b->ready_node);
     } else if (b->mode == PORT_LEVEL && signals != 0) {

@@ -8,7 +8,7 @@
 void handle_end(struct handle *h, uint32_t rights, uint32_t flags, bool out_of_tree);
 // Whether waits through h or ports that watch through it may have to be told that it is gone; a full barrier after its
 // value was cleared (handle_table_remove).
-static inline bool handle_has_watchers(const struct object *o) { return unlikely(o->waited) || unlikely(o->bindings); }
+static inline bool handle_has_watchers(const struct object *o) { return unlikely(o->waited) || unlikely(o->watchers); }
 coldcall void handle_tell_watchers(struct object *o, struct handle *h);
 coldcall void handle_object_unreachable(struct object *o);
 coldpath void handle_object_lost_receiver(struct object *o);

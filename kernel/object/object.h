@@ -16,7 +16,7 @@
 struct job;
 struct object;
 struct handle;
-struct port_binding;
+struct watcher;
 
 struct object_ops {
     const char *name;                     // for the log and tests: "endpoint"
@@ -47,7 +47,7 @@ struct object {
     struct spinlock *tree;                // &tree_lock, or that of the object it was derived from (file from directory)
     struct job *job;                      // who pays
     uint64_t id;                          // unique since boot
-    struct port_binding *bindings;        // ports that watch it; guarded by the port module's lock
+    struct watcher *watchers;             // ports and waits; guarded by its watch lock (ipc/watch.h)
     struct rcu_head rcu;
     uint32_t charged_bytes;               // kernel memory charged to job
     uint32_t receivers;                   // atomic: handles with the right RECEIVE
@@ -88,10 +88,10 @@ static inline void object_expect_waits(struct object *o) {
 struct wait_queue;
 void object_cancel_waits(struct object *o, struct wait_queue *q, const struct handle *via);
 
-// Tells the ports that watch o that its signals changed. Cheap when nobody watches. No lock of o's may be held that
-// ops->signals takes. Provided by ipc/port.c.
+// Tells the ports and waits that watch o that its signals changed. Cheap when nobody watches. No lock of o's may be held
+// that ops->signals takes. Provided by ipc/watch.c.
 void object_signal(struct object *o);
-// Provided by ipc/port.c: a handle on o is gone; the ports that watch o through it are told.
+// Provided by ipc/watch.c: a handle on o is gone; who watches o through it is told.
 void object_unbind_handle(struct object *o, const struct handle *h);
-// Provided by ipc/port.c: drops all bindings of o.
+// Provided by ipc/watch.c: drops all bindings of o.
 void object_unbind_all(struct object *o);

@@ -20,6 +20,7 @@ void sched_thread_init(struct thread *t) {
     t->fpu_cpu = UINT32_MAX;
     list_init(&t->pi_waiters);
     spin_init(&t->bind_lock, "bind");
+    spin_init(&t->many_lock, "wait many");
     wait_init(t);
 }
 

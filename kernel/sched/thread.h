@@ -116,6 +116,7 @@ struct thread {
     struct wait_state wait;
     // ---- the rest ----
     struct ktimer deadline_timer;
+    struct spinlock many_lock;          // of its waits for several objects (kernel/ipc/wait_many.h)
     struct sched_entity own_entity;
     struct thread *wake_next;           // on a CPU's wake list
     uint8_t boost;                      // rank inherited from who waits for it; RANK_NONE: none

@@ -6,10 +6,6 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/object/process.h"
 
-#define SIGNALS_KNOWN                                                                                                  \
-    (KPIO_SIGNAL_USER_MASK | KPIO_SIGNAL_TERMINATED | KPIO_SIGNAL_READABLE | KPIO_SIGNAL_WRITABLE |                    \
-     KPIO_SIGNAL_PEER_GONE | KPIO_SIGNAL_FIRED | KPIO_SIGNAL_REVOKED)
-
 int64_t sys_port_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     struct port *port;
     int error = port_create(current_process()->job, &port);
@@ -30,7 +26,7 @@ int64_t sys_port_bind(uint64_t port, uint64_t source, uint64_t signals, uint64_t
     struct handle *h;
     int error = get_pair(port, source, &p, &h);
     if (error) return error;
-    if (signals == 0 || signals & ~(uint64_t)SIGNALS_KNOWN || options > PORT_EDGE) return -EINVAL;
+    if (signals == 0 || signals & ~(uint64_t)KPIO_SIGNALS_ALL || options > PORT_EDGE) return -EINVAL;
     return port_bind(p, h, (uint32_t)signals, key, (enum port_mode)options);
 }
 

@@ -85,6 +85,14 @@ static void prepare_disk(struct fuzzer *f, const struct fuzz_call *call, uint64_
     }
 }
 
+static void prepare_wait_items(struct fuzzer *f, struct kpio_wait_item *items, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        kpio_handle h = pool_find((uint32_t)next(f), 0, KPIO_RIGHT_WAIT);
+        uint32_t signals = one_in(f, 4) ? 0 : (uint32_t)next(f) & (one_in(f, 20) ? UINT32_MAX : KPIO_SIGNALS_ALL);
+        items[i] = (struct kpio_wait_item){.handle = h, .signals = signals};
+    }
+}
+
 static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     switch (call->number) {
     case SYS_reply_save: case SYS_ipc_reply: case SYS_ipc_reply_receive:
@@ -96,6 +104,11 @@ static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint
     case SYS_futex_wait: case SYS_futex_requeue:  // the word has the value
         a[0] = (uint64_t)f->scratch + next(f) % 512 * 4;
         a[call->number == SYS_futex_wait ? 1 : 4] = *(volatile uint32_t *)a[0];
+        break;
+    case SYS_handle_wait_many:
+        a[0] = (uint64_t)f->scratch;
+        a[1] = next(f) % 24;
+        prepare_wait_items(f, (struct kpio_wait_item *)a[0], a[1]);
         break;
     case SYS_system_bench:
         a[2] %= 256;  // it is only slow otherwise

@@ -111,6 +111,18 @@ static void open_folder(void) { folder = (kpio_handle)check(directory_open(root,
 static void mount(uint32_t n) { root = (kpio_handle)mount_disk(); }
 static void after_mount(uint32_t n) { open_folder(); }
 
+// ---- files in memory ---------------------------------------------------------------------------------------------------------
+
+static void open_memory(uint32_t n) {
+    kpio_handle memory = (kpio_handle)check(kpio_fs_mount("tmpfs", 0, 0, NULL));
+    file = (kpio_handle)check(file_open(memory, "file", KPIO_OPEN_CREATE, KPIO_RIGHT_READ | KPIO_RIGHT_WRITE));
+    (void)check(kpio_handle_close(memory));
+    for (uint64_t at = 0; at < 64 * PAGE; at += PAGE) write_at(PAGE, at);
+}
+static void write_4k(uint32_t n) {
+    while (n--) write_at(PAGE, (n & 63) * PAGE);
+}
+
 static const struct test {
     const char *name;
     uint32_t samples, batch;  // a sample is run(batch), with before(batch) and after(batch) not counted
@@ -127,6 +139,8 @@ static const struct test {
     {"stat", SAMPLES, 1000, stat_all, create, unlink_all},
     {"unlink", SAMPLES, 1000, unlink_all, create, NULL},
     {"mount", SAMPLES, 1, mount, unmount, after_mount},
+    {"tmp_read_4k", 50, 100, read_4k, open_memory, close_file},
+    {"tmp_write_4k", 50, 100, write_4k, open_memory, close_file},
 };
 
 static void run(const struct test *t, uint32_t samples, uint32_t batch, const char *name) {

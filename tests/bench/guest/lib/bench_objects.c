@@ -180,6 +180,8 @@ void bench_boot(void) {
 int bench_role(const char *role) {
     if (strcmp(role, "ipc_echo") == 0) return role_ipc_echo();
     if (strcmp(role, "event_waiter") == 0) return role_event_waiter();
+    if (strcmp(role, "pipe_echo") == 0) return role_pipe_echo();
+    if (strcmp(role, "many_waiter") == 0) return role_many_waiter();
     if (strcmp(role, "sleeper") == 0) return role_sleeper();
     print("bench: no role %s\n", role);
     return 1;

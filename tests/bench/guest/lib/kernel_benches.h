@@ -6,6 +6,9 @@ void bench_ipc(void);         // ipc_call_cross, _64, _deadline, ipc_call_4k
 void bench_ipc_same(void);
 void bench_event_wake(void);
 void bench_futex(void);
+void bench_counter(void);
+void bench_pipe(void);
+void bench_wait_many(void);
 void bench_fault_upcall(void);
 void bench_page_fault(void);
 void bench_map_unmap(void);
@@ -25,3 +28,5 @@ int bench_role(const char *role);
 int role_ipc_echo(void);
 int role_event_waiter(void);
 int role_sleeper(void);
+int role_pipe_echo(void);
+int role_many_waiter(void);

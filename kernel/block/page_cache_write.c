@@ -1,7 +1,7 @@
 // Writing into the cache. A page that is written as a whole, or lies beyond the end, is filled before anybody can see it and
 // then put into the file; others are read first where that is needed, pinned, and changed in place.
 //
-//     reserve ─▶ charge ─▶ for each page: new: copy, insert │ there: pin, copy ─▶ dirty ─▶ size ─▶ unpin
+//     reserve ─▶ charge ─▶ for each page: new: copy, insert │ there: pin, copy ─▶ dirty, size ─▶ unpin
 #include "abi/gen/errors.h"
 #include "kernel/block/page_cache_internal.h"
 #include "kernel/core/assert.h"
@@ -91,17 +91,14 @@ static int write_piece(struct file_cache *cache, uint64_t at, uint64_t n, const 
     }
 }
 
-static unsigned mark_dirty(struct file_cache *cache, struct page *const *pages, unsigned count, struct job *job) {
+// Pages and size together: write-back that met dirty pages beyond the end would take them for none of the file's.
+static unsigned mark_dirty(struct file_cache *cache, struct page *const *pages, unsigned count, struct job *job, uint64_t end) {
     unsigned charged = 0;
     spin_lock(cache->vmo->lock);
     for (unsigned i = 0; i < count; i++) charged += cache_set_dirty_locked(cache, pages[i], job);
+    if (end > cache->size) __atomic_store_n(&cache->size, end, __ATOMIC_RELEASE);
     spin_unlock(cache->vmo->lock);
     return charged;
-}
-
-static void set_size(struct file_cache *cache, uint64_t size) {
-    if (size <= cache->size) return;
-    __atomic_store_n(&cache->size, size, __ATOMIC_RELEASE);
 }
 
 // Up to WRITE_PAGES pages: bytes written, or an error when there are none.
@@ -124,9 +121,8 @@ static int64_t write_batch(struct file_cache *cache, uint64_t offset, uint64_t b
         written += piece;
         n++;
     }
-    unsigned charged = n ? mark_dirty(cache, pages, n, job) : 0;
+    unsigned charged = n ? mark_dirty(cache, pages, n, job, offset + written) : 0;
     if (charged < count) cache_uncharge_dirty(cache, job, count - charged);
-    if (written) set_size(cache, offset + written);
     for (unsigned i = 0; i < n; i++) vmo_release_file_page(pages[i]);
     if (!error) return (int64_t)written;
     // Behind what was written nothing is dirty but what was before.

@@ -7,6 +7,7 @@
 #include "kernel/mm/slub.h"
 
 #define EVICT_LEAST 64       // at a time: asking again and again is dear
+#define ROUNDS_MOST 2        // of the hand past all pages: what was used in the first may go in the second
 #define LOOKS_PER_PAGE 8
 
 struct spinlock car_lock = SPINLOCK_INIT("page cache policy");
@@ -54,6 +55,7 @@ struct victims {
     struct page *pages[EVICT_LEAST];
     unsigned count;
     unsigned dirty;
+    size_t looked;
 };
 
 // vmo->lock is held.
@@ -74,6 +76,7 @@ static enum car_answer look(void *context, struct list_node *node, unsigned cloc
     struct victims *victims = context;
     struct page *page = list_entry(node, struct page, link);
     struct vmo *vmo = page->owner;
+    victims->looked++;
     if (!spin_trylock(vmo->lock)) return CAR_BUSY;
     enum car_answer answer = look_locked(vmo, page);
     if (page->flags & VMO_PAGE_DIRTY) victims->dirty++;
@@ -86,31 +89,32 @@ static enum car_answer look(void *context, struct list_node *node, unsigned cloc
     return answer;
 }
 
-// car_lock is held, and let go. Writing back is started when many pages were dirty.
-static size_t evict_unlock(size_t wanted) {
+// car_lock is held, and let go. Writing back is started when many pages were dirty. *looked grows by the pages looked at.
+static size_t evict_unlock(size_t wanted, size_t *looked) {
     struct victims victims = {.count = 0};
     size_t evicted = car_evict(&car, MIN(wanted, (size_t)EVICT_LEAST), wanted * LOOKS_PER_PAGE, look, &victims);
     spin_unlock(&car_lock);
     for (unsigned i = 0; i < victims.count; i++) vmo_release_file_page(victims.pages[i]);
     if (victims.dirty > evicted) cache_kick_all();
+    *looked += victims.looked;
     return evicted;
 }
 
+// The last resort of an allocation: it gives up when no page may go, not when many lie together that may not, as those do that
+// were written one after the other.
 static size_t reclaim(size_t wanted) {
-    size_t freed = 0, got;
+    size_t freed = 0, looked = 0;
     wanted = MAX(wanted, (size_t)EVICT_LEAST);
-    do {
-        if (!spin_trylock(&car_lock)) break;
-        got = evict_unlock(EVICT_LEAST);
-        freed += got;
-    } while (got != 0 && freed < wanted);
+    while (freed < wanted && looked < ROUNDS_MOST * car_pages(&car) && spin_trylock(&car_lock))
+        freed += evict_unlock(EVICT_LEAST, &looked);
     return freed;
 }
 
 void cache_make_room(unsigned pages) {
+    size_t looked = 0;
     for (unsigned tries = 0; tries < 8 && page_free_count() < keep_free + pages && car_pages(&car) > 0; tries++) {
         spin_lock(&car_lock);
-        if (evict_unlock(EVICT_LEAST) == 0) break;
+        (void)evict_unlock(EVICT_LEAST, &looked);
     }
 }
 

@@ -7,10 +7,13 @@
 #include "abi/gen/errors.h"
 #include "kernel/block/page_cache_internal.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/log.h"
 #include "kernel/mm/slub.h"
 #include "lib/string.h"
 
 #define REQUESTS_AT_WORK 8
+#define MEMORY_PAUSE_NANOS 20000000ull
+#define MEMORY_PAUSES 500u  // then the data are given up
 
 struct writeback {
     struct file_cache *cache;
@@ -21,9 +24,21 @@ struct writeback {
 
 static void note_error(struct writeback *w, int error) {
     if (!error) return;
-    if (!w->error) w->error = error;
+    if (!w->error) {
+        log_error("%s: write-back failed, error %d: what was written to a file is lost", w->cache->domain->name, -error);
+        w->error = error;
+    }
     w->cache->error = error;
     __atomic_fetch_add(&w->cache->error_sequence, 1, __ATOMIC_RELEASE);
+}
+
+// What was written may have no other place than memory, so want of memory is waited out: clean pages go, others let go of
+// theirs. False: it has lasted too long.
+static bool wait_for_memory(unsigned *pauses) {
+    if (++*pauses > MEMORY_PAUSES) return false;
+    cache_make_room(CACHE_BATCH);
+    sched_sleep_until(arch_now() + MEMORY_PAUSE_NANOS);
+    return true;
 }
 
 // ---- requests --------------------------------------------------------------------------------------------------------------
@@ -56,14 +71,25 @@ static void unpin(const struct cache_io *io) {
     }
 }
 
+// The device is done with it: the file system's record.
+static int complete(struct cache_io *io) {
+    const struct file_cache_ops *ops = io->cache->ops;
+    int error = ops->complete(io->cache, &io->extent, io->size, io->request.error);
+    for (unsigned pauses = 0; error == -ENOMEM;) {
+        bool again = wait_for_memory(&pauses);
+        error = ops->complete(io->cache, &io->extent, io->size, again ? io->request.error : -ENOMEM);
+        if (!again) return -ENOMEM;
+    }
+    return error;
+}
+
 static void finish_first(struct writeback *w) {
     struct cache_io *io = w->first;
     wait_done(io);
     w->first = io->next;
     w->at_work--;
-    int error = io->request.error;
-    note_error(w, error);
-    note_error(w, w->cache->ops->complete(w->cache, &io->extent, io->size, error));
+    note_error(w, io->request.error);
+    note_error(w, complete(io));
     unpin(io);
     __atomic_fetch_sub(&cache_counts.writing, io->extent.bytes >> PAGE_SHIFT, __ATOMIC_RELAXED);
     if (io->spare) mutex_unlock(&w->cache->domain->spare_lock);
@@ -171,12 +197,31 @@ static void write_extent(struct writeback *w, struct run *run, const struct file
     if (io) submit(w, io, extent, run->size);
 }
 
+// As ops->prepare. What is at work holds memory, so that is finished before waiting for some.
+static int prepare(struct writeback *w, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+    unsigned pauses = 0;
+    int error;
+    while ((error = w->cache->ops->prepare(w->cache, offset, bytes, out)) == -ENOMEM) {
+        while (w->first) finish_first(w);
+        if (!wait_for_memory(&pauses)) break;
+    }
+    return error;
+}
+
+static int write_pages(struct writeback *w, struct run *run) {
+    unsigned pauses = 0;
+    int error;
+    do error = w->cache->ops->write_pages(w->cache, run->first, run->pages, run->count, run->size);
+    while (error == -ENOMEM && wait_for_memory(&pauses));
+    return error;
+}
+
 static void write_blocks(struct writeback *w, struct run *run) {
     const struct file_cache_ops *ops = w->cache->ops;
     uint64_t end = (run->first + run->count) << PAGE_SHIFT;
     for (uint64_t at = run->first << PAGE_SHIFT; at < end;) {
         struct file_extent extent;
-        int error = ops->prepare(w->cache, at, end - at, &extent);
+        int error = prepare(w, at, end - at, &extent);
         if (!error && (extent.offset != at || extent.bytes == 0 || extent.bytes > end - at)) error = -EIO;
         if (error) {
             note_error(w, error);
@@ -189,8 +234,7 @@ static void write_blocks(struct writeback *w, struct run *run) {
 }
 
 static void write_run(struct writeback *w, struct run *run) {
-    const struct file_cache_ops *ops = w->cache->ops;
-    if (ops->write_pages) note_error(w, ops->write_pages(w->cache, run->first, run->pages, run->count, run->size));
+    if (w->cache->ops->write_pages) note_error(w, write_pages(w, run));
     else write_blocks(w, run);
     for (unsigned i = 0; i < run->count; i++)
         if (run->pages[i]) vmo_release_file_page(run->pages[i]);

@@ -36,9 +36,10 @@ void sched_schedule(void) {
     disk_host_let_go(&host.disk);
     if (list_node_is_linked(&self.wait.node)) unit_fail(__FILE__, __LINE__, "it would sleep for ever");
 }
-void sched_sleep_until(nanos_t deadline) {  // for the write-back thread, when there is nothing that it could do itself
-    CHECK(vm_has_failed());
+void sched_sleep_until(nanos_t deadline) {  // for the write-back thread, when there is nothing that it could do itself; for memory
+    CHECK(vm_has_failed() || host.prepare_short || host.complete_short || host.pauses);
     vm_fail_after(0);
+    host.pauses++;
 }
 void sched_yield(void) {}
 void sched_thread_begin(void) {}
@@ -102,6 +103,10 @@ static uint32_t take_block(void) {
 static int fs_prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, struct file_extent *out) {
     CHECK(offset % host.block_size == 0 && bytes % host.block_size == 0 && bytes > 0);
     if (host.prepare_error) return host.prepare_error;
+    if (host.prepare_short) {
+        host.prepare_short--;
+        return -ENOMEM;
+    }
     uint32_t i = blocks(offset), end = blocks(offset + bytes), limit = blocks(cache->size);
     if (i >= limit) {
         fs_unreserve(cache, offset, bytes);
@@ -131,6 +136,10 @@ static int fs_prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes,
 }
 
 static int fs_complete(struct file_cache *cache, const struct file_extent *e, uint64_t size_written, int error) {
+    if (!error && host.complete_short) {
+        host.complete_short--;
+        return -ENOMEM;
+    }
     for (uint32_t i = blocks(e->offset); i < blocks(e->offset + e->bytes); i++) {
         if (!e->fresh) {
             CHECK(host.map[i] != 0);

@@ -4,7 +4,7 @@
 #include "kernel/block/page_cache.h"
 #include "tests/unit/disk_host.h"
 
-#define CACHE_HOST_FILE (1u << 20)  // bytes that the file may have
+#define CACHE_HOST_FILE (4u << 20)  // bytes that the file may have
 #define CACHE_HOST_BLOCKS_MAX (CACHE_HOST_FILE / 512)
 
 struct cache_host {
@@ -19,6 +19,8 @@ struct cache_host {
     uint32_t free, promised;                   // blocks: free ones; of those, promised by reserve
     uint64_t size_on_disk;
     int map_error, prepare_error, complete_error;
+    unsigned prepare_short, complete_short;    // so many times there is no memory for it
+    unsigned pauses;                           // of who waits for memory
 };
 
 extern struct cache_host host;

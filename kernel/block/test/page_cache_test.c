@@ -285,6 +285,47 @@ TEST(page_cache_without_memory) {
     }
 }
 
+TEST(page_cache_write_back_waits_for_memory) {
+    cache_host_start(1024);
+    fill_file(64 * PAGE_SIZE);
+    host.prepare_short = 3;
+    host.complete_short = 5;
+    CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), 0);
+    CHECK_EQ(host.pauses, 8);
+    for (unsigned i = 0; i < 64 * PAGE_SIZE; i++) CHECK_EQ(cache_host_on_disk(i), 7);
+    uint32_t seen = host.file.error_sequence, free = host.free;
+    CHECK_EQ(file_cache_write_kernel(&host.file, 80 * PAGE_SIZE, buffer, PAGE_SIZE), PAGE_SIZE);
+    host.complete_short = UINT32_MAX;  // it never comes: the data go, their blocks are free again
+    CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), -ENOMEM);
+    CHECK(host.file.error_sequence != seen);
+    CHECK_EQ(host.free, free);
+    CHECK_EQ(file_cache_write_kernel(&host.file, 80 * PAGE_SIZE, buffer, PAGE_SIZE), PAGE_SIZE);
+    host.complete_short = 0;
+    host.prepare_short = UINT32_MAX;
+    CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), -ENOMEM);
+    host.prepare_short = 0;
+    CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), 0);
+    cache_host_end();
+    vm_check_empty();
+}
+
+// Pages that were written one after the other lie together on the clock: the hand goes past them to those that may go.
+TEST(page_cache_gives_back_what_lies_behind_many_dirty_pages) {
+    enum { DIRTY = 900, CLEAN = CACHE_HOST_FILE / PAGE_SIZE - DIRTY };
+    cache_host_start(4096);
+    vm_limit(vm_other_job, JOB_DIRTY_PAGES, UINT64_MAX);
+    fill_file(DIRTY * PAGE_SIZE);
+    CHECK_EQ(file_cache_write_kernel(&host.file, DIRTY * PAGE_SIZE, buffer, CLEAN * PAGE_SIZE), CLEAN * PAGE_SIZE);
+    CHECK_EQ(file_cache_sync(&host.file, DIRTY * PAGE_SIZE, CLEAN * PAGE_SIZE), 0);
+    CHECK_EQ(host.file.dirty_pages, DIRTY);
+    CHECK_EQ(cache_host_reclaim(1), 64);
+    CHECK_EQ(cache_host_reclaim(1000), CLEAN - 64);
+    CHECK_EQ(cache_host_reclaim(1), 0);
+    CHECK_EQ(host.file.dirty_pages, DIRTY);
+    cache_host_end();
+    vm_check_empty();
+}
+
 TEST(page_cache_reads_ahead_of_who_goes_on_and_not_of_who_jumps) {
     cache_host_start(4096);
     fill_file(200 * PAGE_SIZE);

@@ -5,6 +5,7 @@
 //       ▲                                        │ give back                 │ free
 //       └────────────────────────────────────────┴── commit ◀── withheld ◀───┘
 #include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/fs/ext4/freed.h"
 #include "kernel/mm/slub.h"
@@ -174,27 +175,32 @@ static void leave(struct ext4_tx *tx, uint32_t group, struct buffer *bitmap) {
     buffer_put(bitmap);
 }
 
-int ext4_record(struct ext4_tx *tx, struct ext4_run run) {
+int ext4_record_join(struct ext4_tx *tx, struct ext4_run run, struct buffer **bitmap) {
     struct ext4 *v = tx->volume;
     struct ext4_group *g;
-    struct buffer *b;
+    mutex_lock(&v->alloc_lock);
+    int error = join(tx, (uint32_t)((run.start - v->first_data_block) / v->blocks_per_group), &g, bitmap);
+    mutex_unlock(&v->alloc_lock);
+    return error;
+}
+
+void ext4_record(struct ext4_tx *tx, struct ext4_run run, struct buffer *bitmap) {
+    struct ext4 *v = tx->volume;
+    struct ext4_group *g;
     uint64_t relative = run.start - v->first_data_block;
     uint32_t group = (uint32_t)(relative / v->blocks_per_group), first = (uint32_t)(relative % v->blocks_per_group);
     mutex_lock(&v->alloc_lock);
-    int error = join(tx, group, &g, &b);
-    if (error == 0) {
-        bitmap_set_range((uint64_t *)b->data, first, run.count);
-        g->free_blocks -= MIN(run.count, g->free_blocks);
-        g->flags &= (uint16_t)~EXT4_GROUP_BLOCKS_UNUSED;
-        uint32_t hint = g->block_hint, longest = g->longest_run;
-        let_go(g, first, run.count);
-        g->block_hint = hint;
-        g->longest_run = longest;
-        count_recorded(v, run.count);
-        leave(tx, group, b);
-    }
+    verify(ext4_group(v, group, &g) == 0);  // it was read by whoever set the blocks aside
+    bitmap_set_range((uint64_t *)bitmap->data, first, run.count);
+    g->free_blocks -= MIN(run.count, g->free_blocks);
+    g->flags &= (uint16_t)~EXT4_GROUP_BLOCKS_UNUSED;
+    uint32_t hint = g->block_hint, longest = g->longest_run;
+    let_go(g, first, run.count);
+    g->block_hint = hint;
+    g->longest_run = longest;
+    count_recorded(v, run.count);
+    leave(tx, group, bitmap);
     mutex_unlock(&v->alloc_lock);
-    return error;
 }
 
 int ext4_allocate_block(struct ext4_tx *tx, uint64_t goal, bool from_kept, uint64_t *out) {
@@ -205,10 +211,15 @@ int ext4_allocate_block(struct ext4_tx *tx, uint64_t goal, bool from_kept, uint6
     error = ext4_set_aside(v, goal, 1, &run);
     if (!from_kept) ext4_unpromise(v, 1);
     if (error != 0) return error;
-    error = ext4_record(tx, run);
-    if (error != 0) ext4_give_back(v, run);
-    else *out = run.start;
-    return error;
+    struct buffer *bitmap;
+    error = ext4_record_join(tx, run, &bitmap);
+    if (error != 0) {
+        ext4_give_back(v, run);
+        return error;
+    }
+    ext4_record(tx, run, bitmap);
+    *out = run.start;
+    return 0;
 }
 
 // ---- freeing ------------------------------------------------------------------------------------------------------------------

@@ -120,30 +120,32 @@ static struct ext4_map map_of(const struct ext4 *v, const struct file_extent *e)
                              e->sector >> (v->block_bits - SECTOR_SHIFT), false};
 }
 
-static int record_extent(struct ext4_tx *tx, struct ext4_node *node, const struct file_extent *e, uint64_t size) {
-    struct ext4_map map = map_of(tx->volume, e);
-    struct ext4_run run = {map.start, map.count};
-    int error = ext4_inode_access(tx, node);  // behind the change of the map nothing may fail
-    if (error != 0 && e->fresh) ext4_give_back(tx->volume, run);
+int ext4_map_set_aside(struct ext4_tx *tx, struct ext4_node *node, const struct ext4_map *map) {
+    struct ext4_run run = {map->start, map->count};
+    struct buffer *bitmap;
+    int error = ext4_record_join(tx, run, &bitmap);
     if (error != 0) return error;
-    if (e->fresh) {
-        error = ext4_record(tx, run);
-        if (error != 0) {
-            ext4_give_back(tx->volume, run);
-            return error;
-        }
-        error = ext4_map_insert(tx, node, &map);
-        if (error != 0) {
-            int undone = ext4_free_blocks(tx, run.start, run.count, false);
-            return undone != 0 ? undone : error;
-        }
-        ext4_add_blocks(node, run.count);
-    } else if (e->state == FILE_UNWRITTEN) {
-        error = ext4_map_convert(tx, node, map.block, map.count, false);
+    error = ext4_map_insert(tx, node, map);
+    if (error != 0) {
+        buffer_put(bitmap);
+        return error;
     }
-    if (error != 0) return error;
+    ext4_record(tx, run, bitmap);
+    ext4_add_blocks(node, run.count);
+    return 0;
+}
+
+static int record_extent(struct ext4_tx *tx, struct ext4_node *node, const struct file_extent *e) {
+    struct ext4_map map = map_of(tx->volume, e);
+    int error = ext4_inode_access(tx, node);  // behind the change of the map nothing may fail
+    if (error == 0 && e->fresh) error = ext4_map_set_aside(tx, node, &map);
+    else if (error == 0 && e->state == FILE_UNWRITTEN) error = ext4_map_convert(tx, node, map.block, map.count, false);
+    return error;
+}
+
+static int record_size(struct ext4_tx *tx, struct ext4_node *node, uint64_t size) {
     node->disk_size = MAX(node->disk_size, size);
-    error = ext4_write_inode(tx, node);
+    int error = ext4_write_inode(tx, node);
     ext4_joined(tx, node, true);
     return error;
 }
@@ -159,16 +161,16 @@ static int complete(struct file_cache *cache, const struct file_extent *e, uint6
     }
     uint64_t size = MIN(size_written, inode_size(&node->inode));
     if (!e->fresh && e->state != FILE_UNWRITTEN && size <= node->disk_size) return 0;
-    int error = ext4_begin(v, ext4_map_credits(node) + 3, &tx);
-    if (error != 0) {
-        if (e->fresh) ext4_give_back(v, (struct ext4_run){map.start, map.count});
-        return error;
+    int error = ext4_begin(v, ext4_map_credits(node) + 3, &tx), told = error;
+    if (error == 0) {
+        rw_mutex_lock(&node->map_lock);
+        error = record_extent(&tx, node, e);
+        told = error == 0 ? record_size(&tx, node, size) : error;
+        rw_mutex_unlock(&node->map_lock);
+        ext4_end(&tx);
     }
-    rw_mutex_lock(&node->map_lock);
-    error = record_extent(&tx, node, e, size);
-    rw_mutex_unlock(&node->map_lock);
-    ext4_end(&tx);
-    return error;
+    if (error != 0 && error != -ENOMEM && e->fresh) ext4_give_back(v, (struct ext4_run){map.start, map.count});
+    return told;
 }
 
 const struct file_cache_ops ext4_cache_ops = {.map = map_data, .reserve = reserve, .unreserve = unreserve, .prepare = prepare,

@@ -166,8 +166,10 @@ struct ext4_run {
 // Sets 1 to `want` free blocks aside near `goal`, in one group: 0, -ENOSPC, -EIO, -ENOMEM. No record yet; counted in set_aside.
 [[nodiscard]] int ext4_set_aside(struct ext4 *volume, uint64_t goal, uint32_t want, struct ext4_run *out);
 void ext4_give_back(struct ext4 *volume, struct ext4_run run);
-// Records blocks that were set aside. Credits: 2. On failure they stay set aside.
-[[nodiscard]] int ext4_record(struct ext4_tx *tx, struct ext4_run run);
+// Recording blocks that were set aside: first what can fail, which joins what holds them to tx, then the record, for which the
+// bitmap is held and then let go. Credits: 2. 0, or -EIO, -ENOMEM, -EROFS with nothing changed.
+[[nodiscard]] int ext4_record_join(struct ext4_tx *tx, struct ext4_run run, struct buffer **bitmap);
+void ext4_record(struct ext4_tx *tx, struct ext4_run run, struct buffer *bitmap);
 // One block of metadata, recorded; from_kept: also from what is kept for the maps of promised data. Credits: 2.
 [[nodiscard]] int ext4_allocate_block(struct ext4_tx *tx, uint64_t goal, bool from_kept, uint64_t *out);
 // Frees recorded blocks; used anew after the commit. Credits: 2 for each group that the run touches. metadata: they were
@@ -219,6 +221,8 @@ struct ext4_map {
 [[nodiscard]] int ext4_map(struct ext4_node *node, uint32_t block, uint32_t count, struct ext4_map *out);
 // Records blocks in a hole. map_lock held by a writer. Credits: ext4_map_credits. -ENOSPC, -EFBIG, -EIO, -ENOMEM.
 [[nodiscard]] int ext4_map_insert(struct ext4_tx *tx, struct ext4_node *node, const struct ext4_map *map);
+// The same with blocks that were set aside, which are recorded and counted too; on failure they stay set aside. Credits: 2 more.
+[[nodiscard]] int ext4_map_set_aside(struct ext4_tx *tx, struct ext4_node *node, const struct ext4_map *map);
 // Unmaps [from, to) from its end on and frees the blocks, as far as `*limit` extents; *done: nothing of it is left. Metadata of
 // directories and slow symlinks are forgotten.
 [[nodiscard]] int ext4_map_remove(struct ext4_tx *tx, struct ext4_node *node, uint32_t from, uint64_t to, bool *done);

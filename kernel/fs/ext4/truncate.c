@@ -104,18 +104,12 @@ static int allocate_step(struct ext4_tx *tx, struct ext4_node *node, uint64_t fr
     error = ext4_set_aside(v, ext4_goal(node, map.block), map.count, &run);
     ext4_unpromise(v, map.count);
     if (error != 0) return error;
-    error = ext4_record(tx, run);
+    map.start = run.start, map.count = run.count, map.unwritten = true;
+    error = ext4_map_set_aside(tx, node, &map);
     if (error != 0) {
         ext4_give_back(v, run);
         return error;
     }
-    map.start = run.start, map.count = run.count, map.unwritten = true;
-    error = ext4_map_insert(tx, node, &map);
-    if (error != 0) {
-        int undone = ext4_free_blocks(tx, run.start, run.count, false);
-        return undone != 0 ? undone : error;
-    }
-    ext4_add_blocks(node, run.count);
     node->goal = run.start + run.count;
     *next = from + map.count;
     return 0;

@@ -21,6 +21,8 @@ void *kmalloc(size_t size) {
 static unsigned failed;
 
 static void note(int64_t error) {
+    bool wrong_damage = error == -EIO && fail_allocation != 0;  // want of memory is none
+    if (wrong_damage) unit_fail(__FILE__, __LINE__, "damage at allocation %lu", fail_allocation);
     if (error < 0 && error != -EIO && error != -ENOMEM && error != -EROFS && error != -ENOENT && error != -ENODATA)
         unit_fail(__FILE__, __LINE__, "error %d at allocation %lu", (int)error, fail_allocation);
     failed += error < 0 && error != -ENOENT && error != -ENODATA;

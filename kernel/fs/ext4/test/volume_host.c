@@ -236,6 +236,8 @@ int64_t host_read(struct volume_host *v, struct inode *inode, uint64_t offset, v
     return error != 0 ? error : (int64_t)done;
 }
 
+#define MEMORY_TRIES 3  // as the page cache, which waits meanwhile
+
 // One extent is filled: whole blocks, with what was there where the data do not reach.
 static int write_extent(struct volume_host *v, struct inode *inode, const struct file_extent *e, uint64_t offset, const uint8_t *data,
                         uint64_t bytes) {
@@ -247,6 +249,9 @@ static int write_extent(struct volume_host *v, struct inode *inode, const struct
     if (error == 0) error = block_write(&v->device, e->sector, whole, e->bytes, 0);
     free(whole);
     int completed = inode->cache.ops->complete(&inode->cache, e, MIN(end, inode_size(inode)), error);
+    for (unsigned tries = 0; completed == -ENOMEM && tries < MEMORY_TRIES; tries++)
+        completed = inode->cache.ops->complete(&inode->cache, e, MIN(end, inode_size(inode)), error);
+    if (completed == -ENOMEM) (void)inode->cache.ops->complete(&inode->cache, e, 0, -ENOMEM);
     return error != 0 ? error : completed;
 }
 
@@ -259,7 +264,7 @@ int64_t host_write(struct volume_host *v, struct inode *inode, uint64_t offset, 
     inode->cache.size = MAX(before, offset + bytes);
     for (uint64_t at = from; at < to && error == 0;) {
         struct file_extent e;
-        error = ops->prepare(&inode->cache, at, to - at, &e);
+        for (unsigned tries = 0; (error = ops->prepare(&inode->cache, at, to - at, &e)) == -ENOMEM && tries < MEMORY_TRIES;) tries++;
         if (error != 0) {
             ops->unreserve(&inode->cache, at, to - at);
             break;

@@ -64,7 +64,9 @@ struct aspace_map {
 [[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
 // prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot);
-// Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping.
+// Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping. Mappings of one VMO show one copy, as long as
+// fewer than ASPACE_CLONE_CACHE other VMOs come between them.
+#define ASPACE_CLONE_CACHE 8
 [[nodiscard]] int aspace_clone(struct aspace *from, struct aspace *to);
 
 // Resizes what is mapped in [address, address + size), which must be one mapping, and moves it where that is needed or asked

@@ -6,12 +6,11 @@
 #include "kernel/sched/sched.h"
 
 // VMOs that were snapshot already: mappings of one VMO, such as the parts of a program, stay mappings of one VMO.
-#define CLONE_CACHE 8
 struct clone {
     struct aspace *from, *to;
     struct {
         struct vmo *vmo, *copy;  // a reference on each
-    } cache[CLONE_CACHE];
+    } cache[ASPACE_CLONE_CACHE];
     unsigned next;
 };
 
@@ -22,7 +21,7 @@ static int copy_of(struct clone *c, struct vmo *vmo, bool share, struct vmo **ou
         *out = vmo;
         return 0;
     }
-    for (unsigned i = 0; i < CLONE_CACHE; i++) {
+    for (unsigned i = 0; i < ASPACE_CLONE_CACHE; i++) {
         if (c->cache[i].vmo != vmo) continue;
         *out = c->cache[i].copy;
         vmo_get(*out);
@@ -30,7 +29,7 @@ static int copy_of(struct clone *c, struct vmo *vmo, bool share, struct vmo **ou
     }
     int error = vmo_snapshot(vmo, 0, vmo->pages, c->to->job, out);
     if (error) return error;
-    unsigned slot = c->next++ % CLONE_CACHE;
+    unsigned slot = c->next++ % ASPACE_CLONE_CACHE;
     if (c->cache[slot].vmo) {
         vmo_put_slowly(c->cache[slot].vmo);
         vmo_put_slowly(c->cache[slot].copy);
@@ -43,7 +42,7 @@ static int copy_of(struct clone *c, struct vmo *vmo, bool share, struct vmo **ou
 }
 
 static void cache_drop(struct clone *c) {
-    for (unsigned i = 0; i < CLONE_CACHE; i++) {
+    for (unsigned i = 0; i < ASPACE_CLONE_CACHE; i++) {
         if (!c->cache[i].vmo) continue;
         vmo_put_slowly(c->cache[i].vmo);
         vmo_put_slowly(c->cache[i].copy);

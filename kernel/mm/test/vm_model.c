@@ -245,6 +245,25 @@ static void access_page(unsigned s, unsigned i, bool write) {
     else CHECK_EQ(value, model_get(p->vmo, p->index));
 }
 
+struct clones {
+    struct model_vmo *of[ASPACE_CLONE_CACHE], *copy[ASPACE_CLONE_CACHE];
+    unsigned next;
+};
+
+// What a page of the clone shows, with a reference: pages of one VMO show one copy, wherever they are mapped.
+static struct model_vmo *clone_of(struct clones *c, struct model_vmo *of) {
+    unsigned slot = 0;
+    while (slot < ASPACE_CLONE_CACHE && c->of[slot] != of) slot++;
+    if (slot == ASPACE_CLONE_CACHE) {
+        slot = c->next++ % ASPACE_CLONE_CACHE;
+        model_put(c->copy[slot]);
+        c->of[slot] = of;
+        c->copy[slot] = model_copy(of, 0, of->pages, false, NULL);
+    }
+    c->copy[slot]->refs++;
+    return c->copy[slot];
+}
+
 static void do_clone(unsigned s) {
     unsigned to = (s + 1 + (unsigned)below(SPACES - 1)) % SPACES;
     aspace_clear(spaces[to], false);
@@ -255,31 +274,14 @@ static void do_clone(unsigned s) {
         CHECK_EQ(aspace_query(spaces[to], 0, &range), -ENOENT);
         return;
     }
-    // As aspace_clone: mappings of one VMO become mappings of one copy, as far as it remembers.
-    struct {
-        struct model_vmo *of, *copy;
-    } cache[8] = {{NULL, NULL}};
-    unsigned next = 0;
+    struct clones clones = {0};
     for (unsigned i = 0; i < WINDOW; i++) {
         struct model_page *p = &windows[s][i];
         windows[to][i] = *p;
-        if (!p->vmo) continue;
-        if (p->share) {
-            p->vmo->refs++;
-            continue;
-        }
-        unsigned slot = 0;
-        while (slot < 8 && cache[slot].of != p->vmo) slot++;
-        if (slot == 8) {
-            slot = next++ % 8;
-            model_put(cache[slot].copy);
-            cache[slot].of = p->vmo;
-            cache[slot].copy = model_copy(p->vmo, 0, p->vmo->pages, false, NULL);
-        }
-        windows[to][i].vmo = cache[slot].copy;
-        cache[slot].copy->refs++;
+        if (p->vmo && p->share) p->vmo->refs++;
+        else if (p->vmo) windows[to][i].vmo = clone_of(&clones, p->vmo);
     }
-    for (unsigned i = 0; i < 8; i++) model_put(cache[i].copy);
+    for (unsigned i = 0; i < ASPACE_CLONE_CACHE; i++) model_put(clones.copy[i]);
 }
 
 // A part of one mapping where memory may fail in the middle: of several, nobody knows how far it came.
@@ -417,6 +419,8 @@ static void check_all(void) {
 
 void vm_model_run(unsigned rounds, bool failures) {
     with_failures = failures;
+    memset(handles, 0, sizeof(handles));  // a case before this one may have ended in the middle
+    memset(windows, 0, sizeof(windows));
     vm_start();
     for (unsigned s = 0; s < SPACES; s++) CHECK_EQ(aspace_create(vm_job, false, &spaces[s]), 0);
     vm_preempt = other_threads;

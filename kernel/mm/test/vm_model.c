@@ -102,6 +102,14 @@ static bool failed(int64_t error) {
     return true;
 }
 
+// What should have changed pages has failed: those that it came to may be the overlay's own already, with the bytes that they
+// had. It shows when the source gets smaller.
+static void note_copied(struct model_vmo *v, struct vmo *vmo) {
+    vm_fail_after(0);
+    for (unsigned i = 0; v->source && i < v->pages; i++)
+        if (!v->own[i] && vmo_count_pages(vmo, i, i + 1) == 1) model_set(v, i, model_get(v, i));
+}
+
 static struct model_vmo *pick(void) { return handles[below(HANDLES)]; }
 
 static void do_create(unsigned slot) {
@@ -130,8 +138,12 @@ static void do_vmo_write(struct model_vmo *v) {
     uint8_t value = (uint8_t)unit_random();
     int64_t n = vmo_write_kernel(v->vmo, i * PAGE_SIZE, &value, 1);
     if (!model_inside(v, i)) return;
-    if (n != 1) CHECK(failed(n));
-    else model_set(v, i, value);
+    if (n == 1) {
+        model_set(v, i, value);
+    } else {
+        CHECK(failed(n));
+        note_copied(v, v->vmo);
+    }
 }
 
 static void do_vmo_read(struct model_vmo *v) {
@@ -151,7 +163,10 @@ static void do_range(struct model_vmo *v) {
     int error = op == 0   ? vmo_commit(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE)
                 : op == 1 ? vmo_decommit(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE)
                           : vmo_zero(v->vmo, first * PAGE_SIZE, count * PAGE_SIZE);
-    if (failed(error)) return;
+    if (failed(error)) {
+        note_copied(v, v->vmo);
+        return;
+    }
     for (unsigned i = first; i < first + count; i++) {
         if (op == 0 && v->source && !v->own[i]) model_set(v, i, model_get(v, i));
         if (op == 1) v->own[i] = false, v->value[i] = 0;
@@ -238,7 +253,10 @@ static void access_page(unsigned s, unsigned i, bool write) {
     int expect = expected(p, write ? PROT_WRITE : PROT_READ);
     // x86 cannot write without reading; whether a page that is write-only may be read depends on what was touched.
     if (!write && expect == -EFAULT && p->vmo && p->prot == PROT_WRITE && error == 0) return;
-    if (error == -ENOMEM && failed(error)) return;
+    if (error == -ENOMEM && failed(error)) {
+        if (write && expect == 0) note_copied(p->vmo, mapping_tree_from(&spaces[s]->mappings, BASE + i * PAGE_SIZE)->vmo);
+        return;
+    }
     CHECK_EQ(error, expect);
     if (error) return;
     if (write) model_set(p->vmo, p->index, wanted);

@@ -9,6 +9,7 @@
 #define EVICT_LEAST 64       // at a time: asking again and again is dear
 #define ROUNDS_MOST 2        // of the hand past all pages: what was used in the first may go in the second
 #define LOOKS_PER_PAGE 8
+#define LOCK_TRIES 10000u    // some turns of another CPU's reclaimer
 
 struct spinlock car_lock = SPINLOCK_INIT("page cache policy");
 struct car car;
@@ -100,12 +101,21 @@ static size_t evict_unlock(size_t wanted, size_t *looked) {
     return evicted;
 }
 
+// Another CPU that reclaims is soon done: its hold is short. To wait for it without end could be a dead lock.
+static bool try_policy_lock(void) {
+    for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
+        if (spin_trylock(&car_lock)) return true;
+        cpu_relax();
+    }
+    return false;
+}
+
 // The last resort of an allocation: it gives up when no page may go, not when many lie together that may not, as those do that
 // were written one after the other.
 static size_t reclaim(size_t wanted) {
     size_t freed = 0, looked = 0;
     wanted = MAX(wanted, (size_t)EVICT_LEAST);
-    while (freed < wanted && looked < ROUNDS_MOST * car_pages(&car) && spin_trylock(&car_lock))
+    while (freed < wanted && looked < ROUNDS_MOST * car_pages(&car) && try_policy_lock())
         freed += evict_unlock(EVICT_LEAST, &looked);
     return freed;
 }

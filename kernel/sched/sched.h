@@ -126,8 +126,11 @@ static inline void wait_wake_locked(struct thread *t, int64_t result) {
 // Ends whatever t waits for. Returns false when it was not waiting. Any CPU, no lock held.
 bool wait_cancel(struct thread *t, int64_t result);
 
-// Sleeps for kernel code: until the deadline.
+// Sleeps for kernel code, of a killed thread too: gives the CPU away and comes back at the deadline, not earlier. No lock
+// held but mutexes.
 void sched_sleep_until(nanos_t deadline);
+// Sleeps until the thread is killed or interrupted.
+void sched_wait_for_kill(void);
 
 // A queue of waiters with its lock, for simple objects.
 struct wait_queue {

@@ -168,15 +168,3 @@ void wait_queue_cancel(struct wait_queue *q, const struct handle *via, int64_t r
     wait_queue_cancel_locked(q, via, result);
     spin_unlock(&q->lock);
 }
-
-// ---- sleeping in the kernel --------------------------------------------------------------------------------------------
-
-void sched_sleep_until(nanos_t deadline) {
-    struct wait_queue nobody;
-    wait_queue_init(&nobody, "sleep");
-    while (arch_now() < deadline) {
-        spin_lock(&nobody.lock);
-        wait_queue_join_unlock(&nobody, NULL, NULL);
-        if (wait_block(deadline) != -ETIMEDOUT) return;  // killed or interrupted
-    }
-}

@@ -42,6 +42,6 @@ int64_t sys_system_power(uint64_t system, uint64_t action, uint64_t c, uint64_t 
         __atomic_store_n(&ending, false, __ATOMIC_RELAXED);
         return -ENOMEM;
     }
-    sched_sleep_until(TIME_NEVER);
+    sched_wait_for_kill();
     return 0;
 }

@@ -36,6 +36,7 @@ struct virtio {
     kpio_handle device;            // pci, or mmio: what DMA memory is made from
     kpio_handle irq;               // one for all queues
     struct virtio_window common, notify, config;
+    unsigned feature_word;         // where in `common` 32 bits can be read without an effect
     uint32_t notify_multiplier;
     volatile uint16_t *doorbell[VIRTIO_QUEUES_MAX];
     uint64_t bar[6];               // where BARs are mapped, 0: not yet

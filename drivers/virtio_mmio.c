@@ -91,6 +91,7 @@ static bool slot_find(struct virtio *v, volatile uint8_t *page, unsigned type) {
 
 int virtio_open_mmio(struct virtio *v, kpio_handle mmio, kpio_handle irq, unsigned type) {
     v->transport = &mmio_transport;
+    v->feature_word = MMIO_FEATURES;
     v->device = mmio;
     v->irq = irq;
     int64_t at = kpio_aspace_map(startup_handle("aspace"), mmio, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);

@@ -135,6 +135,7 @@ static bool is_type(uint32_t id, unsigned type) {
 int virtio_open_pci(struct virtio *v, kpio_handle pci, unsigned type) {
     v->device = pci;
     v->transport = &pci_transport;
+    v->feature_word = COMMON_DEVICE_FEATURES;
     if (!is_type(read_config(pci, 0, 4), type)) return -ENODEV;
     capabilities_take(v);
     if (v->common.size < COMMON_SIZE || v->notify.base == NULL) return -ENODEV;

@@ -40,9 +40,15 @@ int virtq_add(struct virtq *q, const struct virtq_buffer *buffers, unsigned coun
     return 0;
 }
 
+// What was stored is seen by the device before what follows is read.
+static void fence(const struct virtq *q) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (q->fence_register != NULL) (void)*q->fence_register;
+}
+
 bool virtq_publish(struct virtq *q) {
     __atomic_store_n(&q->avail->index, q->avail_next, __ATOMIC_RELEASE);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // the index must be out before the flag is read
+    fence(q);  // the index must be out before the flag is read
     return (__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) & USED_NO_NOTIFY) == 0;
 }
 
@@ -77,5 +83,6 @@ int virtq_take(struct virtq *q, uint32_t *cookie, uint32_t *written) {
 }
 
 void virtq_interrupts(struct virtq *q, bool wanted) {
-    __atomic_store_n(&q->avail->flags, wanted ? 0 : AVAIL_NO_INTERRUPT, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&q->avail->flags, wanted ? 0 : AVAIL_NO_INTERRUPT, __ATOMIC_RELAXED);
+    if (wanted) fence(q);  // the wish must be out before the index is read
 }

@@ -46,6 +46,7 @@ struct virtq {
     uint16_t free_head, free_count;
     uint16_t avail_next, used_next, in_flight;
     bool broken;           // the device lied: nothing more is taken from it
+    const volatile uint32_t *fence_register;  // of the device, read as a part of each fence; NULL: none (virtio.c)
     struct {
         uint32_t cookie;
         uint32_t room;     // bytes that the device may write to the chain
@@ -69,4 +70,5 @@ bool virtq_publish(struct virtq *q);
 // Takes a chain that the device is done with: 1 and its cookie and bytes written; 0: none; -EIO: the device lied.
 int virtq_take(struct virtq *q, uint32_t *cookie, uint32_t *written);
 // Asks for interrupts or asks to do without. Asking for them may come too late for what is used already: look again.
+// What is used later than that look brings one.
 void virtq_interrupts(struct virtq *q, bool wanted);

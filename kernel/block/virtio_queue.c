@@ -1,6 +1,7 @@
 #include "kernel/block/virtio_queue.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/arch.h"
 #include "kernel/mm/page.h"
 #include "lib/util.h"
 
@@ -72,7 +73,7 @@ void virtio_queue_tell(struct virtio_queue *q) {
     uint16_t from = q->told;
     if (from == q->avail_next) return;
     q->told = q->avail_next;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // the index must be out before the device's wish is read
+    arch_device_fence();  // the index must be out before the device's wish is read
     bool wanted = q->event_index ? (uint16_t)(q->avail_next - *avail_event(q) - 1) < (uint16_t)(q->avail_next - from)
                                  : (q->used[FLAGS] & USED_NO_NOTIFY) == 0;
     if (!wanted) return;
@@ -104,7 +105,7 @@ int virtio_queue_take(struct virtio_queue *q, unsigned *slot, uint32_t *written)
 bool virtio_queue_arm(struct virtio_queue *q) {
     if (q->event_index) {
         __atomic_store_n(used_event(q), q->used_next, __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);  // the wish must be out before the index is read
+        arch_device_fence();  // the wish must be out before the index is read
     }
     return __atomic_load_n(&q->used[INDEX], __ATOMIC_ACQUIRE) != q->used_next;
 }

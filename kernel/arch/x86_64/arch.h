@@ -93,6 +93,13 @@ void arch_msi_message(uint32_t cpu, int vector, uint64_t *address, uint32_t *dat
 // Routes a global system interrupt of an I/O APIC, masked at first. 0 or negative errno.
 int arch_gsi_route(uint32_t gsi, uint32_t cpu, int vector, bool level, bool active_low);
 void arch_gsi_mask(uint32_t gsi, bool masked);
+// A full barrier in memory that a device works on at the same time: stores before it are seen there before loads after it
+// are made. The ordinary barriers are between CPUs only: an emulator may leave them out where there is one CPU.
+#ifdef __KPIO_HOST__
+static inline void arch_device_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+#else
+void arch_device_fence(void);
+#endif
 
 // ---- console input ---------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,11 @@ void cpu_features_detect(void) {
         f->xsave = false;
     }
     f->tsc_invariant = cpu_cpuid(0x80000000, 0).eax >= 0x80000007 && bit(cpu_cpuid(0x80000007, 0).edx, 8);
-    if (f->hypervisor) f->hypervisor_max_leaf = cpu_cpuid(0x40000000, 0).eax;
+    if (f->hypervisor) {
+        struct cpuid_regs host = cpu_cpuid(0x40000000, 0);
+        f->hypervisor_max_leaf = host.eax;
+        f->emulated = host.ebx == 0x54474354;  // TCGT
+    }
 }
 
 void cpu_features_enable(void) {

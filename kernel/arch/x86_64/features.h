@@ -7,6 +7,7 @@ struct cpu_features {
     bool fsgsbase, smep, smap, umip, pcid, invpcid, x2apic, tsc_deadline, xsave, xsaveopt, tsc_invariant, hypervisor;
     bool ibpb;     // MSR_PRED_CMD
     bool rdcl_no;  // not open to Meltdown
+    bool emulated; // by QEMU, not run
     uint32_t hypervisor_max_leaf;
     uint64_t xcr0;
 };

@@ -19,8 +19,12 @@ static coldpath void touch(struct file_cache *cache, struct page *page, unsigned
     else if (at != cache->sequential.byte || (at & PAGE_MASK) == 0) vmo_page_set(page, PAGE_USED_BIT);
 }
 
-// May return to user mode's page not being there: nothing is held then.
-static coldpath int fault_in(struct user_ptr at) { return user_fault_in(at, true); }
+// User memory that is not there: nothing is held now. Another thread may take it away again and again, so this is a
+// preemption point too. -EINTR: killed.
+static coldpath int fault_in(struct user_ptr at, size_t bytes) {
+    int error = user_fault_in(at, bytes, true);
+    return error != 0 ? error : sched_preempt_point() ? -EINTR : 0;
+}
 
 static inline __attribute__((always_inline)) int64_t read_pages(struct file_cache *cache, uint64_t offset, struct user_ptr to,
                                                                 void *kernel, uint64_t bytes) {
@@ -56,7 +60,7 @@ static inline __attribute__((always_inline)) int64_t read_pages(struct file_cach
         done += n - left;
         slot++;
         if (unlikely(left)) {
-            int error = fault_in(user_add(to, done));
+            int error = fault_in(user_add(to, done), left);
             if (error) return done ? (int64_t)done : error;
             slot = NULL;
         } else if (unlikely(++pages % PREEMPT_PAGES == 0)) {

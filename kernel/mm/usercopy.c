@@ -25,9 +25,11 @@ size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size) {
     return left;
 }
 
-int user_fault_in(struct user_ptr at, bool write) {
-    if (at.v >= USER_MAX) return -EFAULT;
-    int error = aspace_fault(current_thread()->aspace, at.v, write ? PROT_WRITE : PROT_READ);
+int user_fault_in(struct user_ptr at, size_t size, bool write) {
+    if (!user_range_valid(at, size)) return -EFAULT;
+    int error = 0;
+    for (uint64_t page = align_down(at.v, PAGE_SIZE); page < at.v + size && error == 0; page += PAGE_SIZE)
+        error = aspace_fault(current_thread()->aspace, page, write ? PROT_WRITE : PROT_READ);
     return error == 0 || error == -ENOMEM ? error : -EFAULT;
 }
 

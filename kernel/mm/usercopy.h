@@ -21,6 +21,7 @@ static inline bool user_range_valid(struct user_ptr p, size_t size) { return p.v
 static inline struct user_ptr user_add(struct user_ptr p, uint64_t bytes) { return user_ptr(p.v + bytes); }
 
 // Without blocking: bytes that were NOT copied, as a page of them is not resident or cannot be had. Locks may be held that no
-// fault takes, and a lock-free lookup stays valid. user_fault_in then brings the page in (may block): 0, -EFAULT, -ENOMEM.
+// fault takes, and a lock-free lookup stays valid. user_fault_in then brings the pages of these bytes in (may block): 0,
+// -EFAULT, -ENOMEM. All of them: a copy goes by words, and the one at which it stopped may lie across the end of a page.
 [[nodiscard]] size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size);
-[[nodiscard]] int user_fault_in(struct user_ptr at, bool write);
+[[nodiscard]] int user_fault_in(struct user_ptr at, size_t size, bool write);

@@ -102,6 +102,26 @@ KT_TEST(resizing) {
     fs_end();
 }
 
+// What the buffer has room for arrives, or nothing; at any distance from where its memory ends.
+KT_TEST(a_buffer_ends_where_nothing_is_mapped) {
+    kpio_handle dir = fs_begin(), vmo = KT_HANDLE(kpio_vmo_create(PAGE, 0));
+    uint64_t at = (uint64_t)KT_OK(kpio_aspace_map(kt_aspace(), 0, 0, 2 * PAGE, KPIO_MAP_RESERVE, 0));
+    KT_OK(kpio_aspace_map(kt_aspace(), vmo, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_FIXED, at));
+    memset(buffer, 'b', PAGE);
+    kpio_handle file = fs_create(dir, "file");
+    KT_EQUAL(file_write_all(file, buffer, PAGE, 0), PAGE);
+    for (uint64_t room = 0; room < 20; room++) {
+        int64_t got = kpio_file_read(file, (uint8_t *)at + PAGE - room, 64, 0);
+        KT_CHECK(got == -EFAULT || (got > 0 && got <= (int64_t)room));
+        int64_t put = kpio_file_write(file, (uint8_t *)at + PAGE - room, 64, 0, 0);
+        KT_CHECK(put == -EFAULT || (put > 0 && put <= (int64_t)room));
+    }
+    KT_OK(kpio_aspace_unmap(kt_aspace(), at, 2 * PAGE));
+    kt_close(vmo);
+    kt_close(file);
+    fs_end();
+}
+
 KT_TEST(bad_buffers_and_arguments) {
     kpio_handle dir = fs_begin();
     fs_write_text(dir, "file", "text");

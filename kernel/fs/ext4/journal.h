@@ -64,8 +64,8 @@ uint32_t journal_transaction_id(const struct journal_handle *handle);
 // Commits transaction `id` if it has not been, and waits: 0 at once when it has; -EIO. Also flushes the device when no commit
 // was needed and `flush` asks for it (data written since).
 [[nodiscard]] int journal_wait(struct journal *journal, uint32_t id, bool flush);
-// Commits what is running and waits.
-[[nodiscard]] int journal_sync(struct journal *journal);
+// Commits what is running and waits; `flush` as in journal_wait.
+[[nodiscard]] int journal_sync(struct journal *journal, bool flush);
 // After damage: nothing more is committed, and every later call says -EROFS or -EIO.
 void journal_abort(struct journal *journal, int error);
 // The error that the journal recorded on disk before this mount (it was aborted), else 0.

@@ -407,10 +407,9 @@ int journal_wait(struct journal *j, uint32_t id, bool flush) {
     return block_flush(j->device) ? -EIO : 0;
 }
 
-int journal_sync(struct journal *j) {
+int journal_sync(struct journal *j, bool flush) {
     spin_lock(&j->lock);
     uint32_t id = j->running != NULL ? j->running->id : j->next_id - 1;
     spin_unlock(&j->lock);
-    commit_up_to(j, id);
-    return journal_error(j) ? -EIO : 0;
+    return journal_wait(j, id, flush);
 }

@@ -26,7 +26,7 @@ static void free_inode(struct inode *inode) {
 static int sync_volume(struct filesystem *fs) {
     struct ext4 *v = container_of(fs, struct ext4, fs);
     if (fs->device->read_only) return 0;
-    return v->journal != NULL ? journal_sync(v->journal) : buffer_sync(v->buffers);
+    return v->journal != NULL ? journal_sync(v->journal, true) : buffer_sync(v->buffers);
 }
 
 static void statistics(struct filesystem *fs, struct fs_statistics *out) {

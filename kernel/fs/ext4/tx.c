@@ -50,4 +50,4 @@ void ext4_joined(struct ext4_tx *tx, struct ext4_node *node, bool data) {
     if (data) node->data_id = node->change_id;
 }
 
-int ext4_commit(struct ext4 *v) { return v->journal != NULL ? journal_sync(v->journal) : 0; }
+int ext4_commit(struct ext4 *v) { return v->journal != NULL ? journal_sync(v->journal, false) : 0; }

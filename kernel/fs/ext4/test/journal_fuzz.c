@@ -63,7 +63,7 @@ static size_t make_seed(uint8_t *out, size_t most, unsigned format)
         if (i == 2 && journal_revoke(&handle, 100) != 0)
             abort();
         journal_stop(&handle);
-        if (journal_sync(d.journal) != 0)
+        if (journal_sync(d.journal, false) != 0)
             abort();
     }
     journal_disk_crash(&d);
@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (journal_disk_set(&d, &handle, 200, 1) != 0)
                 abort();
             journal_stop(&handle);
-            if (journal_sync(d.journal) != 0)
+            if (journal_sync(d.journal, false) != 0)
                 abort();
         }
     } else {

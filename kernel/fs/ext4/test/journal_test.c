@@ -21,7 +21,7 @@ static void change(uint64_t block, unsigned count, uint8_t value)
     journal_stop(&handle);
 }
 
-static void sync(void) { CHECK_EQ(journal_sync(d.journal), 0); }
+static void sync(void) { CHECK_EQ(journal_sync(d.journal, false), 0); }
 
 static void crash_and_recover(void)
 {
@@ -45,6 +45,21 @@ TEST(what_is_committed_is_replayed)
     crash_and_recover();
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(journal_disk_home(&d, 100 + i), 0x11);
+    journal_disk_destroy(&d);
+}
+
+// Data may have been written since the last commit without any change of metadata.
+TEST(a_sync_with_nothing_to_commit_flushes)
+{
+    journal_disk_create(&d, 4096, 256, JOURNAL_DISK_V3);
+    change(100, 1, 0x11);
+    uint64_t flushes = d.disk.flushes;
+    CHECK_EQ(journal_sync(d.journal, true), 0);
+    CHECK_EQ(d.disk.flushes, flushes + 1);  // the commit's
+    CHECK_EQ(journal_sync(d.journal, true), 0);
+    CHECK_EQ(d.disk.flushes, flushes + 2);
+    CHECK_EQ(journal_sync(d.journal, false), 0);
+    CHECK_EQ(d.disk.flushes, flushes + 2);
     journal_disk_destroy(&d);
 }
 
@@ -380,7 +395,7 @@ static uint8_t work_until_error(bool *failed)
         if (handle.journal != NULL)
             journal_stop(&handle);
         if (!error)
-            *failed = journal_sync(d.journal) != 0;
+            *failed = journal_sync(d.journal, false) != 0;
         if (!*failed)
             committed = (uint8_t)i;
     }
@@ -419,7 +434,7 @@ TEST(after_an_abort_nothing_is_written)
     CHECK_EQ(d.failed, -EIO);
     uint64_t writes = d.disk.writes;
     CHECK_EQ(journal_start(d.journal, 1, &handle), -EROFS);
-    CHECK_EQ(journal_sync(d.journal), -EIO);
+    CHECK_EQ(journal_sync(d.journal, false), -EIO);
     CHECK_EQ(journal_close(d.journal), -EIO);
     d.journal = NULL;
     CHECK_EQ(d.disk.writes, writes);

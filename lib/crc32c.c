@@ -19,6 +19,17 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size) {
     return crc;
 }
 
+// Each step of a bit shifts right, and puts the polynomial on top of what had a last bit: the polynomial's own first bit tells.
+uint32_t crc32c_before(uint32_t crc, const void *data, size_t size) {
+    const uint8_t *start = data;
+
+    for (const uint8_t *at = start + size; at-- != start;) {
+        for (int bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc ^ 0x82f63b78) << 1 | 1 : crc << 1;
+        crc ^= *at;
+    }
+    return crc;
+}
+
 #if defined(__x86_64__)
 static bool has_instruction(void) {
     static int known;  // 0 not asked yet, 1 no, 2 yes; asking twice does no harm

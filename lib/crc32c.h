@@ -7,5 +7,8 @@
 // Continues a checksum: start with ~0; the usual final inversion is the caller's (ext4 does without).
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 
-// The same without the processor's instruction; what crc32c falls back to.
+// The checksum that `crc` continues: crc32c(crc32c_before(crc, data, size), data, size) == crc. Slow.
+uint32_t crc32c_before(uint32_t crc, const void *data, size_t size);
+
+// crc32c without the processor's instruction; what it falls back to.
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);

@@ -15,3 +15,18 @@ TEST(the_instruction_and_the_table_agree)
         CHECK_EQ(crc32c(crc, bytes + from, size), crc32c_portable(crc, bytes + from, size));
     }
 }
+
+TEST(a_checksum_is_taken_back)
+{
+    static uint8_t bytes[300];
+
+    for (unsigned i = 0; i < 500; i++) {
+        size_t size = unit_random() % sizeof bytes;
+        uint32_t crc = (uint32_t)unit_random();
+
+        for (size_t k = 0; k < size; k++)
+            bytes[k] = (uint8_t)unit_random();
+        CHECK_EQ(crc32c(crc32c_before(crc, bytes, size), bytes, size), crc);
+        CHECK_EQ(crc32c_before(crc32c(crc, bytes, size), bytes, size), crc);
+    }
+}

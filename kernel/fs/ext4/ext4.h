@@ -47,6 +47,7 @@ struct ext4 {
     uint32_t first_data_block, group_count, descriptor_size, descriptors_per_block, pointers_per_block;
     uint64_t blocks, inodes, overhead;
     uint32_t seed;                // of all checksums
+    uint32_t balance;             // of the super block: superblock.c
     uint32_t hash_seed[4];
     bool checksums, old_checksums, wide;  // metadata_csum, uninit_bg, 64bit
     bool error_logged, clearing_orphans;
@@ -128,7 +129,9 @@ static inline void ext4_set_verified(struct buffer *b) { __atomic_fetch_or(&b->s
 // *flags: gets FS_MOUNT_READ_ONLY for a ro_compat feature that is not known.
 [[nodiscard]] int ext4_check_super(struct ext4 *volume, uint32_t *flags);
 [[nodiscard]] int ext4_check_features(const struct ext4_super *super, const char *device, uint32_t *flags);
-// Counters, write time and checksum into the buffer.
+// The upper byte of a time that `at` of the super block holds: it changes once in 136 years, and the checksum with it.
+void ext4_set_super_high(struct ext4 *volume, uint8_t *at, struct fs_time time);
+// Counters, write time and what makes the checksum fit, into the buffer.
 void ext4_seal_super(struct ext4 *volume);
 // The same, and to the device, outside of any transaction: mount, unmount, damage.
 [[nodiscard]] int ext4_write_super(struct ext4 *volume);

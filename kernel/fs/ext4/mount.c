@@ -147,7 +147,7 @@ static int open_for_writing(struct ext4 *v) {
     if (error != 0) return error;
     struct fs_time now = fs_now();
     s->mount_time = (uint32_t)now.seconds;
-    s->mount_time_hi = (uint8_t)((uint64_t)now.seconds >> 32);
+    ext4_set_super_high(v, &s->mount_time_hi, now);
     s->mount_count++;
     if (v->journal != NULL) s->incompat |= EXT4_INCOMPAT_RECOVER;
     else s->state &= (uint16_t)~EXT4_STATE_VALID;

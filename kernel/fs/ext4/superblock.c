@@ -1,5 +1,14 @@
 // The super block: checked once at the mount, then the source of geometry; written at mount, unmount and damage, and with
 // transactions that change the list of orphans.
+//
+// It is two sectors, which a power cut can tear apart, and its checksum, in the second one, covers both:
+//
+//     sector 0   counters, times, state, features, orphans, ... snapshot_id, errors
+//     sector 1   ...                                                        checksum
+//
+// All that changes is in the first. So the checksum stays what it is, and snapshot_id, which nothing reads on a volume without
+// has_snapshot, is set to what makes it fit: old or new, the first sector goes with the second. A CRC is a bijection of any
+// four bytes that it covers.
 #include "abi/gen/errors.h"
 #include "kernel/core/log.h"
 #include "kernel/fs/ext4/ext4.h"
@@ -7,9 +16,21 @@
 #include "lib/string.h"
 
 #define MAX_BLOCKS (1ull << 48)
-#define ERROR_CORRUPTED 5  // in the format's own numbering of errors
+
+#define BALANCE offsetof(struct ext4_super, snapshot_id)
+_Static_assert(BALANCE + 4 <= SECTOR_SIZE && offsetof(struct ext4_super, mount_options) == SECTOR_SIZE, "what changes is in a sector");
 
 static uint32_t super_checksum(const struct ext4_super *s) { return crc32c(~0u, s, offsetof(struct ext4_super, checksum)); }
+
+// Of what lies behind the balancing field: the checksum up to there, xor the field, must be this.
+static uint32_t balance_of(const struct ext4_super *s) {
+    static const uint32_t zero;
+    const uint8_t *behind = (const uint8_t *)s + BALANCE + sizeof zero;
+    uint32_t crc = crc32c_before(s->checksum, behind, offsetof(struct ext4_super, checksum) - BALANCE - sizeof zero);
+    return crc32c_before(crc, &zero, sizeof zero);
+}
+
+static void balance(struct ext4_super *s, uint32_t state) { s->snapshot_id = crc32c(~0u, s, BALANCE) ^ state; }
 
 // Where the first copy should be, for who wants to repair with it.
 static int invalid(const struct ext4 *v, const char *what, uint64_t value) {
@@ -86,6 +107,7 @@ int ext4_check_super(struct ext4 *v, uint32_t *flags) {
     v->old_checksums = s->revision != 0 && !v->checksums && s->ro_compat & EXT4_RO_GDT_CSUM;
     if (v->checksums && s->checksum_type != 1) return invalid(v, "checksum type", s->checksum_type);
     if (v->checksums && s->checksum != super_checksum(s)) return invalid(v, "checksum", s->checksum);
+    if (v->checksums) v->balance = balance_of(s);
     v->seed = s->incompat & EXT4_INCOMPAT_CSUM_SEED ? s->checksum_seed : crc32c(~0u, s->uuid, sizeof s->uuid);
     error = check_sizes(v);
     if (error == 0) error = check_groups(v);
@@ -104,6 +126,15 @@ int ext4_check_super(struct ext4 *v, uint32_t *flags) {
     return 0;
 }
 
+void ext4_set_super_high(struct ext4 *v, uint8_t *at, struct fs_time now) {
+    uint8_t high = (uint8_t)((uint64_t)now.seconds >> 32);
+    if (likely(*at == high)) return;
+    *at = high;
+    if (!v->checksums) return;
+    v->super->checksum = super_checksum(v->super);
+    v->balance = balance_of(v->super);
+}
+
 void ext4_seal_super(struct ext4 *v) {
     struct ext4_super *s = v->super;
     struct fs_time now = fs_now();
@@ -111,8 +142,8 @@ void ext4_seal_super(struct ext4 *v) {
     if (v->wide) s->free_blocks_hi = (uint32_t)(v->free_blocks >> 32);
     s->free_inodes = (uint32_t)v->free_inodes;
     s->write_time = (uint32_t)now.seconds;
-    s->write_time_hi = (uint8_t)((uint64_t)now.seconds >> 32);
-    if (v->checksums) s->checksum = super_checksum(s);
+    ext4_set_super_high(v, &s->write_time_hi, now);
+    if (v->checksums) balance(s, v->balance);
 }
 
 int ext4_write_super(struct ext4 *v) {
@@ -120,6 +151,7 @@ int ext4_write_super(struct ext4 *v) {
     return buffer_write(v->super_buffer, BLOCK_FUA);
 }
 
+// What kind of error it was stays open: the place for that is in the second sector.
 static void record_error(struct ext4_super *s, const char *function) {
     struct fs_time now = fs_now();
     s->state |= EXT4_STATE_ERROR;
@@ -128,13 +160,11 @@ static void record_error(struct ext4_super *s, const char *function) {
         s->first_error_time_hi = (uint8_t)((uint64_t)now.seconds >> 32);
         memset(s->first_error_function, 0, sizeof s->first_error_function);
         memcpy(s->first_error_function, function, strnlen(function, sizeof s->first_error_function - 1));
-        s->first_error_code = ERROR_CORRUPTED;
     }
     s->last_error_time = (uint32_t)now.seconds;
     s->last_error_time_hi = (uint8_t)((uint64_t)now.seconds >> 32);
     memset(s->last_error_function, 0, sizeof s->last_error_function);
     memcpy(s->last_error_function, function, strnlen(function, sizeof s->last_error_function - 1));
-    s->last_error_code = ERROR_CORRUPTED;
 }
 
 // Only the error fields go to the device: the buffer may hold changes of a transaction that is not to be committed any more.
@@ -145,8 +175,10 @@ int ext4_damage(struct ext4 *v, const char *function, int error) {
     if (data == NULL) return error;
     struct ext4_super *s = (struct ext4_super *)(data + EXT4_SUPER_OFFSET);
     if (block_read(v->fs.device, 0, data, 4096) == 0 && s->magic == EXT4_MAGIC) {
+        bool torn = s->checksum != super_checksum(s);
         record_error(s, function);
-        if (v->checksums) s->checksum = super_checksum(s);
+        if (v->checksums && (torn || s->ro_compat & EXT4_RO_SNAPSHOT)) s->checksum = super_checksum(s);
+        else if (v->checksums) balance(s, balance_of(s));
         if (block_write(v->fs.device, 0, data, 4096, BLOCK_FUA) != 0)
             log_warn("ext4 on %s: the damage could not be recorded", v->fs.device->name);
     }

@@ -4,13 +4,14 @@
 #include "kernel/fs/ext4/test/power_model.h"
 #include "kernel/fs/ext4/test/volume_host.h"
 
+#define POWER_SUPER_SECTOR 2u  // ext4's superblock is this sector and the next
+
 struct power_run {
     struct volume_host volume;
     struct recorder record;
     struct power_events events;
     uint8_t *medium;           // as it was when the record began
     uint64_t bytes;
-    size_t mounted, unmounting; // requests recorded by then
     uint64_t random;
     uint32_t next_id, next_version, ids[POWER_PATHS], sectors[POWER_FILES];
     unsigned big_directory;    // names in it, while it is filled or emptied

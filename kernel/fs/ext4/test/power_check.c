@@ -121,36 +121,36 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// A third right after a flush or a commit record, a third right before one, a third anywhere; in order.
+static bool orders(const struct recorded *r) { return r->op == BLOCK_FLUSH || r->flags & BLOCK_FUA; }
+
+static bool writes_super(const struct recorded *r)
+{
+    return r->op == BLOCK_WRITE && r->sector <= POWER_SUPER_SECTOR && r->sector + r->bytes / SECTOR_SIZE > POWER_SUPER_SECTOR;
+}
+
+// A quarter right after a flush or a commit record, a quarter right before one, a quarter with the superblock on its way,
+// which mounting and unmounting write in place, and a quarter anywhere; in order.
 static size_t *choose_cuts(const struct power_run *run, unsigned cuts, uint64_t *random)
 {
-    size_t *chosen = malloc(cuts * sizeof *chosen);
+    size_t *chosen = malloc(cuts * sizeof *chosen), count = run->record.count;
 
     if (chosen == NULL)
         abort();
     for (unsigned i = 0; i < cuts; i++) {
         *random = *random * 6364136223846793005u + 1442695040888963407u;
-        size_t at = (*random >> 33) % run->record.count;
+        size_t at = (*random >> 33) % count;
 
-        while (i % 3 != 2 && at + 1 < run->record.count && run->record.log[at].op != BLOCK_FLUSH &&
-               !(run->record.log[at].flags & BLOCK_FUA))
+        for (size_t steps = 0; i % 4 == 2 && steps < count && !writes_super(&run->record.log[at]); steps++)
+            at = (at + 1) % count;
+        while (i % 4 < 2 && at + 1 < count && !orders(&run->record.log[at]))
             at++;
-        chosen[i] = at + (i % 3 == 0);
+        chosen[i] = at + (i % 4 == 0);
     }
     qsort(chosen, cuts, sizeof *chosen, by_value);
     return chosen;
 }
 
 static const char *const mode_names[] = {"all arrived", "only what is certain", "some writes", "some sectors", "one write torn"};
-
-// Mounting and unmounting write the superblock, 1,024 bytes with a checksum, in place: as elsewhere, a device that tears that
-// needs e2fsck, which has copies of it. Those writes are dropped or arrive whole.
-static enum cut_mode choose_mode(const struct power_run *run, size_t at, uint64_t number)
-{
-    enum cut_mode mode = (enum cut_mode)(number % CUT_MODES);
-
-    return at >= run->mounted && at < run->unmounting ? mode : (enum cut_mode)(mode % CUT_SECTORS);
-}
 
 unsigned power_check(struct power_run *run, unsigned cuts, uint64_t seed, unsigned enough, bool quiet)
 {
@@ -170,7 +170,7 @@ unsigned power_check(struct power_run *run, unsigned cuts, uint64_t seed, unsign
     power_cut_begin(&cut, &run->record, medium);
     for (unsigned i = 0; i < cuts && faults < enough; i++) {
         struct power_model *model = power_model_at(&run->events, chosen[i]);
-        enum cut_mode mode = choose_mode(run, chosen[i], i * 7 + seed);
+        enum cut_mode mode = (enum cut_mode)((i * 7 + seed) % CUT_MODES);
 
         f.text[0] = 0;
         power_cut_advance(&cut, chosen[i]);

@@ -190,7 +190,6 @@ static void work_here(unsigned steps, uint64_t seed)
     keep_medium();
     recorder_begin(&run.record, &run.volume.device);
     CHECK_EQ(volume_host_mount(&run.volume, 0), 0);
-    run.mounted = run.record.count;
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(host_mkdir(&run.volume, (char[]){'d', (char)('0' + i), 0}), 0);
     for (uint32_t p = 0; p < POWER_PROCESSES; p++)
@@ -199,7 +198,6 @@ static void work_here(unsigned steps, uint64_t seed)
         struct power_step step = power_next_step(&scripts[i % POWER_PROCESSES]);
         do_step(&step);
     }
-    run.unmounting = run.record.count;
     volume_host_unmount(&run.volume);
     recorder_end(&run.record);
 }
@@ -217,9 +215,6 @@ TEST(what_a_guest_synced_is_there)
         volume_host_open(&run.volume, image);
         keep_medium();
         CHECK(recorder_load(&run.record, log));
-        // Mounting and unmounting are the first and the last that the disk sees; a few requests each.
-        run.mounted = 10;
-        run.unmounting = run.record.count - 10;
     }
     unsigned faults = check(steps, cuts, seed, seed, UINT32_MAX, false);
     power_free(&run);

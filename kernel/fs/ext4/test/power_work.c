@@ -260,7 +260,6 @@ void power_work(struct power_run *run, const char *mke2fs, const char *size, uns
     keep_medium(run);
     recorder_begin(&run->record, &run->volume.device);
     CHECK_EQ(volume_host_mount(&run->volume, 0), 0);
-    run->mounted = run->record.count;
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(host_mkdir(&run->volume, (char[]){'d', (char)('0' + i), 0}), 0);
     for (uint32_t path = 0; path < FIRST_REPLACED; path++)
@@ -277,7 +276,6 @@ void power_work(struct power_run *run, const char *mke2fs, const char *size, uns
             since = 0;
         }
     }
-    run->unmounting = run->record.count;
     volume_host_unmount(&run->volume);
     recorder_end(&run->record);
 }

@@ -8,7 +8,7 @@
 #define RESET_STEPS 12       // 1 us doubled: 8 ms in all
 #define GENERATION_TRIES 16
 
-static bool reset(struct virtio_device *v) {
+bool virtio_reset(struct virtio_device *v) {
     v->transport->set_status(v, 0);
     for (unsigned step = 0; v->transport->status(v) != 0; step++) {
         if (step == RESET_STEPS) return false;
@@ -23,7 +23,7 @@ static void status_add(struct virtio_device *v, uint8_t bits) {
 
 // 3.1.1: the steps of initialisation up to FEATURES_OK.
 int virtio_negotiate(struct virtio_device *v, uint64_t wanted) {
-    if (!reset(v)) return -EIO;
+    if (!virtio_reset(v)) return -EIO;
     status_add(v, VIRTIO_ACKNOWLEDGE);
     status_add(v, VIRTIO_DRIVER);
     uint64_t offered = v->transport->features(v, 0) | (uint64_t)v->transport->features(v, 1) << 32;
@@ -41,10 +41,11 @@ void virtio_ready(struct virtio_device *v) {
     status_add(v, VIRTIO_DRIVER_OK);
 }
 
-void virtio_switch_off(struct virtio_device *v) {
+bool virtio_switch_off(struct virtio_device *v) {
     v->transport->set_status(v, 0);
-    (void)v->transport->status(v);
+    bool obeys = v->transport->status(v) == 0;
     if (v->function != NULL) pci_kernel_bus_master(v->function, false);
+    return obeys || v->function != NULL;
 }
 
 static uint64_t config_once(const struct virtio_device *v, unsigned offset, unsigned bytes) {

@@ -27,6 +27,8 @@ struct virtio_transport {
     int (*queue_start)(struct virtio_device *, unsigned index, struct virtio_queue *);
     // Vectors for `queues` queues and the configuration. 0, -ENOSPC, -EIO.
     int (*interrupts)(struct virtio_device *, unsigned queues);
+    // After a reset the device is told of its vectors again: 0 or -EIO. NULL: it keeps none.
+    int (*vectors)(struct virtio_device *);
 };
 
 struct virtio_line {  // what an interrupt vector is for
@@ -58,8 +60,10 @@ struct virtio_device {
 // sleep.
 [[nodiscard]] int virtio_negotiate(struct virtio_device *v, uint64_t wanted);
 void virtio_ready(struct virtio_device *v);
-// It does no DMA any more, if it obeys or is on PCI. Any context.
-void virtio_switch_off(struct virtio_device *v);
+// Resets it and waits a little: whether it says that it did, and so does no DMA any more. May sleep.
+[[nodiscard]] bool virtio_reset(struct virtio_device *v);
+// Ends its DMA. False: it does not say so, and nothing else keeps it from memory, as PCI does. Any context.
+bool virtio_switch_off(struct virtio_device *v);
 
 // Reads `bytes` (1, 2, 4 or 8) at `offset` of the device's configuration, consistently; 0 beyond its end.
 uint64_t virtio_config(struct virtio_device *v, unsigned offset, unsigned bytes);

@@ -4,15 +4,18 @@
 #include "abi/gen/errors.h"
 #include "kernel/block/partition.h"
 #include "kernel/core/log.h"
+#include "kernel/core/options.h"
 #include "kernel/hal/pci.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
+#include "kernel/sched/sched.h"
 #include "lib/fmt.h"
 
 #define DISKS_MAX 26
 #define VENDOR_VIRTIO 0x1af4
 #define VECTORS_MAX 64
 #define SECTORS_MAX 2048u  // 1 MiB
+#define ROUND_MOST 5000000000ul  // ns
 #define WANTED (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | BLK_F_SIZE_MAX | BLK_F_SEG_MAX | BLK_F_READ_ONLY | \
                 BLK_F_BLOCK_SIZE | BLK_F_FLUSH | BLK_F_TOPOLOGY | BLK_F_CONFIG_CACHE | BLK_F_QUEUES | BLK_F_DISCARD | BLK_F_WRITE_ZEROES)
 enum {  // 5.2.4
@@ -21,7 +24,8 @@ enum {  // 5.2.4
     CONFIG_ZEROES_MOST = 48, CONFIG_ZEROES_SEGMENTS = 52,
 };
 
-static unsigned disk_count;
+static struct virtio_blk *disks[DISKS_MAX];
+static unsigned disk_count;  // atomic
 
 static uint32_t config32(struct virtio_blk *disk, unsigned offset) { return (uint32_t)virtio_config(&disk->virtio, offset, 4); }
 
@@ -92,11 +96,28 @@ static int queues_make(struct virtio_blk *disk) {
     return error ? error : disk->virtio.transport->interrupts(&disk->virtio, disk->queues);
 }
 
+// ---- the watchdog -----------------------------------------------------------------------------------------------------------
+
+// A request is given up after disk_timeout, and at most a round later.
+static void watch(void *arg) {
+    uint64_t limit = boot_options.disk_timeout, round = MIN(limit, ROUND_MOST);
+    for (;;) {
+        sched_sleep_until(arch_now() + round);
+        unsigned count = __atomic_load_n(&disk_count, __ATOMIC_ACQUIRE);
+        for (unsigned i = 0; i < count; i++) virtio_blk_watch(disks[i], (unsigned)MIN(limit / round + 1, (uint64_t)UINT16_MAX));
+    }
+}
+
+static void watch_start(void) {
+    if (boot_options.disk_timeout == 0) return;
+    if (sched_kthread_create("disk_watchdog", watch, NULL) == NULL) log_warn("disks: no memory for their watchdog");
+}
+
 // ---- the disk ---------------------------------------------------------------------------------------------------------------
 
 static void config_fired(struct virtio_device *v) {
     struct virtio_blk *disk = container_of(v, struct virtio_blk, virtio);
-    if (disk->dead) return;
+    if (virtio_blk_state(disk) != VIRTIO_BLK_RUNS) return;
     if (v->transport->status(v) & VIRTIO_NEEDS_RESET) {
         virtio_blk_give_up(disk, "it wants to be reset");
         return;
@@ -131,8 +152,10 @@ static void disk_add(struct virtio_blk *disk, int error, const char *where) {
         log_error("%s: virtio disk at %s: error %d", disk->block.name, where, -error);
         return;
     }
-    disk_count++;
     virtio_ready(&disk->virtio);
+    disks[disk_count] = disk;
+    __atomic_store_n(&disk_count, disk_count + 1, __ATOMIC_RELEASE);
+    if (disk_count == 1) watch_start();
     const struct block_device *b = &disk->block;
     log_info("%s: %lu MiB at %s, %u-byte blocks, %u queue%s%s%s%s", b->name, b->sectors >> 11, where, b->logical_block, disk->queues,
              disk->queues == 1 ? "" : "s", b->read_only ? ", read-only" : "", disk->cache ? ", write cache" : "",

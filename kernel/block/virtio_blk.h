@@ -1,9 +1,16 @@
-// virtio-blk (5.2), inside: what configuration (virtio_blk.c) and requests (virtio_blk_io.c) share.
+// virtio-blk (5.2), inside: what configuration (virtio_blk.c), requests (virtio_blk_io.c) and the end of a device that lies or
+// does not answer (virtio_blk_watch.c) share.
 //
 //   block_submit ─▶ queue of this CPU ─▶ a free slot? ─ no ─▶ waiting list
 //                                            │ yes                 │ as slots get free
 //                                            ▼                     ▼
 //                                        header, vectors, status ─▶ device ─▶ interrupt on the queue's CPU ─▶ block_finish
+//
+// state    who changes it             submit        interrupt
+// RUNS     watch_disk, give_up        to the slots  takes what is done
+// RESETS   watch_disk, give_up        waits         nothing
+// DEAD     nobody                     -EIO          nothing
+// After a change of it each queue's lock is taken once; from then on everybody acts by the new one.
 //
 // Lock: queue->lock; a leaf. `done` is called without it.
 #pragma once
@@ -39,13 +46,19 @@ struct virtio_blk_queue {
     struct virtio_blk_slot *slots;
     uint64_t slots_address;
     struct block_request *requests[VIRTIO_QUEUE_SLOTS];
+    uint16_t age[VIRTIO_QUEUE_SLOTS];    // rounds of the watchdog that the request in the slot has seen
+    uint16_t used_seen;                  // ring.used_next in its last round
 } cacheline_aligned;
+
+enum virtio_blk_state { VIRTIO_BLK_RUNS, VIRTIO_BLK_RESETS, VIRTIO_BLK_DEAD };
 
 struct virtio_blk {
     struct block_device block;
     struct virtio_device virtio;
     bool cache;                          // writes are durable only after a flush
-    bool dead;                           // atomic: switched off
+    bool may_write;                      // DEAD, but its DMA has not ended: what it may write to is not given back
+    uint8_t state;                       // enum virtio_blk_state; atomic
+    uint8_t resets;                      // since it last answered
     uint32_t segment_most;               // bytes in a descriptor
     uint32_t discard_most, zeroes_most;  // sectors in one request to the device
     unsigned queues;
@@ -55,8 +68,18 @@ struct virtio_blk {
 
 extern const struct block_ops virtio_blk_ops;
 void virtio_blk_queue_fired(struct virtio_device *v, unsigned index);
-// The device is not to be trusted any more: it is switched off, what it was asked fails with -EIO. Any context; no lock.
+static inline uint8_t virtio_blk_state(const struct virtio_blk *disk) { return __atomic_load_n(&disk->state, __ATOMIC_ACQUIRE); }
+// Moves what waits into free slots and tells the device. q->lock is held; the disk RUNS.
+void virtio_blk_refill(struct virtio_blk_queue *q);
+// All requests of the list end with their error. No lock.
+void virtio_blk_finish_all(struct virtio_blk *disk, struct list *finished);
+
+// The device is not to be trusted any more: it is switched off, what it was asked fails with -EIO; what it may still write to
+// only once its DMA has ended. Any context; no lock.
 void virtio_blk_give_up(struct virtio_blk *disk, const char *why);
+// A round of the watchdog: requests that have seen `rounds` of them without an answer end with -EIO when the device was
+// reset; the others are placed anew. It is given up when it cannot be reset, or never answers. May sleep.
+void virtio_blk_watch(struct virtio_blk *disk, unsigned rounds);
 
 // Finds the disks on PCI and memory-mapped, registers them as vda, vdb, ... with their partitions. Once, during boot.
 void virtio_blk_init(void);

@@ -63,6 +63,7 @@ static void place(struct virtio_blk_queue *q, struct block_request *r) {
     if (!flush) at = r->op <= BLOCK_WRITE ? add_data(q->disk, r, at, &room) : add_range(q->disk, q, slot, r, at);
     virtio_desc_set(at, address + offsetof(struct virtio_blk_slot, status), 1, VIRTIO_DESC_WRITE);
     q->requests[slot] = r;
+    q->age[slot] = 0;
     virtio_queue_add(&q->ring, slot, (unsigned)(at - chain) + 1, room);
 }
 
@@ -71,12 +72,20 @@ static void tell_others(struct virtio_blk *disk) {
     for (unsigned i = 0; untold != 0; i++, untold >>= 1) {
         if ((untold & 1) == 0) continue;
         spin_lock(&disk->queue[i].lock);
-        virtio_queue_tell(&disk->queue[i].ring);
+        if (likely(virtio_blk_state(disk) == VIRTIO_BLK_RUNS)) virtio_queue_tell(&disk->queue[i].ring);
         spin_unlock(&disk->queue[i].lock);
     }
 }
 
 static void tell(struct block_device *block) { tell_others(container_of(block, struct virtio_blk, block)); }
+
+// The disk does not run: the request waits for the end of the reset, or fails. q->lock is held, and released.
+static coldpath void submit_later_unlock(struct virtio_blk_queue *q, struct block_request *r) {
+    bool dead = virtio_blk_state(q->disk) == VIRTIO_BLK_DEAD;
+    if (!dead) list_push_back(&q->waiting, &r->node);
+    spin_unlock(&q->lock);
+    if (dead) block_finish(&q->disk->block, r, -EIO);
+}
 
 static void submit(struct block_device *block, struct block_request *r) {
     struct virtio_blk *disk = container_of(block, struct virtio_blk, block);
@@ -90,9 +99,8 @@ static void submit(struct block_device *block, struct block_request *r) {
     }
     r->driver[0] = 0;
     spin_lock(&q->lock);
-    if (unlikely(disk->dead)) {
-        spin_unlock(&q->lock);
-        block_finish(block, r, -EIO);
+    if (unlikely(virtio_blk_state(disk) != VIRTIO_BLK_RUNS)) {
+        submit_later_unlock(q, r);
         return;
     }
     if (likely(q->ring.free_count > 0)) place(q, r);
@@ -142,42 +150,26 @@ static int collect(struct virtio_blk_queue *q, struct list *finished) {
     return got;
 }
 
-static void finish_all(struct virtio_blk *disk, struct list *finished) {
+void virtio_blk_finish_all(struct virtio_blk *disk, struct list *finished) {
     struct block_request *r;
     while ((r = list_pop_front_entry(finished, struct block_request, node)) != NULL) block_finish(&disk->block, r, r->error);
+}
+
+void virtio_blk_refill(struct virtio_blk_queue *q) {
+    struct block_request *r;
+    while (q->ring.free_count > 0 && (r = list_pop_front_entry(&q->waiting, struct block_request, node)) != NULL) place(q, r);
+    virtio_queue_tell(&q->ring);
 }
 
 void virtio_blk_queue_fired(struct virtio_device *v, unsigned index) {
     struct virtio_blk *disk = container_of(v, struct virtio_blk, virtio);
     struct virtio_blk_queue *q = &disk->queue[index];
     struct list finished = LIST_INIT(finished);
-    struct block_request *r;
     spin_lock(&q->lock);
-    int error = disk->dead ? 0 : collect(q, &finished);
-    while (!error && q->ring.free_count > 0 && (r = list_pop_front_entry(&q->waiting, struct block_request, node)) != NULL)
-        place(q, r);
-    if (!error) virtio_queue_tell(&q->ring);
+    bool runs = virtio_blk_state(disk) == VIRTIO_BLK_RUNS;
+    int error = runs ? collect(q, &finished) : 0;
+    if (runs && !error) virtio_blk_refill(q);
     spin_unlock(&q->lock);
     if (unlikely(error)) virtio_blk_give_up(disk, "it answered what it was not asked");
-    finish_all(disk, &finished);
-}
-
-void virtio_blk_give_up(struct virtio_blk *disk, const char *why) {
-    if (__atomic_exchange_n(&disk->dead, true, __ATOMIC_SEQ_CST)) return;
-    virtio_switch_off(&disk->virtio);
-    log_error("%s: switched off: %s", disk->block.name, why);
-    struct list failed = LIST_INIT(failed);
-    for (unsigned i = 0; i < disk->queues; i++) {
-        struct virtio_blk_queue *q = &disk->queue[i];
-        spin_lock(&q->lock);
-        for (unsigned slot = 0; slot < q->ring.slots; slot++) {
-            if (q->ring.room[slot] == 0) continue;
-            q->ring.room[slot] = 0;
-            list_push_back(&failed, &q->requests[slot]->node);
-        }
-        list_splice_back(&failed, &q->waiting);
-        spin_unlock(&q->lock);
-    }
-    list_for_each_entry(r, &failed, struct block_request, node) r->error = -EIO;
-    finish_all(disk, &failed);
+    virtio_blk_finish_all(disk, &finished);
 }

@@ -78,21 +78,25 @@ static int route(struct virtio_device *v, unsigned entry, uint32_t cpu, void (*h
     return vector < 0 ? vector : pci_route(v->function, entry, cpu, vector);
 }
 
-// Entry 0 is the configuration's, entry 1 + i that of queue i, on CPU i.
-static int pci_interrupts(struct virtio_device *v, unsigned queues) {
-    v->queues = queues;
-    bool shared = v->function->info.table.entries < queues + 1;
-    int error = route(v, 0, 0, shared ? shared_vector : config_vector, 0);
-    for (unsigned i = 0; i < queues && !shared && !error; i++) error = route(v, i + 1, i % cpu_count, queue_vector, i);
-    if (error) return error;
+static bool is_shared(const struct virtio_device *v) { return v->function->info.table.entries < v->queues + 1; }
+
+static int pci_vectors(struct virtio_device *v) {
     put16(v, CONFIG_VECTOR, 0);
     if (get16(v, CONFIG_VECTOR) == NO_VECTOR) return -EIO;
-    for (unsigned i = 0; i < queues; i++) {
+    for (unsigned i = 0; i < v->queues; i++) {
         put16(v, QUEUE_SELECT, (uint16_t)i);
-        put16(v, QUEUE_VECTOR, (uint16_t)(shared ? 0 : i + 1));
+        put16(v, QUEUE_VECTOR, (uint16_t)(is_shared(v) ? 0 : i + 1));
         if (get16(v, QUEUE_VECTOR) == NO_VECTOR) return -EIO;
     }
     return 0;
+}
+
+// Entry 0 is the configuration's, entry 1 + i that of queue i, on CPU i.
+static int pci_interrupts(struct virtio_device *v, unsigned queues) {
+    v->queues = queues;
+    int error = route(v, 0, 0, is_shared(v) ? shared_vector : config_vector, 0);
+    for (unsigned i = 0; i < queues && !is_shared(v) && !error; i++) error = route(v, i + 1, i % cpu_count, queue_vector, i);
+    return error ? error : pci_vectors(v);
 }
 
 static const struct virtio_transport pci_transport = {
@@ -104,6 +108,7 @@ static const struct virtio_transport pci_transport = {
     .queue_most = pci_queue_most,
     .queue_start = pci_queue_start,
     .interrupts = pci_interrupts,
+    .vectors = pci_vectors,
 };
 
 static uint32_t config_read(struct pci_function *f, uint32_t offset, uint32_t size) {

@@ -3,6 +3,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/arch.h"
 #include "kernel/mm/page.h"
+#include "lib/string.h"
 #include "lib/util.h"
 
 enum { FLAGS = 0, INDEX = 1, RING = 2 };  // of avail and used, in 16-bit units
@@ -55,6 +56,15 @@ int virtio_queue_create(struct virtio_queue *q, uint16_t index, uint16_t most, u
     q->used_address = q->desc_address + used;
     chains_init(q);
     return 0;
+}
+
+void virtio_queue_clear(struct virtio_queue *q) {
+    memset(q->avail, 0, 6 + 2ul * q->size);
+    memset((void *)(uintptr_t)q->used, 0, 6 + sizeof(struct virtio_used_entry) * q->size);
+    memset(q->room, 0, sizeof q->room);
+    q->avail_next = q->told = q->used_next = q->in_flight = 0;
+    q->broken = false;
+    chains_init(q);
 }
 
 void virtio_queue_destroy(struct virtio_queue *q) { page_free_contiguous(virt_to_page(q->desc), q->pages); }

@@ -49,6 +49,8 @@ struct virtio_queue {
 // 0, -ENOMEM, or -EINVAL: `most` is too small.
 [[nodiscard]] int virtio_queue_create(struct virtio_queue *q, uint16_t index, uint16_t most, uint16_t chain, bool indirect,
                                       bool event_index);
+// The device was reset: as if newly made, nothing is in flight.
+void virtio_queue_clear(struct virtio_queue *q);
 // The device does not use it any more.
 void virtio_queue_destroy(struct virtio_queue *q);
 

@@ -6,7 +6,8 @@
 #include "lib/string.h"
 #include "lib/util.h"
 
-struct boot_options boot_options = {.init = TEXT("sbin/init"), .maxcpus = CONFIG_MAX_CPUS, .wasm_pool = UINT64_MAX};
+struct boot_options boot_options = {.init = TEXT("sbin/init"), .maxcpus = CONFIG_MAX_CPUS, .wasm_pool = UINT64_MAX,
+                                    .disk_timeout = 60000000000};
 
 static bool for_user_space(const struct cmdline_word *word) { return memchr(word->key.data, '.', word->key.size) != NULL; }
 
@@ -35,6 +36,7 @@ void boot_options_read(const char *cmdline) {
         {"maxcpus", CMDLINE_NUMBER, 1, CONFIG_MAX_CPUS, &o->maxcpus},
         {"init", CMDLINE_TEXT, 0, 0, &o->init},
         {"wasm_pool", CMDLINE_SIZE, 0, 0, &o->wasm_pool},
+        {"disk_timeout", CMDLINE_DURATION, 0, 0, &o->disk_timeout},
         {"log", CMDLINE_TEXT, 0, 0, &o->log},
         {"kpti", CMDLINE_TEXT, 0, 0, &o->kpti},
         {"nokaslr", CMDLINE_BOOL, 0, 0, &o->nokaslr},

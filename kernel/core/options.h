@@ -10,6 +10,7 @@ struct boot_options {
     uint64_t maxcpus;        // CPUs to use at most
     struct text init;        // the first program, in the boot archive
     uint64_t wasm_pool;      // bytes; UINT64_MAX: not given
+    uint64_t disk_timeout;   // ns that a disk may take for a request; 0: any time
     struct text log;         // console level: error, warn, info, debug
     struct text kpti;        // on, off; otherwise by processor
     bool nokaslr;            // fixed addresses (used before the options are read)

@@ -52,7 +52,7 @@ def measure_kpio(build: Build, detail=lambda text: None) -> dict[str, dict]:
     with tempfile.TemporaryDirectory(prefix="kpio-storage-") as folder:
         image = Path(folder, "disk")
         linux.make_disk(image, DISK_MIB)
-        outcome = guest.boot(machine(image), build.kernel, build.initrd, "kpio.bench=storage nokaslr", silence=SILENCE,
+        outcome = guest.boot(machine(image), build.kernel, build.initrd, "kpio.bench=storage nokaslr disk_timeout=0s", silence=SILENCE,
                              total=12 * SILENCE, on_line=detail)
     if outcome.end is not guest.End.SUCCESS:
         raise KpioError(f"the benchmark guest did not reach its end: {outcome.report()}")

@@ -1,5 +1,6 @@
 // The driver of virtio disks against a device in this program: one that obeys, then ones that lie.
-// links: kernel/block/virtio_queue.c kernel/block/virtio_blk_io.c kernel/block/block.c lib/string.c
+// links: kernel/block/virtio.c kernel/block/virtio_queue.c kernel/block/virtio_blk_io.c kernel/block/virtio_blk_watch.c
+// links: kernel/block/block.c lib/string.c
 // links: kernel/mm/page_alloc.c kernel/mm/page_buddy.c kernel/mm/page_release.c kernel/mm/page_cpu_cache.c kernel/mm/page_debug.c
 #include "abi/gen/errors.h"
 #include "kernel/block/virtio_blk.h"
@@ -18,18 +19,53 @@ static struct virtio_blk disk;
 static struct virtio_blk_queue queues[2];
 static uint8_t content[SECTORS * 512];
 static volatile uint32_t doorbell;
-static bool off;
+static bool off;  // its status was set to 0
 
-void virtio_switch_off(struct virtio_device *v) { off = true, (void)v; }
+void sched_sleep_until(nanos_t deadline) { (void)deadline; }
+void pci_kernel_bus_master(struct pci_function *f, bool on) { (void)f, (void)on; }
+nanos_t arch_now(void) { return 0; }
 
 // ---- the device ---------------------------------------------------------------------------------------------------------------
 
 static struct device_side {
+    uint8_t device_status, feature_loss;
+    bool deaf;                  // it does not obey a reset
+    unsigned resets, starts, vectors;
     uint16_t avail_next, used_next;
     unsigned requests, flushes, kicks, most_descriptors;
     uint8_t status;             // what requests end with
     bool no_status;
 } device;
+
+static uint8_t get_status(struct virtio_device *v) { return (void)v, device.device_status; }
+static void set_status(struct virtio_device *v, uint8_t value)
+{
+    (void)v;
+    off |= value == 0;
+    if (value == 0 && device.deaf)
+        return;
+    device.device_status = value;
+    if (value != 0)
+        return;
+    device.resets++;
+    device.avail_next = device.used_next = 0;
+}
+static uint32_t get_features(struct virtio_device *v, unsigned word)
+{
+    (void)v;
+    return word == 0 ? (uint32_t)VIRTIO_F_EVENT_IDX >> device.feature_loss : 1;
+}
+static void accept_features(struct virtio_device *v, unsigned word, uint32_t value) { (void)v, (void)word, (void)value; }
+static int queue_start(struct virtio_device *v, unsigned index, struct virtio_queue *q)
+{
+    (void)v, (void)index;
+    CHECK_EQ(q->avail[1], 0);
+    device.starts++;
+    return 0;
+}
+static int tell_vectors(struct virtio_device *v) { return (void)v, device.vectors++, 0; }
+static const struct virtio_transport transport = {.status = get_status, .set_status = set_status, .features = get_features,
+                                                  .accept = accept_features, .queue_start = queue_start, .vectors = tell_vectors};
 
 static struct virtio_used_entry *used_ring(struct virtio_queue *q) { return (void *)(uintptr_t)(q->used + 2); }
 
@@ -104,6 +140,9 @@ static void begin(bool indirect, bool event_index, unsigned count)
     off = false;
     disk.block = (struct block_device){.ops = &virtio_blk_ops, .name = "vda", .sectors = SECTORS, .logical_block = 512,
                                        .max_vectors = 30, .max_sectors = 256, .discards = true, .refs = 1};
+    disk.virtio.transport = &transport;
+    disk.virtio.features = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX;
+    device.device_status = VIRTIO_DRIVER_OK;
     disk.cache = true;
     disk.segment_most = 65536;
     disk.discard_most = 100;
@@ -340,4 +379,160 @@ TEST(a_read_that_wrote_too_little_is_an_error)
     use(&queues[0].ring, a_head(), 100);
     virtio_blk_queue_fired(&disk.virtio, 0);
     check_all(1, -EIO);
+}
+
+// ---- no answer ----------------------------------------------------------------------------------------------------------------
+
+static void watch(unsigned times)
+{
+    while (times-- > 0)
+        virtio_blk_watch(&disk, 3);
+}
+
+// The device takes the oldest request and forgets it.
+static void lose(struct virtio_queue *q)
+{
+    CHECK(device.avail_next != q->avail[1]);
+    device.avail_next++;
+}
+
+TEST(a_request_without_an_answer_fails_and_the_others_go_on)
+{
+    enum { OLD = 6, ANSWERED = 4 };  // what is placed before the first round; of it, the first is lost, those behind it answered
+
+    for (unsigned kind = 0; kind < 2; kind++) {
+        begin(kind, true, 1);
+        for (unsigned i = 0; i < OLD; i++)
+            start(i, BLOCK_WRITE, i, 512, 0);
+        watch(2);
+        CHECK_EQ(ones[0].done, 0);
+        lose(&queues[0].ring);
+        for (unsigned i = 1; i < ANSWERED; i++)
+            CHECK(serve(&queues[0].ring));
+        virtio_blk_queue_fired(&disk.virtio, 0);
+        for (unsigned i = 0; i < OLD; i++)
+            CHECK_EQ(ones[i].done, i > 0 && i < ANSWERED);
+        for (unsigned i = OLD; i < 200; i++)
+            start(i, BLOCK_WRITE, i, 512, 0);  // younger, some without a slot
+        CHECK(!off);
+        watch(1);
+        CHECK(off && device.resets >= 1 && device.starts == 1 && device.vectors == 1);
+        CHECK(device.device_status & VIRTIO_DRIVER_OK);
+        for (unsigned i = 0; i < OLD; i++)  // those that were placed with the lost one are as old as it
+            CHECK_EQ(ones[i].done, 1);
+        memset(content, 0xff, sizeof content);
+        run();
+        for (unsigned i = 0; i < 200; i++) {
+            CHECK_EQ(ones[i].done, 1);
+            CHECK_EQ(ones[i].request.error, i == 0 || (i >= ANSWERED && i < OLD) ? -EIO : 0);
+            if (i >= OLD)
+                CHECK_EQ(content[i * 512], (uint8_t)i);
+            free(ones[i].data);
+            ones[i].data = NULL;
+        }
+        CHECK_EQ(queues[0].ring.free_count, queues[0].ring.slots);
+    }
+}
+
+TEST(requests_wait_while_the_disk_is_reset)
+{
+    begin(true, true, 1);
+    disk.state = VIRTIO_BLK_RESETS;
+    start(0, BLOCK_WRITE, 3, 512, BLOCK_FUA);
+    CHECK(ones[0].done == 0 && queues[0].ring.in_flight == 0);
+    virtio_blk_queue_fired(&disk.virtio, 0);
+    disk.state = VIRTIO_BLK_RUNS;
+    virtio_blk_queue_fired(&disk.virtio, 0);
+    run();
+    check_all(1, 0);
+    CHECK_EQ(device.flushes, 1);
+}
+
+// Between the write and its flush: the flush alone is done again.
+TEST(a_durable_write_goes_on_where_it_was)
+{
+    begin(true, true, 1);
+    start(0, BLOCK_WRITE, 5, 512, BLOCK_FUA);
+    start(1, BLOCK_READ, 5, 512, 0);
+    CHECK(serve(&queues[0].ring));
+    lose(&queues[0].ring);
+    watch(2);
+    virtio_blk_queue_fired(&disk.virtio, 0);  // the flush is placed: younger than the read
+    watch(1);
+    CHECK_EQ(ones[1].done, 1);
+    CHECK_EQ(ones[1].request.error, -EIO);
+    CHECK_EQ(ones[0].done, 0);
+    unsigned before = device.requests;
+    run();
+    CHECK_EQ(device.requests, before + 1);
+    CHECK_EQ(device.flushes, 1);
+    CHECK(ones[0].done == 1 && ones[0].request.error == 0);
+    for (unsigned i = 0; i < 2; i++) {
+        free(ones[i].data);
+        ones[i].data = NULL;
+    }
+}
+
+TEST(a_disk_that_never_answers_is_given_up)
+{
+    begin(true, true, 2);
+    for (unsigned round = 0; round < 4; round++) {
+        CHECK(disk.state == VIRTIO_BLK_RUNS);
+        start(0, BLOCK_READ, 0, 512, 0);
+        watch(3);
+        check_all(1, -EIO);
+    }
+    CHECK(disk.state == VIRTIO_BLK_DEAD);
+    start(0, BLOCK_READ, 0, 512, 0);
+    check_all(1, -EIO);
+}
+
+TEST(a_disk_that_answers_now_and_then_is_kept)
+{
+    begin(true, true, 1);
+    for (unsigned round = 0; round < 20; round++) {
+        start(0, BLOCK_READ, 0, 512, 0);
+        watch(3);
+        check_all(1, -EIO);
+        start(0, BLOCK_READ, 0, 512, 0);
+        run();
+        check_all(1, 0);
+        watch(1);
+        CHECK(disk.state == VIRTIO_BLK_RUNS);
+    }
+}
+
+TEST(memory_that_a_deaf_device_may_write_is_not_given_back)
+{
+    begin(true, true, 1);
+    start(0, BLOCK_READ, 0, 512, 0);
+    start(1, BLOCK_WRITE, 1, 512, 0);
+    start(2, BLOCK_FLUSH, 0, 0, 0);
+    device.deaf = true;
+    watch(3);
+    CHECK(disk.state == VIRTIO_BLK_DEAD && off);
+    CHECK_EQ(ones[0].done, 0);
+    CHECK(ones[1].done == 1 && ones[1].request.error == -EIO);
+    CHECK(ones[2].done == 1 && ones[2].request.error == -EIO);
+    watch(10);
+    CHECK_EQ(ones[0].done, 0);
+    CHECK(serve(&queues[0].ring));  // it is still at it
+    virtio_blk_queue_fired(&disk.virtio, 0);
+    CHECK_EQ(ones[0].done, 0);
+    device.deaf = false;
+    watch(1);
+    check_all(3, -EIO);
+    watch(1);
+}
+
+TEST(a_disk_that_has_become_another_is_given_up)
+{
+    begin(true, true, 1);
+    start(0, BLOCK_READ, 0, 512, 0);
+    watch(2);
+    start(1, BLOCK_WRITE, 0, 512, 0);
+    device.feature_loss = 1;
+    watch(1);
+    CHECK(disk.state == VIRTIO_BLK_DEAD);
+    check_all(2, -EIO);
 }

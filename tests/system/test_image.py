@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from console import Console
 from kpio import command, ktest, machine
 from kpio.errors import USAGE
 from kpio.paths import ROOT
@@ -34,7 +35,7 @@ def images(tmp_path_factory):
     return folder
 
 
-def boot(arguments, firmware, folder, memory_mib=1024):
+def machine_arguments(arguments, firmware, folder, memory_mib=1024):
     argv = [machine.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none", "-vga", "std",
             "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mib), "-serial", "stdio",
             "-device", f"isa-debug-exit,iobase={machine.EXIT_PORT:#x},iosize=4", *arguments]
@@ -43,7 +44,11 @@ def boot(arguments, firmware, folder, memory_mib=1024):
         shutil.copyfile(FIRMWARE / "OVMF_VARS_4M.fd", variables)
         argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE / 'OVMF_CODE_4M.fd'}",
                  "-drive", f"if=pflash,format=raw,file={variables}"]
-    return command.run(argv, limit=LIMIT)
+    return argv
+
+
+def boot(arguments, firmware, folder, memory_mib=1024):
+    return command.run(machine_arguments(arguments, firmware, folder, memory_mib), limit=LIMIT)
 
 
 def passed(result):
@@ -70,6 +75,35 @@ def test_disk_boots_with_little_memory(images, tmp_path):
 @pytest.mark.parametrize("firmware", ["bios", "efi"])
 def test_cd_boots(images, tmp_path, firmware):
     passed(boot(["-cdrom", str(images / "iso")], firmware, tmp_path))
+
+
+@pytest.mark.parametrize("kind, firmware", [("iso", "bios"), ("iso", "efi"), ("raw", "bios")])
+def test_the_root_is_what_the_image_was_made_from(tmp_path, kind, firmware):
+    """The menu's own command line, in the monitor: from a CD the root is in memory, and can be written there."""
+    source = tmp_path / "files"
+    (source / "deep/er").mkdir(parents=True)
+    (source / "deep/er/word").write_text("found\n")
+    done = kpio_image("--format", kind, "-o", tmp_path / kind, "--from", source, "--append", "kpio.mode=shell")
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = ["-cdrom", str(tmp_path / "iso")] if kind == "iso" else disk(tmp_path / "raw", "raw")
+    guest = Console(machine_arguments(place, firmware, tmp_path))
+    try:
+        guest.read_until(r"kpio> ", LIMIT)
+        guest.type("disks")
+        device = "ram0" if kind == "iso" else "vda3"
+        guest.read_until(device + r"\b.*in use[^$]*kpio> ")
+        guest.type("ls deep/er")
+        guest.read_until(r" 6  word\s[^$]*kpio> ")
+        guest.type("cat deep/er/word")
+        guest.read_until(r"\nfound\s[^$]*kpio> ")
+        guest.type("write deep/new some words")
+        guest.type("sync")
+        guest.type("cat deep/new")
+        guest.read_until(r"\nsome words\s[^$]*kpio> ")
+        guest.type("poweroff")
+        guest.process.wait(timeout=60)
+    finally:
+        guest.close()
 
 
 def test_file_systems_are_sound(images, tmp_path):

@@ -1,0 +1,31 @@
+"""A guest's console on pipes, read and written as a person would."""
+import os
+import re
+import select
+import subprocess
+import time
+
+
+class Console:
+    def __init__(self, argv):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.text = ""
+
+    def read_until(self, pattern, seconds=60):
+        """The console up to what the pattern matches, which must come soon."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+            data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            assert data, f"no {pattern!r} within {seconds} s; the console says:\n{self.text}"
+            self.text += data.decode(errors="replace")
+        found, self.text = self.text, ""
+        return found
+
+    def type(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)

@@ -26,6 +26,8 @@ enum {  // flags of path_open, beside those above
     KPIO_OPEN_SYNC = 1 << 7,          // status flag: each write is durable when it returns
     KPIO_OPEN_DATA_SYNC = 1 << 8,     // status flag: the same without times
     KPIO_OPEN_NO_ACCESS_TIME = 1 << 9,// status flag
+    KPIO_OPEN_BY_TYPE = 1 << 10,      // the rights are a file's; a directory gets all that its handle has, EISDIR with WRITE; a
+                                      // file that is not written gets READ and EXECUTE where these may be had
 };
 #define KPIO_FILE_FLAGS_KEPT 0xff000388u // what file_flags shows; bits 24..31 are the holder's own
 

@@ -30,6 +30,7 @@ enum lx_kind {
     LX_KIND_DEVICE,      // device: enum lx_device; no handle
     LX_KIND_PATH,        // O_PATH; handle: kernel directory or file
     LX_KIND_CONSOLE,     // handle: the system, with LOG: the boot console, without line editing
+    LX_KIND_LOCAL,       // a directory that liblinux serves (user/liblinux/local.h); handle: a file that lists it
     LX_KINDS,
 };
 enum lx_device { LX_DEVICE_NULL, LX_DEVICE_ZERO, LX_DEVICE_FULL, LX_DEVICE_RANDOM };
@@ -41,11 +42,14 @@ enum {                   // struct lx_fd flags
     LX_FD_APPEND = 1 << 4,
 };
 
+enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC };  // keys of the local mounts (mount_attach)
+
 struct lx_launch_fd {
     int32_t number;
     kpio_handle handle, second;
     uint8_t kind, flags;               // enum lx_kind, LX_FD_*
     uint16_t device;
+    uint32_t extra;
 };
 
 struct lx_launch {

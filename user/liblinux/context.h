@@ -20,6 +20,13 @@ struct lx_process;
 struct lx_space;
 struct lx_files;
 
+struct lx_fd {               // an entry of the table of descriptors (fd.h)
+    kpio_handle handle, second;
+    uint8_t kind, flags;     // LX_KIND_*, LX_FD_*
+    uint16_t device;         // LX_DEVICE_*; of files, directories and paths: their type, mode >> 12
+    uint32_t extra;          // the kind's own; of files, directories and paths: LX_O_* that stay as they were opened
+};
+
 // The program's registers: at the top of the thread's stack in liblinux while a call is served. In the order of a
 // kpio_exception_frame.
 struct lx_registers {
@@ -80,6 +87,7 @@ struct lx_process {
     uint32_t pid, ppid;
     kpio_handle handle, thread;     // its own process, and its first thread
     kpio_handle root, cwd;          // directories
+    struct lx_fd cwd_local;         // kind LOCAL: it is in a local mount; DIRECTORY: cwd has another root than root (chroot)
     kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
     kpio_handle posixd;             // or 0: alone
     kpio_handle program;            // the executable's file, or 0

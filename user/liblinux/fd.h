@@ -7,13 +7,8 @@
 #include "user/liblinux/context.h"
 #include "user/libkpio/linux_launch.h"
 
-struct lx_fd {
-    kpio_handle handle, second;
-    uint8_t kind, flags;
-    uint16_t device;
-    uint32_t extra;      // the kind's own
-};
-
+#define LX_TYPE_DIRECTORY 4u  // mode >> 12
+#define LX_TYPE_REGULAR   8u
 #define LX_FD_LIMIT 1048576u
 struct lx_files {
     struct lx_fd *entries;   // kind NONE: free
@@ -38,6 +33,9 @@ struct lx_files {
 [[nodiscard]] int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out);
 // Closes the handles of an entry.
 void lx_fd_close(const struct lx_fd *fd);
+
+// Moves the offset of one that has one (a file, a directory; others: see lseek). whence: KPIO_SEEK_*.
+[[nodiscard]] int64_t lx_fd_seek(const struct lx_fd *fd, int64_t offset, uint32_t whence);
 
 // ---- what each kind does; fd_ops.c has the table ----------------------------------------------------------------------
 // offset KPIO_OFFSET_CURRENT: the description's own. Bytes or a negative errno; buffer is the program's.

@@ -5,6 +5,7 @@
 #include "lib/util.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
+#include "user/liblinux/local.h"
 
 // ---- files -------------------------------------------------------------------------------------------------------------
 
@@ -22,6 +23,13 @@ static int64_t kernel_stat(struct lx_thread *t, const struct lx_fd *fd, struct k
 
 static int64_t directory_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
     return -EISDIR;
+}
+
+static int64_t local_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
+    struct lx_at at;
+    int64_t error = lx_local_path(fd, at.text);
+    at.mount = error == 0 ? lx_local_of(at.text) : NULL;
+    return error != 0 ? error : lx_local_stat(t, &at, true, out);
 }
 
 // ---- the boot console ----------------------------------------------------------------------------------------------------
@@ -87,6 +95,7 @@ static const struct lx_fd_ops table[LX_KINDS] = {
     [LX_KIND_DIRECTORY] = {.read = directory_read, .stat = kernel_stat},
     [LX_KIND_PATH] = {.stat = kernel_stat},
     [LX_KIND_CONSOLE] = {.read = console_read, .write = console_write, .stat = console_stat},
+    [LX_KIND_LOCAL] = {.read = directory_read, .stat = local_stat},
     [LX_KIND_DEVICE] = {.read = device_read, .write = device_write, .stat = device_stat},
 };
 

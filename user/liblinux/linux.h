@@ -5,6 +5,8 @@
 
 // ---- errors that no native call has -----------------------------------------------------------------------------------
 #define ESRCH 3  // no such process or thread
+#define ENOTTY 25
+#define ESPIPE 29
 
 // ---- open and fcntl ------------------------------------------------------------------------------------------------
 #define LX_O_ACCMODE   3u
@@ -32,7 +34,21 @@
 #define LX_AT_SYMLINK_NOFOLLOW 0x100u
 #define LX_AT_REMOVEDIR        0x200u
 #define LX_AT_SYMLINK_FOLLOW   0x400u
+#define LX_AT_NO_AUTOMOUNT     0x800u
 #define LX_AT_EMPTY_PATH       0x1000u
+#define LX_AT_STATX_SYNC       0x6000u
+#define LX_AT_EACCESS          0x200u
+
+// ---- files ---------------------------------------------------------------------------------------------------------
+#define LX_S_IFMT  0170000u
+#define LX_S_IFIFO 0010000u
+#define LX_S_IFCHR 0020000u
+#define LX_S_IFDIR 0040000u
+#define LX_S_IFBLK 0060000u
+#define LX_S_IFREG 0100000u
+#define LX_S_IFLNK 0120000u
+#define LX_S_ISUID 04000u
+#define LX_S_ISGID 02000u
 
 // ---- memory --------------------------------------------------------------------------------------------------------
 #define LX_PROT_READ  1u
@@ -60,3 +76,51 @@ struct lx_timespec {
 struct lx_iovec {
     uint64_t base, size;
 };
+struct lx_timeval {
+    int64_t seconds, microseconds;
+};
+struct lx_stat {
+    uint64_t dev, ino, nlink;
+    uint32_t mode, uid, gid, pad;
+    uint64_t rdev;
+    int64_t size, blksize, blocks;
+    struct lx_timespec atime, mtime, ctime;
+    int64_t unused[3];
+};
+struct lx_statx_time {
+    int64_t seconds;
+    uint32_t nanoseconds, pad;
+};
+struct lx_statx {
+    uint32_t mask, blksize;
+    uint64_t attributes;
+    uint32_t nlink, uid, gid;
+    uint16_t mode, pad;
+    uint64_t ino, size, blocks, attributes_mask;
+    struct lx_statx_time atime, btime, ctime, mtime;
+    uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+    uint64_t mount;
+    uint64_t unused[13];
+};
+struct lx_statfs {
+    int64_t type, bsize;
+    uint64_t blocks, bfree, bavail, files, ffree;
+    uint64_t fsid;
+    int64_t namelen, frsize, flags, spare[4];
+};
+struct lx_dirent64 {
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    uint8_t type;
+    char name[5];                      // as long as it takes; terminated
+};
+struct lx_flock {
+    int16_t type, whence;
+    uint32_t pad;
+    int64_t start, len;
+    int32_t pid;
+    uint32_t pad_end;
+};
+_Static_assert(sizeof(struct lx_stat) == 144 && sizeof(struct lx_statx) == 256 && sizeof(struct lx_statfs) == 120, "ABI");
+_Static_assert(sizeof(struct lx_flock) == 32, "ABI");

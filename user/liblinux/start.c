@@ -92,7 +92,7 @@ static int64_t set_descriptors(struct lx_process *p, const struct lx_launch *l) 
     const struct lx_launch_fd *fds = (const struct lx_launch_fd *)((const char *)l + l->fds_at);
     for (uint32_t i = 0; i < l->fd_count; i++) {
         const struct lx_fd fd = {.handle = fds[i].handle, .second = fds[i].second, .kind = fds[i].kind, .flags = fds[i].flags,
-                                 .device = fds[i].device};
+                                 .device = fds[i].device, .extra = fds[i].extra};
         int64_t result = lx_fd_install_at(p, &fd, (uint64_t)fds[i].number);
         if (result < 0) return result;
     }

@@ -9,7 +9,7 @@
 #define OPEN_FLAGS                                                                                                     \
     (KPIO_OPEN_CREATE | KPIO_OPEN_EXCLUSIVE | KPIO_OPEN_TRUNCATE | KPIO_OPEN_APPEND | KPIO_OPEN_DIRECTORY |            \
      KPIO_OPEN_TEMPORARY | KPIO_OPEN_ROOT | KPIO_OPEN_SYNC | KPIO_OPEN_DATA_SYNC | KPIO_OPEN_NO_ACCESS_TIME |          \
-     0xff000000u)
+     KPIO_OPEN_BY_TYPE | 0xff000000u)
 #define PATH_FLAGS                                                                                                     \
     (uint32_t)(KPIO_PATH_NO_FOLLOW | KPIO_PATH_NO_LINKS | KPIO_PATH_NO_MOUNTS | KPIO_PATH_BENEATH | KPIO_PATH_IN_ROOT)
 #define MODE_BITS 07777u
@@ -129,15 +129,24 @@ static int find(struct opening *o) {
 
 static int check_type(const struct opening *o, const struct inode *inode) {
     uint32_t type = FS_TYPE(inode->mode), flags = o->r->flags;
-    if (type == FS_DIRECTORY) return flags & (KPIO_OPEN_CREATE | KPIO_OPEN_TRUNCATE) ? -EISDIR : 0;
+    bool writes = flags & (KPIO_OPEN_CREATE | KPIO_OPEN_TRUNCATE) || (flags & KPIO_OPEN_BY_TYPE && o->wanted & KPIO_RIGHT_WRITE);
+    if (type == FS_DIRECTORY) return writes ? -EISDIR : 0;
     if (flags & (KPIO_OPEN_DIRECTORY | KPIO_OPEN_ROOT)) return -ENOTDIR;
     if (type == FS_REGULAR || o->wanted == 0) return 0;
     return type == FS_SYMLINK ? -ELOOP : -ENXIO;
 }
 
+// The wanted rights once it is known what they are for (KPIO_OPEN_BY_TYPE).
+static void widen(struct opening *o, const struct inode *inode, uint32_t limit) {
+    uint32_t more = o->have & limit, type = FS_TYPE(inode->mode);
+    if (type == FS_DIRECTORY) o->wanted |= more & FS_RIGHTS_ACCESS;
+    if (type == FS_REGULAR && !(o->wanted & KPIO_RIGHT_WRITE)) o->wanted |= more & (KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
+}
+
 static int check_access(struct opening *o, const struct inode *inode) {
     uint32_t limit = o->walk.at.mount->rights;
     if (!inode->fs->type->executes) limit &= ~KPIO_RIGHT_EXECUTE;
+    if (o->r->flags & KPIO_OPEN_BY_TYPE) widen(o, inode, limit);
     if (o->r->rights == KPIO_RIGHTS_SAME) o->wanted &= limit;
     if (o->wanted & ~limit) return -EACCES;
     if (FS_TYPE(inode->mode) != FS_REGULAR || !(o->wanted & KPIO_RIGHT_WRITE)) return 0;

@@ -1,0 +1,141 @@
+// Opening and making files.
+#include "abi/gen/stubs.h"
+#include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
+#include "user/liblinux/file_flags.h"
+#include "user/liblinux/local.h"
+
+#define TMPFILE_ONLY (LX_O_TMPFILE & ~LX_O_DIRECTORY)
+#define VALID                                                                                                                      \
+    (LX_O_ACCMODE | LX_O_CREAT | LX_O_EXCL | LX_O_NOCTTY | LX_O_TRUNC | LX_O_APPEND | LX_O_NONBLOCK | LX_O_DSYNC | LX_O_ASYNC |    \
+     LX_O_DIRECT | LX_O_LARGEFILE | LX_O_DIRECTORY | LX_O_NOFOLLOW | LX_O_NOATIME | LX_O_CLOEXEC | LX_O_SYNC | LX_O_PATH | LX_O_TMPFILE)
+#define WITH_PATH (LX_O_DIRECTORY | LX_O_NOFOLLOW | LX_O_PATH | LX_O_CLOEXEC)
+#define MODE_BITS 07777u
+
+// How Linux reads the flags; what the kernel gets of them.
+struct opening {
+    uint64_t flags;          // LX_O_*
+    uint32_t native, rights;
+    uint8_t fd_flags;
+};
+
+static int64_t check(uint64_t flags) {
+    if (flags & TMPFILE_ONLY && (!(flags & LX_O_DIRECTORY) || (flags & LX_O_ACCMODE) == 0)) return -EINVAL;
+    if (flags & LX_O_PATH && flags & ~(uint64_t)WITH_PATH) return -EINVAL;
+    return (flags & (LX_O_DIRECTORY | LX_O_CREAT)) == (LX_O_DIRECTORY | LX_O_CREAT) ? -EINVAL : 0;
+}
+
+static void set_access(struct opening *o) {
+    static const uint8_t access[] = {LX_FD_READ, LX_FD_WRITE, LX_FD_READ | LX_FD_WRITE, 0};
+    uint32_t mode = o->flags & LX_O_ACCMODE;
+    o->fd_flags = o->flags & LX_O_CLOEXEC ? LX_FD_CLOEXEC : 0;
+    o->rights = 0;
+    if (o->flags & LX_O_PATH) return;
+    o->fd_flags |= access[mode];
+    o->rights = mode == 3 ? KPIO_RIGHT_READ | KPIO_RIGHT_WRITE : mode == 1 ? KPIO_RIGHT_WRITE : KPIO_RIGHT_READ;
+    if (mode == 2) o->rights |= KPIO_RIGHT_WRITE;
+}
+
+static void set_native(struct opening *o) {
+    uint64_t f = o->flags;
+    uint32_t n = KPIO_OPEN_BY_TYPE | lx_file_flags_native(f);
+    if (f & LX_O_NOFOLLOW) n |= KPIO_PATH_NO_FOLLOW;
+    if (f & TMPFILE_ONLY) n |= KPIO_OPEN_TEMPORARY;
+    else {
+        if (f & LX_O_CREAT) n |= KPIO_OPEN_CREATE | (f & LX_O_EXCL ? KPIO_OPEN_EXCLUSIVE : 0);
+        if (f & LX_O_TRUNC) n |= KPIO_OPEN_TRUNCATE;
+        if (f & LX_O_DIRECTORY) n |= KPIO_OPEN_DIRECTORY;
+    }
+    o->native |= n;
+}
+
+// Something that the kernel does not open: a device of a known number is served here.
+static int64_t open_node(const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
+    struct kpio_stat stat;
+    int64_t error = kpio_path_stat(at->handle, at->path, o->native & 0xffff0000u & ~0xff000000u, &stat);
+    if (error != 0) return error;
+    return (stat.mode & LX_S_IFMT) == LX_S_IFCHR ? lx_device_open(stat.device, fd) : -ENXIO;
+}
+
+static void fill(const struct opening *o, int64_t opened, struct lx_fd *fd) {
+    uint32_t type = (uint32_t)(opened >> 44) & 0xf;
+    fd->handle = (kpio_handle)(uint32_t)opened;
+    fd->device = (uint16_t)type;
+    fd->kind = o->flags & LX_O_PATH ? LX_KIND_PATH : type == LX_TYPE_DIRECTORY ? LX_KIND_DIRECTORY : LX_KIND_FILE;
+    fd->extra = lx_file_flags_kept(o->flags);
+}
+
+static int64_t open_at(struct lx_thread *t, uint64_t dirfd, uint64_t path, struct opening *o, uint64_t mode) {
+    struct lx_at at;
+    struct lx_fd fd = {.flags = 0};
+    struct lx_process *p = lx_process(t);
+    int64_t result = lx_at_begin(t, &at, dirfd, path);
+    if (result != 0) return result;
+    set_access(o);
+    set_native(o);
+    do result = kpio_path_open(at.handle, at.path, o->native, (uint32_t)mode & ~p->umask, o->rights);
+    while (o->flags & LX_O_NOFOLLOW ? lx_at_again_nofollow(t, &at, result) : lx_at_again(t, &at, result));
+    if (result >= 0) fill(o, result, &fd);
+    else if (result == -EREMOTE) result = lx_local_open(t, &at, o->flags, &fd);
+    else if (result == -ENXIO) result = open_node(&at, o, &fd);
+    if (result < 0) return result;
+    fd.flags |= o->fd_flags;
+    return lx_fd_install(p, &fd, 0);
+}
+
+static int64_t open_simply(struct lx_thread *t, uint64_t dirfd, uint64_t path, uint64_t flags, uint64_t mode) {
+    struct opening o = {.flags = flags & VALID};
+    if (o.flags & LX_O_PATH) o.flags &= WITH_PATH;
+    int64_t error = check(o.flags);
+    o.flags |= o.flags & LX_O_PATH ? 0 : LX_O_LARGEFILE;
+    return error != 0 ? error : open_at(t, dirfd, path, &o, mode & MODE_BITS);
+}
+
+// ABI open: FIFOs and sockets cannot be opened by a path
+LX_CALL(open) { return open_simply(t, (uint64_t)LX_AT_FDCWD, a0, (uint32_t)a1, a2); }
+// ABI openat: as open
+LX_CALL(openat) { return open_simply(t, a0, a1, (uint32_t)a2, a3); }
+LX_CALL(creat) { return open_simply(t, (uint64_t)LX_AT_FDCWD, a0, LX_O_CREAT | LX_O_WRONLY | LX_O_TRUNC, a1); }
+
+// ---- openat2 -----------------------------------------------------------------------------------------------------------
+
+enum { NO_XDEV = 1, NO_MAGICLINKS = 2, NO_SYMLINKS = 4, BENEATH = 8, IN_ROOT = 16, CACHED = 32 };
+struct open_how {
+    uint64_t flags, mode, resolve;
+};
+
+// A structure that is larger than what is known here must be zero beyond it.
+static int64_t copy_how(struct open_how *how, uint64_t at, uint64_t size) {
+    if (size < sizeof *how) return -EINVAL;
+    if (size > 4096) return -E2BIG;
+    int64_t error = lx_copy_in(how, at, sizeof *how);
+    for (uint64_t done = sizeof *how; error == 0 && done < size; done++) {
+        char byte;
+        error = lx_copy_in(&byte, at + done, 1);
+        if (error == 0 && byte != 0) return -E2BIG;
+    }
+    return error;
+}
+
+static int64_t check_how(const struct open_how *how) {
+    bool creates = how->flags & (LX_O_CREAT | TMPFILE_ONLY);
+    if (how->flags & ~(uint64_t)VALID || how->resolve & ~(uint64_t)(CACHED * 2 - 1)) return -EINVAL;
+    if ((how->resolve & (BENEATH | IN_ROOT)) == (BENEATH | IN_ROOT)) return -EINVAL;
+    if (creates ? how->mode & ~(uint64_t)MODE_BITS : how->mode) return -EINVAL;
+    if (how->resolve & CACHED) return how->flags & (LX_O_CREAT | TMPFILE_ONLY | LX_O_TRUNC) ? -EAGAIN : check(how->flags);
+    return check(how->flags);
+}
+
+// ABI openat2: RESOLVE_CACHED looks further than the cache
+LX_CALL(openat2) {
+    struct open_how how;
+    int64_t error = copy_how(&how, a2, a3);
+    if (error == 0) error = check_how(&how);
+    if (error != 0) return error;
+    struct opening o = {.flags = how.flags | (how.flags & LX_O_PATH ? 0 : LX_O_LARGEFILE)};
+    if (how.resolve & NO_XDEV) o.native |= KPIO_PATH_NO_MOUNTS;
+    if (how.resolve & NO_SYMLINKS) o.native |= KPIO_PATH_NO_LINKS;
+    if (how.resolve & BENEATH) o.native |= KPIO_PATH_BENEATH;
+    if (how.resolve & IN_ROOT) o.native |= KPIO_PATH_IN_ROOT;
+    return open_at(t, a0, a1, &o, how.mode);
+}

@@ -11,6 +11,14 @@ struct spawning {
     const char *what;
 };
 
+// What liblinux itself serves, where the root lets it be attached; it may be there already. Without it, the program finds in these
+// places what the file system has.
+static int64_t attach_local(kpio_handle root, const char *path, uint64_t key) {
+    (void)kpio_path_make(root, path, 0040755, 0, 0);
+    int64_t result = kpio_mount_attach(root, path, 0, KPIO_MOUNT_LOCAL, key);
+    return result == -ENOMEM || result == -ENFILE ? result : 0;
+}
+
 static int64_t open_files(struct spawning *s) {
     struct program library;
     s->what = "/lib/liblinux.so of the boot archive";
@@ -116,6 +124,9 @@ static int64_t give_handles(struct spawning *s) {
 static int64_t build(struct spawning *s) {
     struct lx_place place;
     int64_t result = open_files(s);
+    s->what = result < 0 ? s->what : "/dev and /proc";
+    if (result >= 0) result = attach_local(s->spec->root, "/dev", LX_LOCAL_DEV);
+    if (result >= 0) result = attach_local(s->spec->root, "/proc", LX_LOCAL_PROC);
     if (result >= 0) result = make_block(s);
     if (result >= 0) result = create(s);
     if (result >= 0) result = give_handles(s);

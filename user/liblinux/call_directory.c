@@ -57,6 +57,10 @@ static int64_t read_entries(struct lx_thread *t, uint64_t number, uint64_t buffe
     if (fd.kind == LX_KIND_LOCAL) return lx_local_read(t, &fd, buffer, size);
     if (fd.kind == LX_KIND_PATH) return -EBADF;
     if (fd.kind != LX_KIND_DIRECTORY) return -ENOTDIR;
+    // A bad address must not move the offset.
+    const char nothing = 0;
+    result = size == 0 ? 0 : lx_copy_out(buffer, &nothing, 1);
+    if (result != 0) return result;
     char *records = (char *)t->block->message;
     result = kpio_directory_read(fd.handle, records, MIN(size, (uint64_t)KPIO_MESSAGE_MAX), KPIO_OFFSET_CURRENT);
     if (result <= 0) return result;

@@ -48,7 +48,8 @@ __attribute__((format(printf, 1, 2))) static inline void lt_say(const char *form
     if (write(1, line, (size_t)bytes) != bytes) _exit(3);
 }
 
-__attribute__((noreturn, format(printf, 4, 5))) static inline void lt_stop(int result, const char *file, int line, const char *format, ...) {
+__attribute__((noreturn, format(printf, 4, 5))) static inline void lt_stop(int result, const char *file, int line,
+                                                                           const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     int bytes = vsnprintf(lt_reason, sizeof lt_reason, format, arguments);

@@ -52,7 +52,8 @@ LX_CALL(fchdir) {
     struct lx_fd fd, copy;
     int64_t error = lx_fd_get(lx_process(t), a0, &fd);
     if (error != 0) return error;
-    if ((fd.kind != LX_KIND_DIRECTORY && fd.kind != LX_KIND_PATH && fd.kind != LX_KIND_LOCAL) || fd.device != LX_TYPE_DIRECTORY) return -ENOTDIR;
+    bool some = fd.kind == LX_KIND_DIRECTORY || fd.kind == LX_KIND_PATH || fd.kind == LX_KIND_LOCAL;
+    if (!some || fd.device != LX_TYPE_DIRECTORY) return -ENOTDIR;
     error = lx_fd_duplicate(&fd, &copy);
     if (error != 0) return error;
     if (fd.kind == LX_KIND_LOCAL) set_cwd(lx_process(t), KPIO_HANDLE_NONE, &copy);

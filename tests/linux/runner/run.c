@@ -1,6 +1,8 @@
-// Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH,PATH,.. kpio.arguments=A,B,C.
-// Everything below "rootfs/" in the archive goes to the root directory first (root=tmpfs). The programs print the KTEST lines
+// Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
+// folder, in the archive's order; kpio.arguments=A,B,C. Everything below "rootfs/" in the archive goes to the root directory first (root=tmpfs). The programs print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
+#include "lib/cpio.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux.h"
@@ -80,24 +82,32 @@ static bool run(const struct run *r, const char *path, const char **arguments) {
     return status == 0;
 }
 
+// All that the archive has in a folder of the root.
+static bool run_all(const struct run *r, const char *folder, const char **arguments) {
+    char prefix[256], path[256];
+    size_t position = 0, length = fmt_print(prefix, sizeof prefix, "rootfs%s", folder);
+    struct cpio_entry entry;
+    bool good = true;
+    while (cpio_next(r->archive->data, r->archive->size, &position, &entry, NULL) == 1) {
+        if (!cpio_is_file(&entry) || strncmp(entry.name, prefix, length) != 0) continue;
+        fmt_print(path, sizeof path, "%s", entry.name + strlen("rootfs"));
+        good = run(r, path, arguments) && good;
+    }
+    return good;
+}
+
 int main(int argc, char **argv) {
-    static char text[512], programs[1024];
+    static char text[512];
     struct archive archive;
     struct run r = {.archive = &archive};
-    bool good = true;
-    const char *arguments[ARGUMENTS_MAX + 2], *paths = startup_setting("program"), *list = startup_setting("arguments"), *what = "";
-    if (paths == NULL) return fail("kpio.program= is missing", -EINVAL);
+    const char *arguments[ARGUMENTS_MAX + 2], *path = startup_setting("program"), *list = startup_setting("arguments"), *what = "";
+    if (path == NULL || *path == 0) return fail("kpio.program= is missing", -EINVAL);
     if (list != NULL) memcpy(text, list, strnlen(list, sizeof text - 1));
-    memcpy(programs, paths, strnlen(paths, sizeof programs - 1));
     split(text, arguments);
     int64_t error = archive_open(&archive);
     if (error != 0) return fail("the boot archive", error);
     error = prepare(&r, &what);
     if (error < 0) return fail(what, error);
-    for (char *path = programs, *next; path != NULL; path = next) {
-        next = strchr(path, ',');
-        if (next != NULL) *next++ = 0;
-        good = run(&r, path, arguments) && good;
-    }
-    return !good;
+    bool folder = path[strlen(path) - 1] == '/';
+    return !(folder ? run_all(&r, path, arguments) : run(&r, path, arguments));
 }

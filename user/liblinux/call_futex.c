@@ -48,7 +48,8 @@ static int64_t wait_until(struct lx_thread *t, uint64_t address, uint32_t value,
     if (mask == 0) return -EINVAL;
     int64_t error = timeout != 0 ? lx_timespec_in(timeout, &ns) : 0;
     if (error < 0) return error;
-    return wait(t, address, value, mask, timeout != 0 ? lx_deadline_at(ns, real) : KPIO_TIME_NEVER, flags, -LX_RESTART);
+    return wait(t, address, value, mask, timeout != 0 ? lx_deadline_at(ns, real) : KPIO_TIME_NEVER, flags,
+                timeout != 0 ? -LX_RESTART_NOHAND : -LX_RESTART);
 }
 
 // ---- waking -------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // kill and its like, inside the process; other processes are posixd's.
 #include "abi/gen/stubs.h"
+#include "lib/string.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/signal.h"
@@ -35,10 +36,24 @@ LX_CALL(kill) {
 
 // ---- with a siginfo of the caller's -------------------------------------------------------------------------------------
 
+// Of a code that nobody knows, what lies behind the bytes that any sender fills must be 0.
+#define KNOWN_FROM (-7)
+#define SIGIO_CODE (-60)
+#define FILLED 48u
+static bool is_too_long(const struct lx_siginfo *info) {
+    if (info->code >= KNOWN_FROM || info->code == SIGIO_CODE) return false;
+    for (unsigned i = FILLED; i < sizeof *info; i++)
+        if (((const uint8_t *)info)[i] != 0) return true;
+    return false;
+}
+
 static int64_t take_info(struct lx_thread *t, uint64_t at, uint64_t number, uint32_t tid, struct lx_siginfo *info) {
     int64_t error = lx_copy_in(info, at, sizeof *info);
     if (error < 0) return error;
     info->number = (int32_t)number;
+    info->pad = 0;
+    if (is_too_long(info)) return -E2BIG;
+    memset((uint8_t *)info + FILLED, 0, sizeof *info - FILLED);
     // Only to oneself may a signal look as if the kernel or kill had sent it.
     if ((info->code >= 0 || info->code == LX_SI_TKILL) && tid != lx_process(t)->pid && tid != t->tid) return -EPERM;
     return (uint32_t)number > LX_SIGNALS ? -EINVAL : 0;

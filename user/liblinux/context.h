@@ -101,6 +101,8 @@ struct lx_process {
     uint32_t queued_signals;        // entries of all queues
     uint32_t stopped;               // a stop signal has stopped it: its threads wait for the word to become 0
     struct lx_signal_state *signals;
+    uint8_t death_signal;           // prctl(PR_SET_PDEATHSIG)
+    bool undumpable, no_new_privileges, barrier_registered;
     uint64_t children_cpu;          // ns of CPU of children that were waited for
     struct lx_timers *timers;       // timer.h; NULL until there is one
     char name[16];
@@ -121,6 +123,7 @@ struct lx_space {
     void *heap_free[16];
     char *heap_chunk;
     uint64_t heap_left;
+    uint64_t barrier_page;          // of membarrier; 0: none yet
     struct lx_thread *free_areas;   // that threads left; guarded by lock
     uint32_t free_area_count;
     uint32_t state_size;            // bytes of the extended state; 0: FXSAVE's

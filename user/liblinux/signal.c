@@ -5,6 +5,7 @@
 #include "lib/util.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/timer.h"
 
 #define QUEUED_MAX 16384u  // entries of a process (RLIMIT_SIGPENDING)
 
@@ -18,6 +19,13 @@ bool lx_signal_stops(uint32_t number) { return LX_SIGNAL_BIT(number) & STOPS; }
 
 // ---- queues -------------------------------------------------------------------------------------------------------------
 
+static void release(struct lx_process *p, struct lx_signal *s) {
+    if (s->of_timer) lx_timer_taken_locked(p, &s->info);
+    list_remove(&s->node);
+    p->queued_signals--;
+    lx_free(p->space, s, sizeof *s);
+}
+
 static void drop(struct lx_process *p, struct lx_pending *pending, uint64_t which) {
     pending->set &= ~which;
     struct list_node *next;
@@ -25,9 +33,7 @@ static void drop(struct lx_process *p, struct lx_pending *pending, uint64_t whic
         struct lx_signal *s = container_of(node, struct lx_signal, node);
         next = list_next(&pending->queue, node);
         if (!(LX_SIGNAL_BIT((uint32_t)s->info.number) & which)) continue;
-        list_remove(node);
-        p->queued_signals--;
-        lx_free(p->space, s, sizeof *s);
+        release(p, s);
     }
 }
 
@@ -36,20 +42,23 @@ static void drop_everywhere(struct lx_process *p, uint64_t which) {
     list_for_each(node, &p->threads) drop(p, &container_of(node, struct lx_thread, node)->pending_signals, which);
 }
 
-// An ordinary signal that is pending already is not queued again, and counts without an entry when there is no room.
+// An ordinary signal that is pending already is not queued again, but for a timer's, which counts what was lost; and it counts without
+// an entry when there is no room.
 static int64_t enqueue(struct lx_process *p, struct lx_pending *pending, const struct lx_siginfo *info) {
     const uint64_t bit = LX_SIGNAL_BIT((uint32_t)info->number);
-    const bool real_time = (uint32_t)info->number >= LX_SIGRTMIN;
-    if (!real_time && pending->set & bit) return 0;
+    const bool real_time = (uint32_t)info->number >= LX_SIGRTMIN, of_timer = info->pad == LX_INFO_OF_TIMER;
+    if (!real_time && pending->set & bit && !of_timer) return LX_SIGNAL_DROPPED;
     struct lx_signal *s = p->queued_signals < QUEUED_MAX ? lx_alloc(p->space, sizeof *s) : NULL;
     if (s == NULL && real_time && info->code != LX_SI_USER) return -EAGAIN;
     if (s != NULL) {
         s->info = *info;
+        s->info.pad = 0;
+        s->of_timer = of_timer;
         list_push_back(&pending->queue, &s->node);
         p->queued_signals++;
     }
     pending->set |= bit;
-    return 0;
+    return s != NULL ? LX_SIGNAL_QUEUED : LX_SIGNAL_DROPPED;
 }
 
 // The first entry of the number; one without is told as sent by nobody.
@@ -68,10 +77,10 @@ static void dequeue(struct lx_process *p, struct lx_pending *pending, uint32_t n
     if (!more) pending->set &= ~LX_SIGNAL_BIT(number);
     *info = (struct lx_siginfo){.number = (int32_t)number, .code = LX_SI_USER};
     if (found == NULL) return;
+    if (found->of_timer) lx_timer_taken_locked(p, &found->info);
+    found->of_timer = false;
     *info = found->info;
-    list_remove(&found->node);
-    p->queued_signals--;
-    lx_free(p->space, found, sizeof *found);
+    release(p, found);
 }
 
 static uint32_t lowest(uint64_t set) {
@@ -150,25 +159,25 @@ static void go_on(struct lx_process *p) {
         (void)kpio_futex_wake((uint64_t)&p->stopped, UINT32_MAX, UINT32_MAX, 0);
 }
 
-static int64_t send_locked(struct lx_process *p, struct lx_thread *to, const struct lx_siginfo *info) {
+int64_t lx_signal_send_locked(struct lx_process *p, struct lx_thread *to, const struct lx_siginfo *info) {
     const uint32_t number = (uint32_t)info->number;
     const uint64_t bit = LX_SIGNAL_BIT(number);
     if (number == LX_SIGKILL) lx_signal_kill(p, number);
     if (number == LX_SIGCONT) go_on(p);
     if (bit & STOPS) drop_everywhere(p, BIT(CONT));
-    if (is_ignored(p, to, number)) return 0;
+    if (is_ignored(p, to, number)) return LX_SIGNAL_DROPPED;
     int64_t result = enqueue(p, to != NULL ? &to->pending_signals : &p->pending_signals, info);
     if (result < 0) return result;
     if (to == NULL) tell_any(p, bit, NULL);
     else if (wants(to, bit)) tell(to);
-    return 0;
+    return result;
 }
 
 int64_t lx_signal_send_process(struct lx_process *p, const struct lx_siginfo *info) {
     lx_lock(&p->signal_lock);
-    int64_t result = send_locked(p, NULL, info);
+    int64_t result = lx_signal_send_locked(p, NULL, info);
     lx_unlock(&p->signal_lock);
-    return result;
+    return result < 0 ? result : 0;
 }
 
 int64_t lx_signal_send_tid(struct lx_process *p, uint32_t tid, const struct lx_siginfo *info) {
@@ -177,11 +186,11 @@ int64_t lx_signal_send_tid(struct lx_process *p, uint32_t tid, const struct lx_s
     list_for_each(node, &p->threads) {
         struct lx_thread *t = container_of(node, struct lx_thread, node);
         if (t->tid != tid) continue;
-        result = info->number == 0 ? 0 : send_locked(p, t, info);
+        result = info->number == 0 ? 0 : lx_signal_send_locked(p, t, info);
         break;
     }
     lx_unlock(&p->signal_lock);
-    return result;
+    return result > 0 ? 0 : result;
 }
 
 void lx_signal_force(struct lx_thread *t, const struct lx_siginfo *info) {
@@ -203,7 +212,7 @@ void lx_signal_raise(struct lx_thread *t, uint32_t number) {
     const struct lx_siginfo info = {
         .number = (int32_t)number, .code = LX_SI_USER, .sent = {.pid = (int32_t)lx_process(t)->pid, .uid = lx_process(t)->uid}};
     lx_lock(&lx_process(t)->signal_lock);
-    (void)send_locked(lx_process(t), t,
+    (void)lx_signal_send_locked(lx_process(t), t,
                       &info);  // an ordinary signal always has room
     lx_unlock(&lx_process(t)->signal_lock);
 }

@@ -36,9 +36,12 @@ struct lx_siginfo {
 _Static_assert(sizeof(struct lx_siginfo) == 128, "ABI");
 enum { LX_SI_USER = 0, LX_SI_KERNEL = 0x80, LX_SI_QUEUE = -1, LX_SI_TIMER = -2, LX_SI_TKILL = -6 };
 
+#define LX_INFO_OF_TIMER 1  // `pad` of what timer.c sends: it is told when the signal is taken
+
 struct lx_signal {
     struct list_node node;
     struct lx_siginfo info;
+    bool of_timer;
 };
 
 struct lx_signal_action {  // as rt_sigaction takes it
@@ -77,6 +80,9 @@ void lx_signals_exec(struct lx_process *p);  // what execve does to actions: han
 // To the process, or to one thread of it (a thread of t's process; signal_lock keeps it valid: lx_signal_send_tid). 0 or -EAGAIN (a
 // real-time signal that has no room). SIGKILL ends the process at once. From any thread of the process.
 [[nodiscard]] int64_t lx_signal_send_process(struct lx_process *p, const struct lx_siginfo *info);
+// With signal_lock held; to NULL: the process. Or what became of it.
+enum { LX_SIGNAL_DROPPED = 0, LX_SIGNAL_QUEUED = 1 };  // ignored, or pending already; queued
+[[nodiscard]] int64_t lx_signal_send_locked(struct lx_process *p, struct lx_thread *to, const struct lx_siginfo *info);
 // By number: -ESRCH too.
 [[nodiscard]] int64_t lx_signal_send_tid(struct lx_process *p, uint32_t tid, const struct lx_siginfo *info);
 // To the running thread, by what it did itself: a blocked or ignored one gets its default action.

@@ -1,0 +1,12 @@
+// Timers of the program: setitimer's three, and those of timer_create. A thread of liblinux's own, started with the first timer,
+// sleeps until the next of them and sends its signal.
+//
+// process->signal_lock guards them: what a timer did and what became of its signal are looked at together.
+#pragma once
+#include "user/liblinux/signal.h"
+
+// The signal of a timer was taken from its queue, or dropped: the number of times it fired meanwhile goes into *info. signal_lock
+// held.
+void lx_timer_taken_locked(struct lx_process *p, struct lx_siginfo *info);
+// What a fork does: the child has no timers. It is the only thread.
+void lx_timers_forked(struct lx_process *p);

@@ -21,7 +21,7 @@ enum {  // flags of path_open, beside those above
     KPIO_OPEN_TRUNCATE = 1 << 2,
     KPIO_OPEN_APPEND = 1 << 3,        // status flag: writes go to the end
     KPIO_OPEN_DIRECTORY = 1 << 4,     // ENOTDIR unless it is one
-    KPIO_OPEN_TEMPORARY = 1 << 5,     // a file without a name, in the directory that the path names
+    KPIO_OPEN_TEMPORARY = 1 << 5,     // a file without a name, in the directory that the path names; EXCLUSIVE: it gets none
     KPIO_OPEN_ROOT = 1 << 6,          // a directory: paths through the new handle do not leave it
     KPIO_OPEN_SYNC = 1 << 7,          // status flag: each write is durable when it returns
     KPIO_OPEN_DATA_SYNC = 1 << 8,     // status flag: the same without times
@@ -60,6 +60,11 @@ struct kpio_attributes {
 enum { KPIO_SEEK_SET, KPIO_SEEK_CURRENT, KPIO_SEEK_END, KPIO_SEEK_DATA, KPIO_SEEK_HOLE };
 enum { KPIO_ALLOCATE_KEEP_SIZE = 1 << 0, KPIO_ALLOCATE_PUNCH_HOLE = 1 << 1, KPIO_ALLOCATE_ZERO_RANGE = 1 << 2 };
 enum { KPIO_WRITE_APPEND = 1 << 0, KPIO_WRITE_SYNC = 1 << 1, KPIO_WRITE_DATA_SYNC = 1 << 2 };
+// A piece of memory for the vector calls.
+struct kpio_io_vector {
+    uint64_t address, size;
+};
+#define KPIO_IO_VECTORS_MAX 1024u
 enum { KPIO_SYNC_DATA = 1 << 0 };
 enum { KPIO_ADVICE_NORMAL, KPIO_ADVICE_DROP };
 enum { KPIO_UNLINK_DIRECTORY = 1 << 0 };

@@ -84,7 +84,8 @@ struct kpio_thread_block {
     uint64_t badge;           // of the handle that the message last received came through
     uint64_t path_key;        // after EREMOTE: the local mount's key
     uint64_t path_bytes;      // ... and length of what is left of the path, which is in the message page, terminated
-    uint64_t reserved0[2];
+    uint64_t message_bytes;   // of the message last read from a pipe that keeps them apart: its whole length
+    uint64_t reserved0;
     struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX];  // of the message last sent or received
     uint64_t reserved1[8];
 };
@@ -231,7 +232,14 @@ enum { KPIO_PIPE_STREAM, KPIO_PIPE_DATAGRAM, KPIO_PIPE_SEQPACKET };
 enum {
     KPIO_PIPE_NOWAIT = 1 << 0,
     KPIO_PIPE_TAKE_HANDLES = 1 << 1,  // pipe_read
+    KPIO_PIPE_PEEK = 1 << 2,          // pipe_read: what is read stays; no handles are taken
 };
+struct kpio_pipe_info {
+    uint32_t mode, capacity;          // KPIO_PIPE_*; bytes
+    uint32_t readable, room;          // bytes; the lengths that precede messages count
+    uint32_t next, reserved;          // bytes of the message that is read next
+};
+_Static_assert(sizeof(struct kpio_pipe_info) == 24, "ABI");
 #define KPIO_PIPE_SEND_HANDLES(count) ((uint32_t)(count) << 8)  // pipe_write: 0..KPIO_MESSAGE_HANDLES_MAX
 
 // ---- limits that the ABI names ------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/usercopy.h"
 
-static void unlink_waiter(struct thread *t) { list_remove(&t->wait.node); }
+void pipe_unlink_waiter(struct thread *t) { list_remove(&t->wait.node); }
 
 void pipe_wake_locked(struct pipe_side *side, const struct handle *via, bool all, int64_t result) {
     list_for_each_entry_safe(t, &side->waiters, struct thread, wait.node) {
@@ -31,7 +31,7 @@ static int64_t wait_on_side(struct pipe *pipe, struct pipe_side *side, kpio_hand
     }
     if (mine) list_push_front(&side->waiters, &current_thread()->wait.node);
     else list_push_back(&side->waiters, &current_thread()->wait.node);
-    wait_prepare(&pipe->lock, unlink_waiter, via, pipe);
+    wait_prepare(&pipe->lock, pipe_unlink_waiter, via, pipe);
     spin_unlock(&pipe->lock);
     return wait_block(deadline);
 }
@@ -39,7 +39,7 @@ static int64_t wait_on_side(struct pipe *pipe, struct pipe_side *side, kpio_hand
 // The side is free again; what changed lets the other side go on.
 static void finish(struct pipe *pipe, struct pipe_side *side, struct pipe_side *other) {
     spin_lock(&pipe->lock);
-    side->busy = false;
+    side->busy = side->copying = false;
     pipe_wake_locked(side, NULL, false, 0);
     pipe_wake_locked(other, NULL, false, 0);
     struct pipe_end *peer = other->end;
@@ -47,31 +47,40 @@ static void finish(struct pipe *pipe, struct pipe_side *side, struct pipe_side *
     if (peer != NULL) object_signal(&peer->object);
 }
 
-// ---- reading -----------------------------------------------------------------------------------------------------------
-
-// The reading side is ours. Copies n bytes from the head on.
-static int copy_out(struct pipe_ring *ring, uint32_t from, struct user_ptr buffer, uint32_t n) {
-    for (uint32_t done = 0; done < n;) {
+// The side is ours. Copies n bytes between the ring, from a position on, and the caller's pieces behind `skip` bytes.
+static int copy(struct pipe_ring *ring, uint32_t at, const struct pipe_buffer *b, uint64_t skip, uint32_t n, bool out) {
+    for (const struct kpio_io_vector *part = b->parts; n > 0;) {
+        if (skip >= part->size) {
+            skip -= part++->size;
+            continue;
+        }
         uint8_t *bytes;
-        uint32_t piece = pipe_ring_piece(ring, from + done, n - done, &bytes);
-        int error = copy_to_user(user_add(buffer, done), bytes, piece);
+        uint32_t piece = pipe_ring_piece(ring, at, (uint32_t)MIN((uint64_t)n, part->size - skip), &bytes);
+        struct user_ptr user = user_ptr(part->address + skip);
+        int error = out ? copy_to_user(user, bytes, piece) : copy_from_user(bytes, user, piece);
         if (error != 0) return error;
-        done += piece;
+        skip += piece;
+        at += piece;
+        n -= piece;
     }
     return 0;
 }
 
+// ---- reading -----------------------------------------------------------------------------------------------------------
+
 // *parcel gets the handles that came with what was taken, or NULL.
-static int64_t take(struct pipe *pipe, struct user_ptr buffer, uint64_t size, struct pipe_parcel **parcel) {
+static int64_t take(struct pipe *pipe, const struct pipe_buffer *b, bool peek, struct pipe_parcel **parcel) {
     struct pipe_ring *ring = &pipe->ring;
     bool stream = pipe->mode == PIPE_STREAM;
     uint32_t header = stream ? 0 : PIPE_RECORD_HEADER;
     // Bytes of a stream are not read beyond the place where other handles came.
     uint32_t record = stream ? MIN(pipe_ring_used(ring), pipe_parcel_distance(pipe, ring->head))
                              : pipe_ring_get_length(ring);
-    uint32_t n = size < record ? (uint32_t)size : record;
-    int error = copy_out(ring, ring->head + header, buffer, n);
+    uint32_t n = b->size < record ? (uint32_t)b->size : record;
+    int error = copy(ring, ring->head + header, b, 0, n, true);
     if (error != 0) return error;
+    if (!stream) current_thread()->block->message_bytes = record;
+    if (peek) return n;
     // A message goes as a whole, also if the buffer was too small for it.
     uint32_t whole = stream ? n : header + record;
     *parcel = whole != 0 ? pipe_parcel_take(pipe, ring->head) : NULL;
@@ -79,8 +88,7 @@ static int64_t take(struct pipe *pipe, struct user_ptr buffer, uint64_t size, st
     return n;
 }
 
-int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, uint32_t options,
-                  nanos_t deadline) {
+int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = &pipe->reader;
     struct pipe_parcel *parcel = NULL;
@@ -97,9 +105,9 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffe
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
-    side->busy = true;
+    side->busy = side->copying = true;
     spin_unlock(&pipe->lock);
-    int64_t result = take(pipe, buffer, size, &parcel);
+    int64_t result = take(pipe, b, options & KPIO_PIPE_PEEK, &parcel);
     finish(pipe, side, &pipe->writer);
     if (options & KPIO_PIPE_TAKE_HANDLES && result >= 0) pipe_parcel_deliver(parcel);
     if (parcel != NULL) pipe_parcel_free(parcel);
@@ -108,24 +116,13 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffe
 
 // ---- writing -----------------------------------------------------------------------------------------------------------
 
-static int copy_in(struct pipe_ring *ring, uint32_t to, struct user_ptr buffer, uint32_t n) {
-    for (uint32_t done = 0; done < n;) {
-        uint8_t *bytes;
-        uint32_t piece = pipe_ring_piece(ring, to + done, n - done, &bytes);
-        int error = copy_from_user(bytes, user_add(buffer, done), piece);
-        if (error != 0) return error;
-        done += piece;
-    }
-    return 0;
-}
-
 // The writing side is ours and there is room for a message, or for some bytes. Returns how many bytes it took; *parcel, if
 // there is one, is the pipe's then.
-static int64_t put(struct pipe *pipe, struct user_ptr buffer, uint64_t size, struct pipe_parcel **parcel) {
+static int64_t put(struct pipe *pipe, const struct pipe_buffer *b, uint64_t skip, struct pipe_parcel **parcel) {
     struct pipe_ring *ring = &pipe->ring;
     uint32_t header = pipe->mode == PIPE_STREAM ? 0 : PIPE_RECORD_HEADER, room = pipe_ring_room(ring);
-    uint32_t n = size < room - header ? (uint32_t)size : room - header;
-    int error = copy_in(ring, ring->tail + header, buffer, n);
+    uint32_t n = (uint32_t)MIN(b->size - skip, (uint64_t)(room - header));
+    int error = copy(ring, ring->tail + header, b, skip, n, false);
     if (error != 0) return error;
     if (header != 0) pipe_ring_put_length(ring, n);
     if (*parcel != NULL) pipe_parcel_send(*parcel, ring->tail);
@@ -164,27 +161,33 @@ static int64_t wait_for_room(struct writing *w, uint64_t size) {
             return -EPIPE;
         }
         if ((w->mine || !side->busy) && has_room(w, size)) return 0;
+        if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) {  // it was made smaller
+            pipe_wake_locked(side, NULL, false, 0);
+            spin_unlock(&pipe->lock);
+            return -EMSGSIZE;
+        }
         int64_t error = wait_on_side(pipe, side, w->value, w->mine, w->nowait, w->deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
 }
 
-static int64_t write_all(struct writing *w, struct user_ptr buffer, uint64_t size) {
+static int64_t write_all(struct writing *w, const struct pipe_buffer *b) {
     struct pipe *pipe = w->pipe;
-    uint64_t done = 0;
+    uint64_t done = 0, size = b->size;
     int64_t result = 0;
     do {
         spin_lock(&pipe->lock);
         result = wait_for_room(w, size - done);
         if (result != 0) break;
-        pipe->writer.busy = w->mine = true;
+        pipe->writer.busy = pipe->writer.copying = w->mine = true;
         spin_unlock(&pipe->lock);
-        result = put(pipe, user_add(buffer, done), size - done, &w->parcel);
+        result = put(pipe, b, done, &w->parcel);
         if (result < 0) break;
         done += (uint64_t)result;
         if (done < size) {  // the reader makes room
             spin_lock(&pipe->lock);
+            pipe->writer.copying = false;
             pipe_wake_locked(&pipe->reader, NULL, false, 0);
             struct pipe_end *peer = pipe->reader.end;
             spin_unlock(&pipe->lock);
@@ -195,9 +198,9 @@ static int64_t write_all(struct writing *w, struct user_ptr buffer, uint64_t siz
     return done > 0 || result >= 0 ? (int64_t)done : result;
 }
 
-int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size, uint32_t options,
-                   nanos_t deadline) {
+int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline) {
     struct pipe *pipe = end->pipe;
+    uint64_t size = b->size;
     unsigned handles = options / KPIO_PIPE_SEND_HANDLES(1);
     struct writing w = {.pipe = pipe, .value = value, .nowait = options & KPIO_PIPE_NOWAIT, .deadline = deadline};
     if (!end->writer) return -EBADF;
@@ -207,7 +210,7 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buff
         int error = pipe_parcel_make(pipe, handles, &w.parcel);
         if (error != 0) return error;
     }
-    int64_t result = write_all(&w, buffer, size);
+    int64_t result = write_all(&w, b);
     if (w.parcel != NULL) pipe_parcel_free(w.parcel);
     return result;
 }

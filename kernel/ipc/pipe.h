@@ -28,6 +28,7 @@ struct pipe_side {
     struct pipe_end *end;  // NULL: gone
     bool open;             // somebody can name it
     bool busy;             // a thread is at work
+    bool copying;          // ... and touches the ring's bytes right now, without the lock
     struct list waiters;   // by wait.node; guarded by pipe->lock
 };
 struct pipe {
@@ -46,12 +47,29 @@ struct pipe {
 static inline struct pipe_end *pipe_end_of(struct object *o) { return (struct pipe_end *)o; }
 
 void pipe_init(void);
+void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
+// A ring of another size, with what is in it: the size that it has then, -EINVAL, -EBUSY (more is in it), -EAGAIN (somebody
+// copies right now), -ENFILE, -ENOMEM.
+[[nodiscard]] int64_t pipe_resize(struct pipe_end *end, uint64_t size);
 // size 0: the default. Both ends come with a reference for the caller. -EINVAL, -ENFILE, -ENOMEM.
 [[nodiscard]] int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader,
                               struct pipe_end **writer);
+
+// The short way, with a handle that was just looked up and no reference: what pipe_read and pipe_write return, or
+enum { PIPE_SLOWLY = INT64_MIN,      // nothing was done: go the long way
+       PIPE_AGAIN = INT64_MIN + 1 }; // it waited and was woken: look the handle up and begin again
+[[nodiscard]] int64_t pipe_read_quick(struct handle *via, struct user_ptr buffer, uint64_t size, uint32_t options,
+                                      nanos_t deadline);
+[[nodiscard]] int64_t pipe_write_quick(struct handle *via, struct user_ptr buffer, uint64_t size, uint32_t options);
+
+// The caller's memory: pieces in user space, `size` bytes together.
+struct pipe_buffer {
+    const struct kpio_io_vector *parts;
+    uint64_t size;
+};
 // The caller holds a reference to the end; `value` is the handle it came through. Bytes copied, 0: nobody writes any more,
 // or errors of the system calls. -EBADF: the wrong end. options: KPIO_PIPE_*, checked by the caller.
-[[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size,
-                                uint32_t options, nanos_t deadline);
-[[nodiscard]] int64_t pipe_write(struct pipe_end *end, kpio_handle value, struct user_ptr buffer, uint64_t size,
-                                 uint32_t options, nanos_t deadline);
+[[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options,
+                                nanos_t deadline);
+[[nodiscard]] int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options,
+                                 nanos_t deadline);

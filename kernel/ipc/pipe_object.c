@@ -5,6 +5,7 @@
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/charge.h"
 #include "kernel/mm/slub.h"
+#include "lib/string.h"
 
 static struct kmem_cache pipe_cache, end_cache;
 
@@ -121,11 +122,12 @@ static int pipe_alloc(struct job *job, enum pipe_mode mode, uint32_t size, struc
     return 0;
 }
 
+static uint32_t round_size(uint64_t size) { return size < PIPE_SIZE_MIN ? PIPE_SIZE_MIN : 1u << log2_ceil(size); }
+
 int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader, struct pipe_end **writer) {
     struct pipe *pipe;
     if (mode > PIPE_SEQPACKET || size > PIPE_SIZE_MAX) return -EINVAL;
-    uint32_t rounded = size == 0 ? PIPE_SIZE_DEFAULT : size < PIPE_SIZE_MIN ? PIPE_SIZE_MIN : 1u << log2_ceil(size);
-    int error = pipe_alloc(job, mode, rounded, &pipe);
+    int error = pipe_alloc(job, mode, size == 0 ? PIPE_SIZE_DEFAULT : round_size(size), &pipe);
     if (error != 0) return error;
     pipe->ends = 1;  // ours, until both exist
     error = end_create(pipe, false, reader);
@@ -135,6 +137,58 @@ int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe
     }
     pipe_put(pipe);
     return error;
+}
+
+// ---- size ----------------------------------------------------------------------------------------------------------------
+
+void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info) {
+    struct pipe *pipe = end->pipe;
+    spin_lock(&pipe->lock);
+    uint32_t used = pipe_ring_used(&pipe->ring);
+    *info = (struct kpio_pipe_info){.mode = pipe->mode, .capacity = pipe->ring.size, .readable = used,
+                                    .room = pipe->ring.size - used};
+    // A reader at work has not moved the head yet: what it reads is still there to be described.
+    if (pipe->mode != PIPE_STREAM && used != 0) info->next = pipe_ring_get_length(&pipe->ring);
+    spin_unlock(&pipe->lock);
+}
+
+// The lock is held. Everything keeps its position; at most PIPE_SIZE_MAX bytes.
+static int64_t replace_ring(struct pipe *pipe, uint8_t **bytes, uint32_t *size) {
+    struct pipe_ring *old = &pipe->ring, ring = {.bytes = *bytes, .size = *size, .head = old->head, .tail = old->tail};
+    if (pipe->reader.copying || pipe->writer.copying) return -EAGAIN;
+    if (pipe_ring_used(old) > ring.size) return -EBUSY;
+    for (uint32_t at = ring.head; at != ring.tail;) {
+        uint8_t *from, *to;
+        uint32_t n = pipe_ring_piece(old, at, ring.tail - at, &from);
+        n = pipe_ring_piece(&ring, at, n, &to);
+        memcpy(to, from, n);
+        at += n;
+    }
+    *bytes = old->bytes;
+    *size = old->size;
+    *old = ring;
+    return ring.size;
+}
+
+int64_t pipe_resize(struct pipe_end *end, uint64_t size) {
+    struct pipe *pipe = end->pipe;
+    if (size == 0 || size > PIPE_SIZE_MAX) return -EINVAL;
+    uint32_t other = round_size(size);
+    int64_t result = job_charge(pipe->job, JOB_KERNEL_BYTES, other);
+    if (result != 0) return result;
+    uint8_t *bytes = kmalloc(other);
+    if (bytes != NULL) {
+        spin_lock(&pipe->lock);
+        result = replace_ring(pipe, &bytes, &other);
+        bool grew = result > (int64_t)other;
+        if (grew) pipe_wake_locked(&pipe->writer, NULL, false, 0);
+        struct pipe_end *writer = pipe->writer.end;
+        spin_unlock(&pipe->lock);
+        if (grew && writer != NULL) object_signal(&writer->object);
+        kfree(bytes);
+    }
+    job_uncharge(pipe->job, JOB_KERNEL_BYTES, other);
+    return bytes != NULL ? result : -ENOMEM;
 }
 
 void pipe_init(void) {

@@ -3,4 +3,5 @@
 #include "kernel/ipc/pipe.h"
 
 // pipe->lock is held. Wakes the waiters of a side: those through `via` (NULL: any); the first, or all.
+void pipe_unlink_waiter(struct thread *t);  // wait.unlink of those that wait
 void pipe_wake_locked(struct pipe_side *side, const struct handle *via, bool all, int64_t result);

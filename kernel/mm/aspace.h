@@ -102,6 +102,8 @@ bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struc
 int aspace_fault_error(void);
 // From here on faults of the kernel on this CPU that would have to wait for a pager are -EAGAIN at once; and back.
 void aspace_fault_no_wait(bool no_wait);
+// From here on faults of the kernel on this CPU fail at once; and back. No interrupt is let in between.
+void aspace_fault_refuse(bool refuse);
 
 // ---- mappings and handles: provided by object/aspace_object.c -----------------------------------------------------------
 // m belongs to the handle from now on: 0 or -EBADF when that is being revoked.

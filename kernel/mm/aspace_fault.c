@@ -21,10 +21,12 @@ enum {  // error code of a page fault
 static struct {
     int error;
     bool no_wait;  // a copy is at work that must not block
+    bool refuse;   // ... that must not be served at all
 } cacheline_aligned fault_errors[CONFIG_MAX_CPUS];
 
 int aspace_fault_error(void) { return fault_errors[cpu_id()].error; }
 void aspace_fault_no_wait(bool no_wait) { fault_errors[cpu_id()].no_wait = no_wait; }
+void aspace_fault_refuse(bool refuse) { fault_errors[cpu_id()].refuse = refuse; }
 
 static __attribute__((noinline)) struct mapping *find_elsewhere(struct aspace *a, uint64_t address) {
     struct mapping *m = mapping_tree_from(&a->mappings, address);
@@ -185,7 +187,8 @@ static inline bool is_forbidden(const struct trap_frame *frame, uint64_t address
 
 bool aspace_handle_fault(struct trap_frame *frame, uint64_t address, uint64_t error) {
     struct aspace *a = current_thread()->aspace;
-    if (unlikely(!a || is_forbidden(frame, address, error))) return unresolved(frame, a, address, 0, -EFAULT);
+    bool refused = !(frame->cs & 3) && fault_errors[cpu_id()].refuse;
+    if (unlikely(!a || refused || is_forbidden(frame, address, error))) return unresolved(frame, a, address, 0, -EFAULT);
     unsigned prot = error & FAULT_WRITE ? PROT_WRITE : error & FAULT_FETCH ? PROT_EXECUTE : PROT_READ;
     int result = fault_once(a, align_down(address, PAGE_SIZE), prot);
     return likely(result == 0) ? true : unresolved(frame, a, address, prot, result);

@@ -25,6 +25,27 @@ size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size) {
     return left;
 }
 
+size_t copy_from_user_nowait(void *to, struct user_ptr from, size_t size) {
+    aspace_fault_no_wait(true);
+    size_t left = arch_copy_from_user(to, from.v, size);
+    aspace_fault_no_wait(false);
+    return left;
+}
+
+size_t copy_to_user_resident(struct user_ptr to, const void *from, size_t size) {
+    aspace_fault_refuse(true);
+    size_t left = arch_copy_to_user(to.v, from, size);
+    aspace_fault_refuse(false);
+    return left;
+}
+
+size_t copy_from_user_resident(void *to, struct user_ptr from, size_t size) {
+    aspace_fault_refuse(true);
+    size_t left = arch_copy_from_user(to, from.v, size);
+    aspace_fault_refuse(false);
+    return left;
+}
+
 int user_fault_in(struct user_ptr at, size_t size, bool write) {
     if (!user_range_valid(at, size)) return -EFAULT;
     int error = 0;

@@ -25,3 +25,7 @@ static inline struct user_ptr user_add(struct user_ptr p, uint64_t bytes) { retu
 // -EFAULT, -ENOMEM. All of them: a copy goes by words, and the one at which it stopped may lie across the end of a page.
 [[nodiscard]] size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size);
 [[nodiscard]] int user_fault_in(struct user_ptr at, size_t size, bool write);
+[[nodiscard]] size_t copy_from_user_nowait(void *to, struct user_ptr from, size_t size);
+// The same, but no fault is served at all: any lock may be held.
+[[nodiscard]] size_t copy_to_user_resident(struct user_ptr to, const void *from, size_t size);
+[[nodiscard]] size_t copy_from_user_resident(void *to, struct user_ptr from, size_t size);

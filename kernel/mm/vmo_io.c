@@ -51,6 +51,20 @@ static int64_t copy_piece(struct vmo *vmo, uint64_t offset, void *buffer, size_t
     }
 }
 
+// A page or less, between user memory that is there and a frame that can be had at once: bytes copied, 0 to be done through a
+// buffer. No fault that would take a lock of a VMO or wait is served under the VMO's lock.
+static size_t copy_directly(struct vmo *vmo, uint64_t offset, struct user_ptr user, size_t n, bool write) {
+    size_t done = 0;
+    spin_lock(vmo->lock);
+    if (write || !is_hole(vmo, offset >> PAGE_SHIFT)) {
+        struct vmo_frame frame = vmo_frame_locked(vmo, offset >> PAGE_SHIFT, write);
+        uint8_t *page = frame.error ? NULL : (uint8_t *)phys_to_virt(frame.address) + (offset & PAGE_MASK);
+        if (page) done = n - (write ? copy_from_user_resident(page, user, n) : copy_to_user_resident(user, page, n));
+    }
+    spin_unlock(vmo->lock);
+    return done;
+}
+
 #define BOUNCE 512
 
 static int64_t transfer_piece(struct vmo *vmo, uint64_t offset, const struct transfer *t, uint64_t done, size_t n) {
@@ -74,7 +88,15 @@ static int64_t transfer(struct vmo *vmo, uint64_t offset, uint64_t size, const s
     uint64_t done = 0;
     for (unsigned pieces = 0; done < size;) {
         uint64_t at = offset + done;
-        size_t n = most - (at & (most - 1));
+        size_t n = PAGE_SIZE - (at & PAGE_MASK);
+        if (n > size - done) n = size - done;
+        size_t direct = t->kernel ? 0 : copy_directly(vmo, at, user_add(t->user, done), n, t->write);
+        if (likely(direct)) {
+            done += direct;
+            if (++pieces % PREEMPT_PAGES == 0 && sched_preempt_point()) break;
+            continue;
+        }
+        n = most - (at & (most - 1));
         if (n > size - done) n = size - done;
         int64_t error = transfer_piece(vmo, at, t, done, n);
         if (error) return done ? (int64_t)done : error;
@@ -316,7 +338,8 @@ void vmo_cut(struct vmo *vmo) {
 uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
     if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS) return MIN(end, vmo->pages) - MIN(first, vmo->pages);
     uint64_t count = 0;
-    for (bool done = false; !done; (void)sched_preempt_point()) {
+    for (;;) {
+        bool done = false;
         spin_lock(vmo->lock);
         for (unsigned n = 0; n < 256; n++, count++, first++) {
             first = page_tree_next(&vmo->tree, first, MIN(end, vmo->pages));
@@ -324,6 +347,7 @@ uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
             if (done) break;
         }
         spin_unlock(vmo->lock);
+        if (done) return count;
+        (void)sched_preempt_point();
     }
-    return count;
 }

@@ -4,7 +4,9 @@
 #include "kernel/fs/vfs/content.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/lock.h"
-#include "kernel/syscall/args.h"
+#include "kernel/syscall/vector.h"
+
+#define WRITE_FLAGS ((uint32_t)(KPIO_WRITE_APPEND | KPIO_WRITE_SYNC | KPIO_WRITE_DATA_SYNC))
 
 // The file of a handle, referenced: every call here may block.
 static inline int file_get(uint64_t value, uint32_t rights, struct file **out) {
@@ -31,9 +33,52 @@ int64_t sys_file_write(uint64_t handle, uint64_t buffer, uint64_t size, uint64_t
     int error = file_get(handle, KPIO_RIGHT_WRITE, &f);
     if (unlikely(error != 0)) return error;
     int64_t done = -EFAULT;
-    if ((uint32_t)flags & ~(uint32_t)(KPIO_WRITE_APPEND | KPIO_WRITE_SYNC | KPIO_WRITE_DATA_SYNC)) done = -EINVAL;
+    if ((uint32_t)flags & ~WRITE_FLAGS) done = -EINVAL;
     else if (user_range_valid(user_ptr(buffer), size)) done = file_write(f, user_ptr(buffer), size, (int64_t)offset, (unsigned)flags);
     file_put(f);
+    return done;
+}
+
+int64_t sys_file_read_vector(uint64_t handle, uint64_t parts, uint64_t count, uint64_t offset, uint64_t flags, uint64_t g) {
+    struct file *f;
+    struct vector v;
+    int64_t done = file_get(handle, KPIO_RIGHT_READ, &f);
+    if (done != 0) return done;
+    done = (uint32_t)flags != 0 ? -EINVAL : 0;
+    if (done == 0) {
+        done = vector_read(&v, parts, count);
+        if (done == 0) done = file_read_vector(f, v.parts, v.count, (int64_t)offset);
+        vector_end(&v);
+    }
+    file_put(f);
+    return done;
+}
+
+int64_t sys_file_write_vector(uint64_t handle, uint64_t parts, uint64_t count, uint64_t offset, uint64_t flags, uint64_t g) {
+    struct file *f;
+    struct vector v;
+    int64_t done = file_get(handle, KPIO_RIGHT_WRITE, &f);
+    if (done != 0) return done;
+    done = (uint32_t)flags & ~WRITE_FLAGS ? -EINVAL : 0;
+    if (done == 0) {
+        done = vector_read(&v, parts, count);
+        if (done == 0) done = file_write_vector(f, v.parts, v.count, (int64_t)offset, (unsigned)flags);
+        vector_end(&v);
+    }
+    file_put(f);
+    return done;
+}
+
+int64_t sys_file_copy(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t to_offset, uint64_t size, uint64_t g) {
+    struct file *source, *target;
+    int64_t done = file_get(from, KPIO_RIGHT_READ, &source);
+    if (done != 0) return done;
+    done = file_get(to, KPIO_RIGHT_WRITE, &target);
+    if (done == 0) {
+        done = file_copy(source, (int64_t)from_offset, target, (int64_t)to_offset, size);
+        file_put(target);
+    }
+    file_put(source);
     return done;
 }
 

@@ -1,10 +1,7 @@
 // Pipe system calls.
 #include "kernel/ipc/pipe.h"
 
-#include "abi/gen/errors.h"
-#include "abi/gen/syscalls.h"
-#include "kernel/mm/usercopy.h"
-#include "kernel/object/process.h"
+#include "kernel/syscall/vector.h"
 
 int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d, uint64_t e, uint64_t f) {
     struct pipe_end *reader, *writer;
@@ -27,31 +24,105 @@ int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d
     return first;
 }
 
-typedef int64_t transfer(struct pipe_end *, kpio_handle, struct user_ptr, uint64_t, uint32_t, nanos_t);
+typedef int64_t transfer(struct pipe_end *, kpio_handle, const struct pipe_buffer *, uint32_t, nanos_t);
 
 static bool options_valid(uint64_t options, uint32_t right) {
     uint64_t handles = options / KPIO_PIPE_SEND_HANDLES(1), flags = options % KPIO_PIPE_SEND_HANDLES(1);
-    if (right == KPIO_RIGHT_READ) return handles == 0 && flags <= (KPIO_PIPE_NOWAIT | KPIO_PIPE_TAKE_HANDLES);
+    if (right == KPIO_RIGHT_READ) return handles == 0 && flags <= (KPIO_PIPE_NOWAIT | KPIO_PIPE_TAKE_HANDLES | KPIO_PIPE_PEEK);
     return handles <= KPIO_MESSAGE_HANDLES_MAX && flags <= KPIO_PIPE_NOWAIT;
 }
 
-static inline int64_t do_transfer(uint64_t pipe, uint32_t right, uint64_t buffer, uint64_t size, uint64_t options,
-                                  uint64_t deadline, transfer *go) {
+static coldcall int64_t transfer_slowly(uint64_t pipe, uint32_t right, const struct pipe_buffer *buffer, uint64_t options,
+                                        uint64_t deadline, transfer *go) {
     struct object *o;
-    int error = handle_get((kpio_handle)pipe, KPIO_KIND_PIPE, right, &o);
+    int error = syscall_get(pipe, KPIO_KIND_PIPE, right, &o);
     if (error) return error;
-    if (!options_valid(options, right)) return -EINVAL;
-    if (!user_range_valid(user_ptr(buffer), size)) return -EFAULT;
-    if (!object_tryget(o)) return -EBADF;
-    int64_t result = go(pipe_end_of(o), (kpio_handle)pipe, user_ptr(buffer), size, (uint32_t)options, deadline);
+    int64_t result = go(pipe_end_of(o), (kpio_handle)pipe, buffer, (uint32_t)options, deadline);
     object_put(o);
     return result;
 }
 
+static coldcall int64_t transfer_one(uint64_t pipe, uint32_t right, uint64_t at, uint64_t size, uint64_t options, uint64_t deadline,
+                                     transfer *go) {
+    const struct kpio_io_vector part = {at, size};
+    return transfer_slowly(pipe, right, &(struct pipe_buffer){&part, size}, options, deadline, go);
+}
+
+static int64_t transfer_vector(uint64_t pipe, uint32_t right, uint64_t parts, uint64_t count, uint64_t options, uint64_t deadline,
+                               transfer *go) {
+    struct handle *h;
+    struct vector v;
+    int64_t result = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, right, &h);
+    if (result != 0) return result;
+    if (!options_valid(options, right)) return -EINVAL;
+    result = vector_read(&v, parts, count);
+    if (result == 0) result = transfer_slowly(pipe, right, &(struct pipe_buffer){v.parts, v.size}, options, deadline, go);
+    vector_end(&v);
+    return result;
+}
+
+// 0 and the handle; the order of the checks is the same on both ways.
+static inline int check(uint64_t pipe, uint32_t right, uint64_t buffer, uint64_t size, uint64_t options, struct handle **h) {
+    *h = handle_table_lookup(&current_process()->handles, (kpio_handle)pipe);
+    if (unlikely(!*h || (*h)->object->kind != KPIO_KIND_PIPE || !((*h)->rights & right) ||
+                 (*h)->flags & (HANDLE_EXPIRES | HANDLE_AUDITED))) {
+        int error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, right, h);
+        if (error) return error;
+    }
+    if (unlikely(options & ~(uint64_t)KPIO_PIPE_NOWAIT && !options_valid(options, right))) return -EINVAL;
+    return likely(user_range_valid(user_ptr(buffer), size)) ? 0 : -EFAULT;
+}
+
 int64_t sys_pipe_read(uint64_t pipe, uint64_t buffer, uint64_t size, uint64_t options, uint64_t deadline, uint64_t f) {
-    return do_transfer(pipe, KPIO_RIGHT_READ, buffer, size, options, deadline, pipe_read);
+    const struct object *first = NULL;
+    int64_t result;
+    do {
+        struct handle *h;
+        int error = check(pipe, KPIO_RIGHT_READ, buffer, size, options, &h);
+        if (unlikely(error)) return error;
+        if (unlikely(first != NULL && h->object != first)) return -EBADF;
+        first = h->object;
+        result = pipe_read_quick(h, user_ptr(buffer), size, (uint32_t)options, deadline);
+    } while (result == PIPE_AGAIN);
+    if (unlikely(result == PIPE_SLOWLY))
+        result = transfer_one(pipe, KPIO_RIGHT_READ, buffer, size, options, deadline, pipe_read);
+    sched_let_run();
+    return result;
 }
 
 int64_t sys_pipe_write(uint64_t pipe, uint64_t buffer, uint64_t size, uint64_t options, uint64_t deadline, uint64_t f) {
-    return do_transfer(pipe, KPIO_RIGHT_WRITE, buffer, size, options, deadline, pipe_write);
+    struct handle *h;
+    int error = check(pipe, KPIO_RIGHT_WRITE, buffer, size, options, &h);
+    if (unlikely(error)) return error;
+    int64_t result = pipe_write_quick(h, user_ptr(buffer), size, (uint32_t)options);
+    if (unlikely(result == PIPE_SLOWLY))
+        result = transfer_one(pipe, KPIO_RIGHT_WRITE, buffer, size, options, deadline, pipe_write);
+    sched_let_run();
+    return result;
+}
+
+int64_t sys_pipe_read_vector(uint64_t pipe, uint64_t parts, uint64_t count, uint64_t options, uint64_t deadline, uint64_t f) {
+    return transfer_vector(pipe, KPIO_RIGHT_READ, parts, count, options, deadline, pipe_read);
+}
+
+int64_t sys_pipe_write_vector(uint64_t pipe, uint64_t parts, uint64_t count, uint64_t options, uint64_t deadline, uint64_t f) {
+    return transfer_vector(pipe, KPIO_RIGHT_WRITE, parts, count, options, deadline, pipe_write);
+}
+
+int64_t sys_pipe_info(uint64_t pipe, uint64_t info, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct object *o;
+    struct kpio_pipe_info described;
+    int error = handle_get((kpio_handle)pipe, KPIO_KIND_PIPE, KPIO_RIGHT_INSPECT, &o);
+    if (error) return error;
+    pipe_describe(pipe_end_of(o), &described);
+    return copy_to_user(user_ptr(info), &described, sizeof(described));
+}
+
+int64_t sys_pipe_resize(uint64_t pipe, uint64_t size, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct handle *h;
+    int error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, 0, &h);
+    if (error) return error;
+    uint32_t right = pipe_end_of(h->object)->writer ? KPIO_RIGHT_WRITE : KPIO_RIGHT_READ;
+    error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, right, &h);
+    return error ? error : pipe_resize(pipe_end_of(h->object), size);
 }

@@ -120,7 +120,8 @@ KT_TEST(wrong_end_type_or_right) {
     KT_ERROR(kpio_pipe_read(deaf, buffer, 1, NOWAIT, 0), EACCES);
     KT_ERROR(kpio_pipe_read(kt_job(), buffer, 1, NOWAIT, 0), EWRONGTYPE);
     KT_ERROR(kpio_pipe_write(0, buffer, 1, NOWAIT, 0), EBADF);
-    KT_ERROR(kpio_pipe_read(p.reader, buffer, 1, 4, 0), EINVAL);
+    KT_ERROR(kpio_pipe_read(p.reader, buffer, 1, 8, 0), EINVAL);
+    KT_ERROR(kpio_pipe_write(p.writer, buffer, 1, KPIO_PIPE_PEEK, 0), EINVAL);
     KT_ERROR(kpio_pipe_read(p.reader, buffer, 1, KPIO_PIPE_SEND_HANDLES(1), 0), EINVAL);
     KT_ERROR(kpio_pipe_write(p.writer, buffer, 1, KPIO_PIPE_TAKE_HANDLES, 0), EINVAL);
     KT_ERROR(kpio_pipe_write(p.writer, buffer, 1, KPIO_PIPE_SEND_HANDLES(5), 0), EINVAL);

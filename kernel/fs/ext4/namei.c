@@ -171,10 +171,11 @@ int ext4_link(struct inode *dir, const char *name, size_t bytes, struct inode *i
                                    inode->mode);
         if (error == 0) {
             struct fs_time now = fs_now();
+            if (inode->links == 0) error = ext4_orphan_remove(&tx, ext4_node(inode));
             ext4_add_link(inode);
             inode->changed = now;
             ext4_touch(dir, now);
-            error = ext4_write_inode(&tx, ext4_node(dir));
+            if (error == 0) error = ext4_write_inode(&tx, ext4_node(dir));
             if (error == 0) error = ext4_write_inode(&tx, ext4_node(inode));
             ext4_end(&tx);
             break;

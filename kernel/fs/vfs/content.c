@@ -11,13 +11,30 @@ int64_t content_read(struct inode *inode, uint64_t offset, struct user_ptr to, u
     return file_cache_read(&inode->cache, offset, to, bytes);
 }
 
-int64_t content_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+int64_t content_read_kernel(struct inode *inode, uint64_t offset, void *to, uint64_t bytes) {
+    if (in_memory(inode)) return memory_read_kernel(inode, offset, to, bytes);
+    return file_cache_read_kernel(&inode->cache, offset, to, bytes);
+}
+
+// How many of the bytes the file system takes at the offset.
+static int64_t fitting(const struct inode *inode, uint64_t offset, uint64_t bytes) {
     uint64_t most = inode->fs->max_file_bytes;
     if (bytes == 0) return 0;
-    if (offset >= most) return -EFBIG;
-    if (bytes > most - offset) bytes = most - offset;
-    if (in_memory(inode)) return memory_write(inode, offset, from, bytes);
-    return file_cache_write(&inode->cache, offset, from, bytes);
+    return offset >= most ? -EFBIG : (int64_t)MIN(bytes, most - offset);
+}
+
+int64_t content_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+    int64_t n = fitting(inode, offset, bytes);
+    if (n <= 0) return n;
+    if (in_memory(inode)) return memory_write(inode, offset, from, (uint64_t)n);
+    return file_cache_write(&inode->cache, offset, from, (uint64_t)n);
+}
+
+int64_t content_write_kernel(struct inode *inode, uint64_t offset, const void *from, uint64_t bytes) {
+    int64_t n = fitting(inode, offset, bytes);
+    if (n <= 0) return n;
+    if (in_memory(inode)) return memory_write_kernel(inode, offset, from, (uint64_t)n);
+    return file_cache_write_kernel(&inode->cache, offset, from, (uint64_t)n);
 }
 
 int content_resize(struct inode *inode, uint64_t size) {

@@ -82,9 +82,11 @@ int entry_link(struct inode *dir, const struct component *c, struct inode *inode
     rw_mutex_lock(&inode->lock);
     int error = dir->flags & INODE_DELETED ? -ENOENT : check_free(dir, c);
     if (error == 0) error = check_directory(dir, false);
-    if (error == 0 && inode->flags & INODE_DELETED) error = -ENOENT;
+    bool nameless = inode->flags & INODE_NAMELESS;
+    if (error == 0 && inode->flags & INODE_DELETED && !nameless) error = -ENOENT;
     if (error == 0 && inode->flags & (INODE_IMMUTABLE | INODE_APPEND)) error = -EPERM;
     if (error == 0) error = dir->ops->link != NULL ? dir->ops->link(dir, c->text, c->bytes, inode) : -EPERM;
+    if (error == 0 && nameless) __atomic_fetch_and(&inode->flags, ~(uint32_t)(INODE_DELETED | INODE_NAMELESS), __ATOMIC_RELEASE);
     if (error == 0) name_enter(dir, c, inode);
     rw_mutex_unlock(&inode->lock);
     rw_mutex_unlock(&dir->lock);

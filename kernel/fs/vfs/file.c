@@ -122,17 +122,52 @@ int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t of
     return done;
 }
 
+static int64_t read_parts(struct inode *inode, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+    int64_t done = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t n = content_read(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        if (n < 0) return done != 0 ? done : n;
+        done += n;
+        if ((uint64_t)n < parts[i].size) break;
+    }
+    return done;
+}
+
+int64_t file_read_vector(struct file *f, const struct kpio_io_vector *parts, uint32_t count, int64_t offset) {
+    int error = check_regular(f->inode);
+    if (error != 0) return error;
+    note_read(f);
+    if (offset >= 0) return read_parts(f->inode, (uint64_t)offset, parts, count);
+    if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
+    mutex_lock(&f->lock);
+    int64_t done = read_parts(f->inode, f->offset, parts, count);
+    if (done > 0) f->offset += (uint64_t)done;
+    mutex_unlock(&f->lock);
+    return done;
+}
+
 static int check_write(const struct inode *inode, bool append) {
     int error = inode_check_change(inode);
     return error == 0 && inode->flags & INODE_APPEND && !append ? -EPERM : error;
 }
 
-static int64_t write_locked(struct file *f, struct user_ptr from, uint64_t bytes, uint64_t *offset, bool append) {
+static int64_t write_parts(struct inode *inode, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+    int64_t done = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t n = content_write(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        if (n < 0) return done != 0 ? done : n;
+        done += n;
+        if ((uint64_t)n < parts[i].size) break;
+    }
+    return done;
+}
+
+static int64_t write_locked(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, bool append) {
     struct inode *inode = f->inode;
     int64_t done = check_write(inode, append);
     if (done != 0) return done;
     if (append) *offset = inode_size(inode);
-    done = content_write(inode, *offset, from, bytes);
+    done = write_parts(inode, *offset, parts, count);
     if (done <= 0) return done;
     *offset += (uint64_t)done;
     inode->modified = inode->changed = fs_now();
@@ -140,10 +175,10 @@ static int64_t write_locked(struct file *f, struct user_ptr from, uint64_t bytes
     return done;
 }
 
-static int64_t write_at(struct file *f, struct user_ptr from, uint64_t bytes, uint64_t *offset, unsigned flags) {
+static int64_t write_at(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, unsigned flags) {
     bool append = f->flags & KPIO_OPEN_APPEND || flags & KPIO_WRITE_APPEND;
     rw_mutex_lock(&f->inode->lock);
-    int64_t done = write_locked(f, from, bytes, offset, append);
+    int64_t done = write_locked(f, parts, count, offset, append);
     rw_mutex_unlock(&f->inode->lock);
     bool sync = f->flags & KPIO_OPEN_SYNC || flags & KPIO_WRITE_SYNC;
     if (done > 0 && (sync || f->flags & KPIO_OPEN_DATA_SYNC || flags & KPIO_WRITE_DATA_SYNC)) {
@@ -153,15 +188,86 @@ static int64_t write_at(struct file *f, struct user_ptr from, uint64_t bytes, ui
     return done;
 }
 
-int64_t file_write(struct file *f, struct user_ptr from, uint64_t bytes, int64_t offset, unsigned flags) {
+int64_t file_write_vector(struct file *f, const struct kpio_io_vector *parts, uint32_t count, int64_t offset, unsigned flags) {
     int error = check_regular(f->inode);
     if (error != 0) return error;
-    if (bytes > INT64_MAX) bytes = INT64_MAX;
-    if (offset >= 0) return write_at(f, from, bytes, &(uint64_t){(uint64_t)offset}, flags);
+    if (offset >= 0) return write_at(f, parts, count, &(uint64_t){(uint64_t)offset}, flags);
     if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
     mutex_lock(&f->lock);
-    int64_t done = write_at(f, from, bytes, &f->offset, flags);
+    int64_t done = write_at(f, parts, count, &f->offset, flags);
     mutex_unlock(&f->lock);
+    return done;
+}
+
+int64_t file_write(struct file *f, struct user_ptr from, uint64_t bytes, int64_t offset, unsigned flags) {
+    const struct kpio_io_vector whole = {from.v, MIN(bytes, (uint64_t)INT64_MAX)};
+    return file_write_vector(f, &whole, 1, offset, flags);
+}
+
+// ---- from file to file ------------------------------------------------------------------------------------------------------
+
+#define COPY_CHUNK 16384u
+
+static int64_t write_chunk(struct file *to, const void *bytes, uint64_t size, uint64_t offset) {
+    struct inode *inode = to->inode;
+    rw_mutex_lock(&inode->lock);
+    int64_t n = check_write(inode, false);
+    if (n == 0) n = content_write_kernel(inode, offset, bytes, size);
+    if (n > 0) {
+        inode->modified = inode->changed = fs_now();
+        inode_mark_dirty(inode);
+    }
+    rw_mutex_unlock(&inode->lock);
+    return n;
+}
+
+static int64_t copy_chunks(struct file *from, uint64_t from_offset, struct file *to, uint64_t to_offset, uint64_t size, void *chunk) {
+    uint64_t done = 0;
+    while (done < size) {
+        uint64_t wanted = MIN(size - done, (uint64_t)COPY_CHUNK);
+        int64_t n = content_read_kernel(from->inode, from_offset + done, chunk, wanted);
+        if (n > 0) n = write_chunk(to, chunk, (uint64_t)n, to_offset + done);
+        if (n < 0) return done != 0 ? (int64_t)done : n;
+        done += (uint64_t)n;
+        if ((uint64_t)n < wanted || sched_preempt_point()) break;
+    }
+    return (int64_t)done;
+}
+
+static int64_t copy_locked(struct file *from, int64_t from_offset, struct file *to, int64_t to_offset, uint64_t size) {
+    uint64_t source = from_offset >= 0 ? (uint64_t)from_offset : from->offset, end, target_end;
+    uint64_t target = to_offset >= 0 ? (uint64_t)to_offset : to->offset;
+    if (!checked_add(source, size, &end) || !checked_add(target, size, &target_end) || (int64_t)end < 0 || (int64_t)target_end < 0)
+        return -EINVAL;
+    if (from->inode == to->inode && source < target_end && target < end) return -EINVAL;
+    void *chunk = kmalloc(COPY_CHUNK);
+    if (chunk == NULL) return -ENOMEM;
+    note_read(from);
+    int64_t done = copy_chunks(from, source, to, target, size, chunk);
+    kfree(chunk);
+    if (done > 0 && from_offset < 0) from->offset += (uint64_t)done;
+    if (done > 0 && to_offset < 0) to->offset += (uint64_t)done;
+    return done;
+}
+
+int64_t file_copy(struct file *from, int64_t from_offset, struct file *to, int64_t to_offset, uint64_t size) {
+    int error = check_regular(from->inode);
+    if (error == 0) error = check_regular(to->inode);
+    if (error == 0 && to->flags & KPIO_OPEN_APPEND) error = -EINVAL;
+    if (from_offset < KPIO_OFFSET_CURRENT || to_offset < KPIO_OFFSET_CURRENT) error = -EINVAL;
+    if (error != 0) return error;
+    // The locks of both offsets, by address; one only for those that use it.
+    struct file *a = from_offset < 0 ? from : NULL, *b = to_offset < 0 && (to != from || a == NULL) ? to : NULL;
+    struct file *first = a == NULL || (b != NULL && b < a) ? b : a, *second = first == a ? b : a;
+    if (first != NULL) mutex_lock(&first->lock);
+    if (second != NULL) mutex_lock(&second->lock);
+    int64_t done = copy_locked(from, from_offset, to, to_offset, size);
+    if (second != NULL) mutex_unlock(&second->lock);
+    if (first != NULL) mutex_unlock(&first->lock);
+    if (done > 0 && to->flags & (KPIO_OPEN_SYNC | KPIO_OPEN_DATA_SYNC)) {
+        error = file_sync(to, !(to->flags & KPIO_OPEN_SYNC));
+        if (error != 0) return error;
+    }
     return done;
 }
 

@@ -32,6 +32,13 @@ void file_init(void);
 // offset KPIO_OFFSET_CURRENT: the file's own, which moves. Bytes, or an error.
 [[nodiscard]] int64_t file_read(struct file *file, struct user_ptr to, uint64_t bytes, int64_t offset);
 [[nodiscard]] int64_t file_write(struct file *file, struct user_ptr from, uint64_t bytes, int64_t offset, unsigned flags);
+// The same for pieces that the caller has checked to lie in user space, together at most INT64_MAX bytes: one operation on the
+// offset, and one write.
+[[nodiscard]] int64_t file_read_vector(struct file *file, const struct kpio_io_vector *parts, uint32_t count, int64_t offset);
+[[nodiscard]] int64_t file_write_vector(struct file *file, const struct kpio_io_vector *parts, uint32_t count, int64_t offset,
+                                        unsigned flags);
+// Through kernel memory; short at the end of `from`. -EINVAL: overlapping, or `to` is open to append.
+[[nodiscard]] int64_t file_copy(struct file *from, int64_t from_offset, struct file *to, int64_t to_offset, uint64_t size);
 [[nodiscard]] int64_t file_seek(struct file *file, int64_t offset, unsigned whence);
 [[nodiscard]] int file_resize(struct file *file, uint64_t size);
 [[nodiscard]] int file_allocate(struct file *file, unsigned flags, uint64_t offset, uint64_t bytes);

@@ -37,7 +37,8 @@ enum { INODE_IMMUTABLE = 1 << 0, INODE_APPEND = 1 << 1,  // as chattr +i, +a
        INODE_DELETED = 1 << 2,   // no name is left; freed with the last reference
        INODE_DIRTY = 1 << 3,     // times in memory are newer than the file system's: inode_write
        INODE_BAD = 1 << 4,       // could not be read, or is damaged: operations say -EIO
-       INODE_NEW = 1 << 5 };     // the inode cache's: being read
+       INODE_NEW = 1 << 5,       // the inode cache's: being read
+       INODE_NAMELESS = 1 << 6 };// DELETED, but made without a name: may get one
 
 struct inode {
     struct filesystem *fs;

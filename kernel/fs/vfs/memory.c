@@ -58,16 +58,30 @@ static int clear_behind(struct inode *inode, uint64_t size) {
     return tail != 0 ? vmo_zero(inode->memory, size, tail) : 0;
 }
 
-int64_t memory_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+int64_t memory_read_kernel(struct inode *inode, uint64_t offset, void *to, uint64_t bytes) {
+    uint64_t size = __atomic_load_n(&inode->size, __ATOMIC_ACQUIRE);
+    return offset >= size ? 0 : vmo_read_kernel(inode->memory, offset, to, MIN(bytes, size - offset));
+}
+
+// From kernel memory, or with that NULL the user's.
+static int64_t write(struct inode *inode, uint64_t offset, const void *kernel, struct user_ptr from, uint64_t bytes) {
     uint64_t old = inode->size, end = offset + bytes;
     int error = offset > old ? clear_behind(inode, old) : 0;
     if (error == 0 && end > old) error = set_pages(inode, end);
     uint64_t blocks = error == 0 ? blocks_in(inode, offset, end) : 0;
-    int64_t done = error != 0 ? error : vmo_write(inode->memory, offset, from, bytes);
+    int64_t done = error != 0 ? error : kernel != NULL
+                       ? vmo_write_kernel(inode->memory, offset, kernel, bytes) : vmo_write(inode->memory, offset, from, bytes);
     if (done > 0) inode->blocks += blocks_in(inode, offset, end) - blocks;
     if (done > 0 && offset + (uint64_t)done > old) __atomic_store_n(&inode->size, offset + (uint64_t)done, __ATOMIC_RELEASE);
     if (end > inode->size && end > old) (void)set_pages(inode, inode->size);  // shrinking what was never used
     return as_room(done);
+}
+
+int64_t memory_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+    return write(inode, offset, NULL, from, bytes);
+}
+int64_t memory_write_kernel(struct inode *inode, uint64_t offset, const void *from, uint64_t bytes) {
+    return write(inode, offset, from, user_ptr(0), bytes);
 }
 
 int memory_resize(struct inode *inode, uint64_t size) {

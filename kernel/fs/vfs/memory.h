@@ -5,6 +5,8 @@
 
 [[nodiscard]] int64_t memory_read(struct inode *inode, uint64_t offset, struct user_ptr to, uint64_t bytes);
 [[nodiscard]] int64_t memory_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes);
+[[nodiscard]] int64_t memory_read_kernel(struct inode *inode, uint64_t offset, void *to, uint64_t bytes);
+[[nodiscard]] int64_t memory_write_kernel(struct inode *inode, uint64_t offset, const void *from, uint64_t bytes);
 [[nodiscard]] int memory_resize(struct inode *inode, uint64_t size);
 [[nodiscard]] int memory_allocate(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags);
 [[nodiscard]] int64_t memory_seek(struct inode *inode, uint64_t offset, bool data);

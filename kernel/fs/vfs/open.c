@@ -76,6 +76,7 @@ static int make(struct opening *o, const struct component *c) {
     if (o->walk.at.mount->flags & FS_MOUNT_READ_ONLY) return -EROFS;
     int error = c != NULL ? entry_create(dir, c, &init, &inode) : entry_create_nameless(dir, &init, &inode);
     if (error != 0) return error;
+    if (c == NULL && !(o->r->flags & KPIO_OPEN_EXCLUSIVE)) __atomic_fetch_or(&inode->flags, INODE_NAMELESS, __ATOMIC_RELEASE);
     o->walk.at.inode = inode;  // the walk's reference moves on
     inode_put(dir);
     o->created = true;

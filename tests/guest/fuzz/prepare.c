@@ -93,6 +93,12 @@ static void prepare_wait_items(struct fuzzer *f, struct kpio_wait_item *items, u
     }
 }
 
+// The second half of the scratch is what they name.
+static void prepare_parts(struct fuzzer *f, struct kpio_io_vector *parts, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++)
+        parts[i] = (struct kpio_io_vector){(uint64_t)f->scratch + SCRATCH / 2 + next(f) % 256, next(f) % 256};
+}
+
 static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     switch (call->number) {
     case SYS_reply_save: case SYS_ipc_reply: case SYS_ipc_reply_receive:
@@ -114,7 +120,22 @@ static void prepare_handles(struct fuzzer *f, const struct fuzz_call *call, uint
         a[2] %= 256;  // it is only slow otherwise
         break;
     case SYS_pipe_read:
-        a[3] |= next(f) & KPIO_PIPE_TAKE_HANDLES;
+        a[3] |= next(f) & (KPIO_PIPE_TAKE_HANDLES | KPIO_PIPE_PEEK);
+        break;
+    case SYS_pipe_read_vector: case SYS_pipe_write_vector: case SYS_file_read_vector: case SYS_file_write_vector:
+        a[1] = (uint64_t)f->scratch;
+        a[2] = next(f) % 12;
+        prepare_parts(f, (struct kpio_io_vector *)a[1], a[2]);
+        if (call->number == SYS_file_read_vector) a[4] = 0;
+        if (call->number == SYS_file_read_vector || call->number == SYS_file_write_vector) a[3] = one_in(f, 2) ? UINT64_MAX : 0;
+        break;
+    case SYS_file_copy:
+        a[1] = next(f) % 3 * 4096;
+        a[3] = one_in(f, 2) ? UINT64_MAX : next(f) % 3 * 4096;
+        a[4] = next(f) % 20000;
+        break;
+    case SYS_pipe_resize:
+        a[1] = 4096u << next(f) % 6;
         break;
     case SYS_pipe_write:
         if (one_in(f, 3)) a[3] |= KPIO_PIPE_SEND_HANDLES(next(f) % 5);

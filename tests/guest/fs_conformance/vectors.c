@@ -172,7 +172,8 @@ static int64_t copy_across(void *arg) {
     unsigned mine = (unsigned)(uint64_t)arg;
     for (unsigned i = 0; i < 100; i++) {
         (void)kpio_file_seek(crossed[mine], 0, KPIO_SEEK_SET);
-        if (kpio_file_copy(crossed[mine], CURRENT, crossed[!mine], CURRENT, 3000) < 0) return -1;
+        int64_t n = kpio_file_copy(crossed[mine], CURRENT, crossed[!mine], CURRENT, 3000);
+        if (n < 0) return n;
     }
     return 0;
 }

@@ -15,7 +15,7 @@ from .kernel import SILENCE, json_lines
 from .table import columns, number
 
 DISK_MIB = 8192  # sparse; blocks of 4 KiB
-WORDS = "disk_read,disk_overwrite,disk_append,disk_write,disk_create,disk_stat,disk_unlink,disk_mount,many"
+WORDS = "disk_read,disk_overwrite,disk_append,disk_write,disk_create,disk_stat,disk_unlink,disk_mount,many,tmp_read,tmp_write"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ ROWS = [
     Row("stat_100k", "", 0.3, "many_stat"),
     Row("unlink_100k", "", 0.5, "many_unlink"),
     Row("mount", "8 GiB, clean", 0.3, "disk_mount"),
+    Row("tmp_read_4k", "pread of 4 KiB of a file in memory", 0.6, "tmp_read_4k"),
+    Row("tmp_write_4k", "pwrite of 4 KiB that are there, in memory", 0.6, "tmp_write_4k"),
 ]
 
 

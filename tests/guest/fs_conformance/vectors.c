@@ -190,8 +190,8 @@ KT_TEST(copies_in_both_directions) {
         int64_t result = 0;
         KT_EQUAL(thread_join(&threads[i], &result), 0);
         KT_EQUAL(result, 0);
-        kt_close(crossed[i]);
     }
+    for (unsigned i = 0; i < 2; i++) kt_close(crossed[i]);
     fs_end();
 }
 

@@ -17,11 +17,9 @@ pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size) {
         unsigned shift = TOP_SHIFT;
         for (;;) {
             unsigned first = (unsigned)(at >> shift) & (TABLE_ENTRIES - 1), i = first;
-            uint64_t left = ((end - 1) >> shift) - (at >> shift);  // entries that the range goes on for
-            unsigned last = left < TABLE_ENTRIES - first ? first + (unsigned)left : TABLE_ENTRIES - 1;
-            while (i <= last && !(table[i] & PTE_PRESENT)) i++;
+            while (i < TABLE_ENTRIES && !(table[i] & PTE_PRESENT)) i++;
             if (i != first) at = ((at >> shift) - first + i) << shift;
-            if (i > last || at >= end) break;
+            if (i == TABLE_ENTRIES || at >= end) break;
             if (shift == PAGE_SHIFT || table[i] & PTE_LARGE) {
                 *address = at;
                 *size = 1ull << shift;

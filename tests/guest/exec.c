@@ -154,12 +154,14 @@ static int64_t other(void *arg) {
     return 0;
 }
 
-static int64_t start_others(void) {
+#define BUSY 3u  // the first ones never wait
+
+static int64_t start_others(uintptr_t first) {
     static struct thread threads[OTHERS];
     endpoint = (kpio_handle)kpio_endpoint_create();
     shared->step = 0;
-    for (uintptr_t i = 0; i < OTHERS; i++)
-        if (thread_spawn(&threads[i], "other", other, (void *)i, NULL, 16384) != 0) return 1;
+    for (uintptr_t i = first; i < first + OTHERS; i++)
+        if (thread_spawn(&threads[i - first], "other", other, (void *)i, NULL, 16384) != 0) return 1;
     // One that was never started.
     if (kpio_thread_create(kt_process(), "idle", 4) < 0) return 2;
     return kt_reaches(&shared->step, OTHERS) ? 0 : 3;
@@ -172,7 +174,7 @@ static int64_t alone(void *arg) {
 }
 
 static int64_t exec_among_others(void *arg) {
-    int64_t error = start_others();
+    int64_t error = start_others(0);
     return error ? 10 + error : kt_exec_new(alone, NULL, new_stack, STACK);
 }
 
@@ -227,7 +229,7 @@ static int64_t exec_again(void *arg) {
 }
 
 static int64_t exec_for_ever(void *arg) {
-    if (start_others() != 0) return 1;
+    if (start_others(BUSY) != 0) return 1;
     return exec_again(NULL);
 }
 
@@ -305,7 +307,7 @@ KT_TEST(a_reply_that_it_owes) {
 
 static int64_t exec_without_memory(void *arg) {
     kpio_handle job = startup_handle("limited");
-    int64_t error = start_others();
+    int64_t error = start_others(BUSY);
     struct kt_program program = kt_program_make(nothing, NULL, new_stack, STACK);
     if (error != 0 || program.space < 0) return 1;
     struct kpio_job_info info = {0};
@@ -337,7 +339,7 @@ KT_TEST(a_failure_changes_nothing) {
     kpio_handle vmo = KT_HANDLE(kpio_vmo_create(4096, 0));
     const struct process_grant grants[] = {{"limited", job, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
                                            {"shared", vmo, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
-    KT_EQUAL(wait_patiently(kt_spawn_in(job, "fails_to_exec", grants, 2)), 0);
+    KT_EQUAL(kt_wait(kt_spawn_in(job, "fails_to_exec", grants, 2)), 0);
     kt_close(vmo);
     kt_close(job);
 }

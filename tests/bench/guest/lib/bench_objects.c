@@ -136,7 +136,7 @@ void bench_process(void) {
                               .operate = spawn_exit, .context = &spec});
 }
 
-// As large as a small program: so many mappings with a page touched in each, and so many handles.
+// As large as a small program: so many mappings and so many handles in all, and a page touched in each mapping.
 #define FORK_MAPPINGS 20u
 #define FORK_HANDLES 20u
 
@@ -153,20 +153,32 @@ static void fork_exit(void *arg, uint32_t batch) {
     }
 }
 
+static uint32_t count_mappings(void) {
+    uint64_t range[2], at = 0;
+    uint32_t count = 0;
+    for (; kpio_aspace_query(startup_handle("aspace"), at, range, 2) >= 0; count++) at = range[0] + range[1];
+    return count;
+}
+
+static uint64_t map_page(void) {
+    int64_t vmo = bench_check("vmo", kpio_vmo_create(4096, 0));
+    uint64_t at = (uint64_t)bench_check("map", kpio_aspace_map(startup_handle("aspace"), (kpio_handle)vmo, 0, 4096,
+                                                               KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
+    (void)kpio_handle_close((uint64_t)vmo);
+    *(volatile uint8_t *)at = 1;
+    return at;
+}
+
 void bench_fork(void) {
-    kpio_handle vmos[FORK_MAPPINGS], events[FORK_HANDLES];
-    uint64_t at[FORK_MAPPINGS];
-    for (uint32_t i = 0; i < FORK_MAPPINGS; i++) {
-        vmos[i] = (kpio_handle)bench_check("vmo", kpio_vmo_create(4096, 0));
-        at[i] = (uint64_t)bench_check("map", kpio_aspace_map(startup_handle("aspace"), vmos[i], 0, 4096,
-                                                            KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
-        *(volatile uint8_t *)at[i] = 1;
-        (void)kpio_handle_close((uint64_t)vmos[i]);
-    }
-    for (uint32_t i = 0; i < FORK_HANDLES; i++) events[i] = (kpio_handle)bench_check("event", kpio_event_create());
+    kpio_handle events[FORK_HANDLES];
+    uint64_t pages[FORK_MAPPINGS];
+    uint32_t mapped = 0, made = 0;
+    while (count_mappings() < FORK_MAPPINGS) pages[mapped++] = map_page();
+    while (kpio_process_handles(startup_handle("process"), NULL, 0) < FORK_HANDLES)
+        events[made++] = (kpio_handle)bench_check("event", kpio_event_create());
     bench_run(&(struct bench){.name = "process_fork_exit", .unit = "insns", .windows = 30, .batch = 4, .operate = fork_exit});
-    for (uint32_t i = 0; i < FORK_HANDLES; i++) (void)kpio_handle_close((uint64_t)events[i]);
-    for (uint32_t i = 0; i < FORK_MAPPINGS; i++) (void)kpio_aspace_unmap(startup_handle("aspace"), at[i], 4096);
+    while (made > 0) (void)kpio_handle_close((uint64_t)events[--made]);
+    while (mapped > 0) (void)kpio_aspace_unmap(startup_handle("aspace"), pages[--mapped], 4096);
 }
 
 void bench_boot(void) {

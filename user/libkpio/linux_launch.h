@@ -46,10 +46,10 @@ enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC };  // keys of the local mounts (mount_at
 
 struct lx_launch_fd {
     int32_t number;
-    kpio_handle handle, second;
+    kpio_handle handle, second;        // of kind NONE: to be closed
+    uint32_t extra;
     uint8_t kind, flags;               // enum lx_kind, LX_FD_*
     uint16_t device;
-    uint32_t extra;
 };
 
 struct lx_launch {

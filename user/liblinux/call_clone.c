@@ -2,6 +2,7 @@
 #include "abi/gen/stubs.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/fork.h"
 #include "user/liblinux/thread.h"
 
 #define THREAD_NEEDS (LX_CLONE_VM | LX_CLONE_SIGHAND)
@@ -20,7 +21,17 @@ static int64_t clone_thread(struct lx_thread *t, const struct lx_clone *how) {
 static int64_t clone_any(struct lx_thread *t, const struct lx_clone *how) {
     if (how->flags & LX_CLONE_SIGHAND && !(how->flags & LX_CLONE_VM)) return -EINVAL;
     if (how->flags & LX_CLONE_THREAD) return clone_thread(t, how);
-    return -ENOSYS;
+    return lx_process_clone(t, how);
+}
+
+LX_CALL(fork) {
+    const struct lx_clone how = {.exit_signal = LX_SIGCHLD};
+    return lx_process_clone(t, &how);
+}
+
+LX_CALL(vfork) {
+    const struct lx_clone how = {.flags = LX_CLONE_VM | LX_CLONE_VFORK, .exit_signal = LX_SIGCHLD};
+    return lx_process_clone(t, &how);
 }
 
 LX_CALL(clone) {

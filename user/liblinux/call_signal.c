@@ -3,6 +3,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/fork.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/time.h"
@@ -25,6 +26,7 @@ LX_CALL(rt_sigaction) {
         lx_signal_action_changed_locked(p, number);
     }
     lx_unlock(&p->signal_lock);
+    if (number == LX_SIGCHLD && a1 != 0 && fresh.handler > LX_SIG_IGN) lx_children_watch(p);
     return a2 != 0 ? lx_copy_out(a2, &old, sizeof old) : 0;
 }
 

@@ -6,7 +6,7 @@
 //                     mask, stacks         actions, ids, cwd
 //
 // Threads share a process; processes share a space between vfork and exec. A fork copies all three with the address space.
-// Locks, in order: process->files_lock, process->signal_lock, space->lock.
+// Locks, in order: process->children_lock, process->files_lock, process->signal_lock, space->lock.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +79,10 @@ struct lx_thread {
     uint32_t mxcsr;
     uint16_t fpu_control;
     struct lx_thread *next_area;    // in the list of areas that threads left (thread.c)
+    struct {
+        uint64_t flags, child_tid, tls;
+        uint32_t parent;
+    } fork;                         // what the first thread of a new process is to know (fork.c)
     char name[16];
 };
 
@@ -103,6 +107,10 @@ struct lx_process {
     struct lx_signal_state *signals;
     uint8_t death_signal;           // prctl(PR_SET_PDEATHSIG)
     bool undumpable, no_new_privileges, barrier_registered;
+    struct lx_lock children_lock;
+    struct list children;           // struct lx_child
+    kpio_handle children_port;      // where their ends are told; 0: nobody wants to know
+    kpio_handle vfork_event;        // of a child that shares its parent's memory: what the parent waits for; or 0
     uint64_t children_cpu;          // ns of CPU of children that were waited for
     struct lx_timers *timers;       // timer.h; NULL until there is one
     char name[16];

@@ -190,6 +190,17 @@ lx_thread_begin:
     call lx_thread_first
     jmp lx_leave
 
+// The first thing that a forked process does: rdi its struct lx_thread, rsi its block. As lx_thread_begin.
+    .globl lx_fork_begin
+    .hidden lx_fork_begin
+    .type lx_fork_begin, @function
+lx_fork_begin:
+    mov LX_THREAD_STACK(%rdi), %rsp
+    sub $REGS_SIZE, %rsp
+    xor %ebp, %ebp
+    call lx_fork_first
+    jmp lx_leave
+
 // void lx_thread_end(uint32_t *in_use): the last thing that a thread does. Once the word is 0 another thread may have the memory
 // that this one stood on, so no stack is used behind that.
     .globl lx_thread_end

@@ -7,6 +7,7 @@ struct lx_thread;
 void lx_entry(void);            // for process_set_foreign_entry; not to be called
 void lx_exception_begin(void);  // for thread_set_exception; not to be called
 void lx_begin(void);            // the image's entry
+void lx_fork_begin(void);       // where a new process begins (fork.c)
 
 // Places that lx_exception compares the interrupted address with.
 extern const char lx_leave[], lx_leave_end[], lx_leave_slowly_begin[], lx_block_start[], lx_block_end[], lx_block_interrupted[],

@@ -34,6 +34,21 @@ static void entries_free(struct lx_space *space, void *entries, uint64_t bytes) 
     else (void)kpio_aspace_unmap(space->aspace, (uint64_t)entries, align_up(bytes, 4096));
 }
 
+int lx_files_copy(struct lx_process *child, const struct lx_process *p) {
+    const struct lx_files *from = p->files;
+    struct lx_files *files = lx_alloc(child->space, sizeof *files);
+    if (files == NULL) return -ENOMEM;
+    *files = *from;
+    files->entries = entries_alloc(child->space, from->capacity * sizeof *files->entries);
+    if (files->entries == NULL) {
+        lx_free(child->space, files, sizeof *files);
+        return -ENOMEM;
+    }
+    memcpy(files->entries, from->entries, from->capacity * sizeof *files->entries);
+    child->files = files;
+    return 0;
+}
+
 static int grow(struct lx_process *p, uint64_t number) {
     struct lx_files *files = p->files;
     uint64_t capacity = files->capacity;
@@ -138,7 +153,29 @@ int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out) {
 }
 
 void lx_fd_close(const struct lx_fd *fd) {
-    if (fd->kind == LX_KIND_NONE) return;
+    if (fd->kind != LX_KIND_NONE) lx_fd_close_handles(fd);
+}
+
+void lx_fd_close_handles(const struct lx_fd *fd) {
     if (fd->handle > 0) (void)kpio_handle_close((uint64_t)fd->handle);
     if (fd->second > 0) (void)kpio_handle_close((uint64_t)fd->second);
+}
+
+void lx_fd_describe(const struct lx_fd *fd, int32_t number, struct lx_launch_fd *out) {
+    *out = (struct lx_launch_fd){.number = number,
+                                 .handle = fd->handle,
+                                 .second = fd->second,
+                                 .extra = fd->extra,
+                                 .kind = fd->kind,
+                                 .flags = fd->flags,
+                                 .device = fd->device};
+}
+
+void lx_fd_from_launch(const struct lx_launch_fd *from, struct lx_fd *out) {
+    *out = (struct lx_fd){.handle = from->handle,
+                          .second = from->second,
+                          .extra = from->extra,
+                          .kind = from->kind,
+                          .flags = from->flags,
+                          .device = from->device};
 }

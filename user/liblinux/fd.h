@@ -18,6 +18,8 @@ struct lx_files {
 };
 
 [[nodiscard]] int lx_files_create(struct lx_process *p);  // an empty table: 0 or -ENOMEM
+// A table with the entries of another, for a process whose handles have the same values. 0 or -ENOMEM.
+[[nodiscard]] int lx_files_copy(struct lx_process *child, const struct lx_process *p);
 // The entry of a number: 0 or -EBADF.
 [[nodiscard]] int64_t lx_fd_get(struct lx_process *p, uint64_t number, struct lx_fd *out);
 // The lowest free number from `from` on for the entry, which is taken over: the number, or -EMFILE, -ENOMEM (then its handles are
@@ -31,8 +33,12 @@ struct lx_files {
 [[nodiscard]] int64_t lx_fd_set_flags(struct lx_process *p, uint64_t number, uint8_t clear, uint8_t set);
 // A second entry with handles of its own: 0 or a negative errno.
 [[nodiscard]] int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out);
+// As a launch block says it, and back.
+void lx_fd_describe(const struct lx_fd *fd, int32_t number, struct lx_launch_fd *out);
+void lx_fd_from_launch(const struct lx_launch_fd *from, struct lx_fd *out);
 // Closes the handles of an entry.
 void lx_fd_close(const struct lx_fd *fd);
+void lx_fd_close_handles(const struct lx_fd *fd);  // whatever its kind
 
 // Moves the offset of one that has one (a file, a directory; others: see lseek). whence: KPIO_SEEK_*.
 [[nodiscard]] int64_t lx_fd_seek(const struct lx_fd *fd, int64_t offset, uint32_t whence);

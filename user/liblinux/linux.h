@@ -5,6 +5,7 @@
 
 // ---- errors that no native call has -----------------------------------------------------------------------------------
 #define ESRCH 3  // no such process or thread
+#define ECHILD 10
 #define ENOTTY 25
 #define ESPIPE 29
 

@@ -258,6 +258,12 @@ void lx_signal_thread_init(struct lx_thread *t) {
     t->altstack_flags = LX_SS_DISABLE;
 }
 
+void lx_signal_keep_mask(struct lx_thread *t) {
+    list_init(&t->pending_signals.queue);
+    t->pending_signals.set = 0;
+    __atomic_store_n(&t->pending, 0, __ATOMIC_RELEASE);
+}
+
 void lx_signal_thread_gone(struct lx_thread *t) {
     struct lx_process *p = lx_process(t);
     drop(p, &t->pending_signals, UINT64_MAX);

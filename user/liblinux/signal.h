@@ -70,6 +70,7 @@ struct lx_signal_state {
 // All default, but those in `ignored`. 0 or -ENOMEM.
 [[nodiscard]] int lx_signals_create(struct lx_process *p, uint64_t ignored);
 void lx_signal_thread_init(struct lx_thread *t);  // nothing pending, no alternate stack; the mask stays
+void lx_signal_keep_mask(struct lx_thread *t);    // in a forked process: nothing is pending; mask and alternate stack stay
 // Its queue goes; who else may take the process's signals is told. signal_lock held.
 void lx_signal_thread_gone(struct lx_thread *t);
 // What is pending and now ignored goes. signal_lock held.

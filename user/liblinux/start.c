@@ -7,6 +7,7 @@
 #include "lib/util.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
+#include "user/liblinux/fork.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
@@ -91,8 +92,12 @@ static void set_handles(struct lx_process *p, const struct lx_launch *l) {
 static int64_t set_descriptors(struct lx_process *p, const struct lx_launch *l) {
     const struct lx_launch_fd *fds = (const struct lx_launch_fd *)((const char *)l + l->fds_at);
     for (uint32_t i = 0; i < l->fd_count; i++) {
-        const struct lx_fd fd = {.handle = fds[i].handle, .second = fds[i].second, .kind = fds[i].kind, .flags = fds[i].flags,
-                                 .device = fds[i].device, .extra = fds[i].extra};
+        struct lx_fd fd;
+        lx_fd_from_launch(&fds[i], &fd);
+        if (fd.kind == LX_KIND_NONE) {  // the program before this one left it
+            lx_fd_close_handles(&fd);
+            continue;
+        }
         int64_t result = lx_fd_install_at(p, &fd, (uint64_t)fds[i].number);
         if (result < 0) return result;
     }
@@ -127,6 +132,7 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
     t->tid = p->pid;
     t->handle = p->thread;
     t->in_use = 1;
+    lx_children_init(p);
     lx_signal_thread_init(t);
     lx_state_measure(p->space);
     t->blocked = l->blocked;

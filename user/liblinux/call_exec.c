@@ -1,0 +1,78 @@
+// execve and execveat.
+#include "abi/gen/stubs.h"
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/liblinux/call.h"
+#include "user/liblinux/exec.h"
+#include "user/liblinux/fd.h"
+#include "user/liblinux/fork.h"
+#include "user/liblinux/signal.h"
+#include "user/liblinux/start.h"
+
+static void fill(const struct lx_thread *t, struct lx_exec *e) {
+    const struct lx_process *p = t->process;
+    struct lx_launch *l = e->launch;
+    l->process = p->handle;
+    l->thread = t->handle;
+    l->image = p->space->image;
+    l->root = p->root;
+    l->cwd = p->cwd;
+    l->program = e->program;
+    l->memory_fs = p->memory_fs;
+    l->posixd = p->posixd;
+    l->pid = p->pid;
+    l->ppid = p->ppid;
+    l->umask = p->umask;
+    l->uid = p->uid;
+    l->gid = p->gid;
+    l->euid = p->euid;
+    l->egid = p->egid;
+    l->suid = p->suid;
+    l->sgid = p->sgid;
+    l->blocked = t->blocked;
+    for (unsigned i = 1; i <= LX_SIGNALS; i++)
+        if (p->signals->actions[i].handler == LX_SIG_IGN) l->ignored |= LX_SIGNAL_BIT(i);
+}
+
+// The library's file, readable here for its relocated part.
+static int64_t open_image(const struct lx_space *space, struct lx_image *image) {
+    const char *what;
+    uint64_t size = align_up(space->image_size, 4096);
+    *image = (struct lx_image){.vmo = space->image, .offset = space->image_offset, .size = space->image_size};
+    int64_t at = kpio_aspace_map(space->aspace, space->image, space->image_offset, size, KPIO_MAP_READ, 0);
+    if (at < 0) return at;
+    image->file = (const void *)at;
+    return lx_image_open(image, &what);
+}
+
+// Past the mapping of the new address space only want of kernel memory can stop it.
+static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
+    struct lx_process *p = lx_process(t);
+    struct lx_image image;
+    struct lx_place place;
+    int64_t aspace = kpio_aspace_create();
+    if (aspace < 0) return aspace == -ENFILE || aspace == -EMFILE ? -EAGAIN : aspace;
+    int64_t result = open_image(p->space, &image);
+    fill(t, e);
+    e->launch->aspace = (kpio_handle)aspace;
+    if (result >= 0) result = lx_launch_map((kpio_handle)aspace, &image, e->launch, &place);
+    if (image.file != NULL) (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)image.file, align_up(image.size, 4096));
+    if (result >= 0) {
+        bool shared = p->vfork_event > 0;
+        const char *name = e->launch->name;
+        lx_vfork_done(p);
+        result = kpio_process_exec((kpio_handle)aspace, (const uint8_t *)name, strnlen(name, sizeof e->launch->name), place.entry, place.stack,
+                                   place.launch);
+        if (shared) lx_start_fail(p, "cannot execute", result);  // the parent goes on already: there is no way back
+    }
+    (void)kpio_handle_close((uint64_t)aspace);
+    return result;
+}
+
+LX_CALL(execve) {
+    struct lx_exec e;
+    int64_t result = lx_exec_prepare(t, &e, lx_process(t)->cwd, a0, a1, a2);
+    if (result == 0) result = exec(t, &e);
+    lx_exec_end(t, &e);
+    return result;
+}

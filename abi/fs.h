@@ -50,11 +50,12 @@ _Static_assert(sizeof(struct kpio_stat) == 144, "ABI");
 
 enum {  // kpio_attributes.what
     KPIO_SET_MODE = 1 << 0, KPIO_SET_UID = 1 << 1, KPIO_SET_GID = 1 << 2, KPIO_SET_ACCESSED = 1 << 3, KPIO_SET_MODIFIED = 1 << 4,
-    KPIO_SET_ACCESSED_NOW = 1 << 5, KPIO_SET_MODIFIED_NOW = 1 << 6,
+    KPIO_SET_ACCESSED_NOW = 1 << 5, KPIO_SET_MODIFIED_NOW = 1 << 6, KPIO_SET_SIZE = 1 << 7 /* alone, and by a path */,
 };
 struct kpio_attributes {
     uint32_t what, mode, uid, gid;    // mode: permission bits
     struct kpio_time accessed, modified;
+    uint64_t size;
 };
 
 enum { KPIO_SEEK_SET, KPIO_SEEK_CURRENT, KPIO_SEEK_END, KPIO_SEEK_DATA, KPIO_SEEK_HOLE };

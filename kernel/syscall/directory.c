@@ -2,6 +2,7 @@
 
 #include "kernel/fs/vfs/attributes.h"
 #include "kernel/fs/vfs/entry.h"
+#include "kernel/fs/vfs/file.h"
 #include "kernel/fs/vfs/link.h"
 #include "kernel/fs/vfs/open.h"
 #include "kernel/syscall/path.h"
@@ -38,13 +39,25 @@ static int target_find_change(struct target *t, uint64_t at, uint64_t path, uint
     return t->at.mount->flags & FS_MOUNT_READ_ONLY ? -EROFS : 0;
 }
 
+// As by one who has it open for writing.
+static int resize(struct inode *inode, uint64_t size) {
+    if (FS_TYPE(inode->mode) == FS_DIRECTORY) return -EISDIR;
+    int error = inode_get_write(inode);
+    if (error != 0) return error;
+    error = inode_resize(inode, size);
+    inode_put_write(inode);
+    return error;
+}
+
 int64_t sys_path_set_attributes(uint64_t at, uint64_t path, uint64_t flags, uint64_t attributes_at, uint64_t e, uint64_t f) {
     struct target t;
     struct kpio_attributes attributes;
     if ((uint32_t)flags & ~PATH_FLAGS_ALL) return -EINVAL;
     if (copy_from_user(&attributes, user_ptr(attributes_at), sizeof attributes) != 0) return -EFAULT;
+    bool resizes = attributes.what & KPIO_SET_SIZE;
+    if (resizes && (attributes.what != KPIO_SET_SIZE || path == 0 || (int64_t)attributes.size < 0)) return -EINVAL;
     int error = target_find_change(&t, at, path, flags);
-    if (error == 0) error = inode_set_attributes(t.at.inode, &attributes);
+    if (error == 0) error = resizes ? resize(t.at.inode, attributes.size) : inode_set_attributes(t.at.inode, &attributes);
     target_end(&t);
     return error;
 }

@@ -107,9 +107,16 @@ static int copy_name(char name[FS_NAME_MAX + 1], uint64_t address) {
     return bytes == 0 || dot == NULL || dot == name || dot[1] == '\0' ? -EINVAL : 0;
 }
 
+// Only what has content of its own carries attributes of users: on a link or node its mode says nothing of who may write them.
+static bool takes(const struct inode *inode, const char *name) {
+    uint32_t type = FS_TYPE(inode->mode);
+    return type == FS_REGULAR || type == FS_DIRECTORY || strncmp(name, "user.", 5) != 0;
+}
+
 static int64_t get_or_list(struct inode *inode, const char *name, void *value, size_t size) {
     if (name != NULL ? inode->ops->xattr_get == NULL : inode->ops->xattr_list == NULL) return -EOPNOTSUPP;
     if (inode->flags & INODE_BAD) return -EIO;
+    if (name != NULL && !takes(inode, name)) return -ENODATA;
     rw_mutex_lock_shared(&inode->lock);
     int64_t bytes = name != NULL ? inode->ops->xattr_get(inode, name, value, size) : inode->ops->xattr_list(inode, value, size);
     rw_mutex_unlock_shared(&inode->lock);
@@ -144,6 +151,7 @@ int64_t sys_path_xattr_list(uint64_t at, uint64_t path, uint64_t flags, uint64_t
 static int change(struct inode *inode, const char *name, const void *value, size_t size, uint32_t flags) {
     bool removes = flags & KPIO_XATTR_REMOVE;
     if (removes ? inode->ops->xattr_remove == NULL : inode->ops->xattr_set == NULL) return -EOPNOTSUPP;
+    if (!takes(inode, name)) return -EPERM;
     rw_mutex_lock(&inode->lock);
     int error = inode_check_change(inode);
     if (error == 0 && removes) error = inode->ops->xattr_remove(inode, name);

@@ -3,7 +3,8 @@
 //
 //     LT_TEST(name) { ... LT_EQUAL(read(fd, b, 4), 4); LT_ERRNO(open("x", O_RDONLY), ENOENT); }
 //
-// A check that fails ends its case. A case starts in an empty folder of its own; what it leaves there is removed with the run.
+// A check that fails ends its case. A case starts in an empty folder of its own, with three descriptors; what it
+// leaves there is removed with the run.
 // Where the first checks need something that need not be there on every host: LT_SKIP(reason), also told by both.
 #pragma once
 #ifndef _GNU_SOURCE
@@ -107,6 +108,7 @@ static inline int lt_run(const struct lt_case *c) {
         lt_result = LT_FAILED;
         snprintf(lt_reason, sizeof lt_reason, "its folder: errno %d", errno);
     } else if (setjmp(lt_end) == 0) c->run();
+    for (int fd = 3; fd < 1024; fd++) close(fd);
     if (lt_result == LT_PASSED) lt_say("KTEST pass %s\n", c->name);
     else lt_say("KTEST %s %s: %s\n", lt_result == LT_SKIPPED ? "skip" : "fail", c->name, lt_reason);
     return lt_result != LT_FAILED;

@@ -30,12 +30,12 @@ static int64_t start_local(const struct lx_process *p, struct lx_at *at, const s
 }
 
 // In general: the first byte says whether the start matters.
-static int64_t begin_slowly(struct lx_process *p, struct lx_at *at, uint64_t dirfd, uint64_t path) {
+static int64_t begin_slowly(struct lx_process *p, struct lx_at *at, uint64_t dirfd, uint64_t path, bool scoped) {
     char first;
     struct lx_fd fd;
     int64_t error = lx_copy_in(&first, path, 1);
     if (error != 0) return error;
-    if (first == '/') return start(at, p->root, path), 0;
+    if (first == '/' && !scoped) return start(at, p->root, path), 0;
     if ((int32_t)dirfd == LX_AT_FDCWD) fd = p->cwd_local;
     else if ((error = lx_fd_get(p, dirfd, &fd)) != 0) return error;
     if (fd.kind == LX_KIND_LOCAL) return start_local(p, at, &fd, path);
@@ -48,16 +48,21 @@ static int64_t begin_slowly(struct lx_process *p, struct lx_at *at, uint64_t dir
 int64_t lx_at_begin(struct lx_thread *t, struct lx_at *at, uint64_t dirfd, uint64_t path) {
     struct lx_process *p = lx_process(t);
     if (path == 0) return -EFAULT;
-    if ((int32_t)dirfd != LX_AT_FDCWD || p->cwd_local.kind != LX_KIND_NONE) return begin_slowly(p, at, dirfd, path);
+    if ((int32_t)dirfd != LX_AT_FDCWD || p->cwd_local.kind != LX_KIND_NONE) return begin_slowly(p, at, dirfd, path, false);
     start(at, p->cwd, path);
     return 0;
 }
 
-int64_t lx_at_own(struct lx_thread *t, struct lx_at *at, uint64_t number) {
+int64_t lx_at_begin_scoped(struct lx_thread *t, struct lx_at *at, uint64_t dirfd, uint64_t path) {
+    if ((int32_t)dirfd == LX_AT_FDCWD) return lx_at_begin(t, at, dirfd, path);
+    return path == 0 ? -EFAULT : begin_slowly(lx_process(t), at, dirfd, path, true);
+}
+
+int64_t lx_at_own(struct lx_thread *t, struct lx_at *at, uint64_t number, bool path) {
     struct lx_fd fd;
     int64_t error = lx_fd_get(lx_process(t), number, &fd);
     if (error != 0) return error;
-    if (fd.kind != LX_KIND_FILE && fd.kind != LX_KIND_DIRECTORY && fd.kind != LX_KIND_PATH) return -EBADF;
+    if (fd.kind != LX_KIND_FILE && fd.kind != LX_KIND_DIRECTORY && !(path && fd.kind == LX_KIND_PATH)) return -EBADF;
     start(at, fd.handle, 0);
     return 0;
 }
@@ -68,7 +73,7 @@ int64_t lx_at_begin_empty(struct lx_thread *t, struct lx_at *at, uint64_t dirfd,
     int64_t error = path == 0 ? 0 : lx_copy_in(&first, path, 1);
     if (error != 0) return error;
     if (path != 0 && first != 0) return lx_at_begin(t, at, dirfd, path);
-    if ((int32_t)dirfd != LX_AT_FDCWD) return lx_at_own(t, at, dirfd);
+    if ((int32_t)dirfd != LX_AT_FDCWD) return lx_at_own(t, at, dirfd, true);
     start(at, lx_process(t)->cwd, 0);
     return 0;
 }

@@ -69,7 +69,8 @@ static int64_t open_at(struct lx_thread *t, uint64_t dirfd, uint64_t path, struc
     struct lx_at at;
     struct lx_fd fd = {.flags = 0};
     struct lx_process *p = lx_process(t);
-    int64_t result = lx_at_begin(t, &at, dirfd, path);
+    bool scoped = o->native & (KPIO_PATH_BENEATH | KPIO_PATH_IN_ROOT);
+    int64_t result = scoped ? lx_at_begin_scoped(t, &at, dirfd, path) : lx_at_begin(t, &at, dirfd, path);
     if (result != 0) return result;
     set_access(o);
     set_native(o);

@@ -195,6 +195,6 @@ LX_CALL(statfs) {
 
 LX_CALL(fstatfs) {
     struct lx_at at;
-    int64_t error = lx_at_own(t, &at, a0);
+    int64_t error = lx_at_own(t, &at, a0, true);
     return error != 0 ? error : put_statfs(at.handle, a1);
 }

@@ -43,6 +43,8 @@ void lx_fd_close_handles(const struct lx_fd *fd);  // whatever its kind
 // Moves the offset of one that has one (a file, a directory; others: see lseek). whence: KPIO_SEEK_*.
 [[nodiscard]] int64_t lx_fd_seek(const struct lx_fd *fd, int64_t offset, uint32_t whence);
 
+#define LX_IO_MAX 0x7ffff000ull  // bytes of one transfer, as on Linux
+
 // ---- what each kind does; fd_ops.c has the table ----------------------------------------------------------------------
 // offset KPIO_OFFSET_CURRENT: the description's own. Bytes or a negative errno; buffer is the program's.
 struct lx_fd_ops {

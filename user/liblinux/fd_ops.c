@@ -47,6 +47,19 @@ static int64_t console_stat(struct lx_thread *t, const struct lx_fd *fd, struct 
     return 0;
 }
 
+// As a serial line of Linux in raw mode, without a size.
+enum { TCGETS = 0x5401, TIOCGWINSZ = 0x5413 };
+static int64_t console_ioctl(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument) {
+    const struct {
+        uint32_t input, output, control, local;
+        uint8_t line, characters[19];
+    } settings = {.control = 0xcbd};  // 38400 baud, 8 bits, CREAD, HUPCL, CLOCAL
+    const uint16_t size[4] = {0};
+    _Static_assert(sizeof settings == 36, "struct termios of the kernel");
+    if (request == TCGETS) return lx_copy_out(argument, &settings, sizeof settings);
+    return request == TIOCGWINSZ ? lx_copy_out(argument, size, sizeof size) : -ENOTTY;
+}
+
 // ---- devices that need no kernel -------------------------------------------------------------------------------------------
 
 #define RANDOM_STEP 256u
@@ -94,7 +107,7 @@ static const struct lx_fd_ops table[LX_KINDS] = {
     [LX_KIND_FILE] = {.read = file_read, .write = file_write, .stat = kernel_stat},
     [LX_KIND_DIRECTORY] = {.read = directory_read, .stat = kernel_stat},
     [LX_KIND_PATH] = {.stat = kernel_stat},
-    [LX_KIND_CONSOLE] = {.read = console_read, .write = console_write, .stat = console_stat},
+    [LX_KIND_CONSOLE] = {.read = console_read, .write = console_write, .stat = console_stat, .ioctl = console_ioctl},
     [LX_KIND_LOCAL] = {.read = directory_read, .stat = local_stat},
     [LX_KIND_DEVICE] = {.read = device_read, .write = device_write, .stat = device_stat},
 };

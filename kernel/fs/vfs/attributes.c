@@ -55,6 +55,14 @@ static int decode(const struct kpio_attributes *a, struct inode_change *change) 
 _Static_assert((int)KPIO_SET_MODE == FS_SET_MODE && (int)KPIO_SET_MODIFIED == FS_SET_MODIFIED && KPIO_SET_ACCESSED_NOW == 1 << 5,
                "one set of bits");
 
+// Another owner does not inherit what the bits gave; set-gid without execution is another thing (mandatory locks).
+static void drop_set_id(const struct inode *inode, struct inode_change *change) {
+    uint32_t drop = 04000 | (inode->mode & 010 ? 02000u : 0u);
+    if (FS_TYPE(inode->mode) == FS_DIRECTORY || !(inode->mode & drop)) return;
+    change->what |= FS_SET_MODE;
+    change->mode = inode->mode & 07777 & ~drop;
+}
+
 int inode_set_attributes(struct inode *inode, const struct kpio_attributes *a) {
     struct inode_change change;
     int error = decode(a, &change);
@@ -62,6 +70,7 @@ int inode_set_attributes(struct inode *inode, const struct kpio_attributes *a) {
     rw_mutex_lock(&inode->lock);
     error = inode_check_change(inode);
     if (error == 0 && inode->flags & INODE_APPEND) error = -EPERM;
+    if (error == 0 && a->what & (KPIO_SET_UID | KPIO_SET_GID) && !(a->what & KPIO_SET_MODE)) drop_set_id(inode, &change);
     if (error == 0 && change.what != 0) {
         change.mode |= FS_TYPE(inode->mode);
         error = inode->ops->change != NULL ? inode->ops->change(inode, &change) : -EPERM;

@@ -141,7 +141,7 @@ void locks_handle_gone(struct file *file, struct handle *h) {
     struct file_locks *l = locks_of(file->inode);
     if (likely(l == NULL)) return;
     wait_queue_cancel(&l->queue, h, -ECANCELED);
-    if (current_process() != NULL) release(l, NULL, process_owner());
+    if (current_process() != NULL && h->rights & (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE)) release(l, NULL, process_owner());
 }
 
 // ---- waiting ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // Advisory locks on files. Two name spaces: ranges (fcntl), owned by a process or by an open file; whole files (flock), owned
-// by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any handle of its on
-// the file goes (POSIX). A waiter waits through its handle.
+// by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any handle of its
+// that reads or writes the file goes (POSIX). A waiter waits through its handle.
 #pragma once
 #include "abi/fs.h"
 #include "kernel/fs/vfs/file.h"

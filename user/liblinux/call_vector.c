@@ -1,0 +1,116 @@
+// Transfers of several parts, and at positions.
+#include "abi/gen/stubs.h"
+#include "lib/util.h"
+#include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
+#include "user/liblinux/fd.h"
+
+#define VECTORS_MAX 1024u
+#define AT_ONCE 16u
+
+struct transfer {
+    struct lx_thread *t;
+    struct lx_fd fd;
+    int64_t offset;          // KPIO_OFFSET_CURRENT, or where the next part goes
+    uint32_t write_flags;    // KPIO_WRITE_*
+    bool write;
+};
+
+static int64_t begin(struct transfer *x, uint64_t number, bool write, int64_t offset) {
+    int64_t error = lx_fd_get(lx_process(x->t), number, &x->fd);
+    if (error != 0) return error;
+    const struct lx_fd_ops *ops = lx_fd_ops(x->fd.kind);
+    x->write = write;
+    x->offset = offset;
+    x->write_flags = 0;
+    if ((write ? (const void *)ops->write : (const void *)ops->read) == NULL || !(x->fd.flags & (write ? LX_FD_WRITE : LX_FD_READ))) {
+        return -EBADF;
+    }
+    bool places = x->fd.kind == LX_KIND_FILE || x->fd.kind == LX_KIND_DEVICE || x->fd.kind == LX_KIND_DIRECTORY;
+    return offset == KPIO_OFFSET_CURRENT || places ? 0 : -ESPIPE;
+}
+
+static int64_t move(struct transfer *x, uint64_t buffer, uint64_t size) {
+    const struct lx_fd_ops *ops = lx_fd_ops(x->fd.kind);
+    int64_t done;
+    size = MIN(size, LX_IO_MAX);
+    if (x->write_flags != 0 && x->fd.kind == LX_KIND_FILE)
+        done = kpio_file_write(x->fd.handle, (const void *)buffer, size, x->offset, x->write_flags);
+    else done = (x->write ? ops->write : ops->read)(x->t, &x->fd, buffer, size, x->offset);
+    if (done > 0 && x->offset != KPIO_OFFSET_CURRENT) x->offset += done;
+    return done;
+}
+
+LX_CALL(pread64) {
+    struct transfer x = {.t = t};
+    if ((int64_t)a3 < 0) return -EINVAL;
+    int64_t error = begin(&x, a0, false, (int64_t)a3);
+    return error != 0 ? error : move(&x, a1, a2);
+}
+LX_CALL(pwrite64) {
+    struct transfer x = {.t = t};
+    if ((int64_t)a3 < 0) return -EINVAL;
+    int64_t error = begin(&x, a0, true, (int64_t)a3);
+    return error != 0 ? error : move(&x, a1, a2);
+}
+
+// ---- several parts -------------------------------------------------------------------------------------------------------
+
+// All parts are looked at before the first is moved: Linux says EINVAL for a length that cannot be, and does nothing.
+static int64_t check(uint64_t at, uint64_t count) {
+    struct lx_iovec parts[AT_ONCE];
+    if (count > VECTORS_MAX) return -EINVAL;
+    for (uint64_t done = 0; done < count; done += AT_ONCE) {
+        uint64_t some = MIN(count - done, (uint64_t)AT_ONCE);
+        int64_t error = lx_copy_in(parts, at + done * sizeof parts[0], some * sizeof parts[0]);
+        for (uint64_t i = 0; error == 0 && i < some; i++) error = (int64_t)parts[i].size < 0 ? -EINVAL : 0;
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+// One transfer after the other, until one is short.
+static int64_t run(struct transfer *x, uint64_t at, uint64_t count) {
+    int64_t done = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct lx_iovec part;
+        int64_t moved = lx_copy_in(&part, at + i * sizeof part, sizeof part);
+        if (moved == 0 && part.size > 0) moved = move(x, part.base, MIN(part.size, LX_IO_MAX - (uint64_t)done));
+        if (moved < 0) return done > 0 ? done : moved;
+        done += moved;
+        if ((uint64_t)moved < part.size) break;
+    }
+    return done;
+}
+
+static int64_t vector(struct lx_thread *t, uint64_t number, uint64_t at, uint64_t count, bool write, int64_t offset) {
+    struct transfer x = {.t = t};
+    int64_t error = begin(&x, number, write, offset);
+    if (error == 0) error = check(at, count);
+    return error != 0 ? error : run(&x, at, count);
+}
+
+LX_CALL(readv) { return vector(t, a0, a1, a2, false, KPIO_OFFSET_CURRENT); }
+LX_CALL(writev) { return vector(t, a0, a1, a2, true, KPIO_OFFSET_CURRENT); }
+LX_CALL(preadv) { return (int64_t)a3 < 0 ? -EINVAL : vector(t, a0, a1, a2, false, (int64_t)a3); }
+LX_CALL(pwritev) { return (int64_t)a3 < 0 ? -EINVAL : vector(t, a0, a1, a2, true, (int64_t)a3); }
+
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_APPEND = 0x10 };
+
+static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64_t count, bool write, int64_t offset, uint32_t flags) {
+    struct transfer x = {.t = t};
+    if (offset < -1) return -EINVAL;
+    int64_t error = begin(&x, number, write, offset);
+    if (error == 0) error = check(at, count);
+    if (error != 0) return error;
+    if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND) || (flags & RWF_APPEND && !write)) return -EOPNOTSUPP;
+    if (flags & RWF_APPEND) x.write_flags |= KPIO_WRITE_APPEND;
+    if (flags & RWF_SYNC) x.write_flags |= KPIO_WRITE_SYNC;
+    else if (flags & RWF_DSYNC) x.write_flags |= KPIO_WRITE_DATA_SYNC;
+    return run(&x, at, count);
+}
+
+// ABI preadv2: no RWF_NOWAIT
+LX_CALL(preadv2) { return vector2(t, a0, a1, a2, false, (int64_t)a3, (uint32_t)a5); }
+// ABI pwritev2: no RWF_NOWAIT
+LX_CALL(pwritev2) { return vector2(t, a0, a1, a2, true, (int64_t)a3, (uint32_t)a5); }

@@ -15,14 +15,6 @@ static uint32_t map_flags(uint32_t elf_flags) {
            (elf_flags & ELF_EXECUTE ? KPIO_MAP_EXECUTE : 0) | KPIO_MAP_FIXED;
 }
 
-static int64_t map_memory(kpio_handle aspace, uint64_t size, uint32_t flags, uint64_t address) {
-    int64_t vmo = kpio_vmo_create(size, 0);
-    if (vmo < 0) return vmo;
-    int64_t at = kpio_aspace_map(aspace, (kpio_handle)vmo, 0, size, flags, address);
-    (void)kpio_handle_close((uint64_t)vmo);
-    return at;
-}
-
 // A writable segment begins as it is in the file: only relocated constants, a page or two.
 static int64_t map_data(kpio_handle aspace, const struct lx_image *image, const struct elf_segment *segment, uint64_t address) {
     int64_t vmo = kpio_vmo_create(segment->memory_bytes, 0);
@@ -50,7 +42,7 @@ static int64_t map_library(kpio_handle aspace, const struct lx_image *image) {
 }
 
 int64_t lx_area_map(kpio_handle aspace) {
-    int64_t area = map_memory(aspace, LX_AREA_SIZE, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
+    int64_t area = kpio_aspace_map(aspace, 0, 0, LX_AREA_SIZE, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_ANONYMOUS, 0);
     if (area < 0) return area;
     int64_t result = kpio_aspace_protect(aspace, (uint64_t)area, LX_AREA_GUARD, 0);
     return result < 0 ? result : area;

@@ -5,11 +5,7 @@
 #include "user/liblinux/fd.h"
 
 int64_t lx_map_anonymous(struct lx_space *space, uint64_t size, uint32_t flags, uint64_t address) {
-    int64_t vmo = kpio_vmo_create(size, 0);
-    if (vmo < 0) return vmo;
-    int64_t at = kpio_aspace_map(space->aspace, (kpio_handle)vmo, 0, size, flags, address);
-    (void)kpio_handle_close((uint64_t)vmo);
-    return at;
+    return kpio_aspace_map(space->aspace, KPIO_HANDLE_NONE, 0, size, flags | KPIO_MAP_ANONYMOUS, address);
 }
 
 int64_t lx_map_own(struct lx_space *space, uint64_t size) {

@@ -35,6 +35,8 @@ void futex_init(void) { futex_table_init(); }
 // The owner that the word names. The bucket's lock is held (no quiescent point), so the thread stays valid.
 static int begin_inherit(uint32_t value) {
     struct object *o = id_find(value & OWNER_MASK);
+    // A Linux program's first thread has the process's id.
+    if (o != NULL && o->kind == KPIO_KIND_PROCESS) o = id_find(process_of(o)->first_thread);
     if (o == NULL || o->kind != KPIO_KIND_THREAD) return -EOWNERDEAD;
     return futex_inherit_begin(&thread_of(o)->thread);
 }

@@ -35,6 +35,7 @@ struct process {
     uint64_t foreign_entry;          // where Linux system calls go; 0: nowhere
     uint64_t cpu_ns;                 // of threads that ended
     uint64_t id;
+    uint64_t first_thread;           // id of the thread that goes by the process's id among Linux programs
     struct process *reap_next;
     struct thread_pages spare;       // of a thread that ended, for the next one; guarded by lock
     struct thread_object *exec;      // the thread that is in process_exec and ends the others; guarded by lock

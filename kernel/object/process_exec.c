@@ -94,6 +94,7 @@ static void move(struct process *p, struct thread_object *t, struct aspace *spac
     p->spare = (struct thread_pages){0};
     p->aspace = space;
     p->exec = NULL;
+    p->first_thread = t->object.id;
     memset(p->name, 0, sizeof(p->name));
     memcpy(p->name, name, strnlen(name, KPIO_NAME_MAX));
     spin_unlock(&p->lock);

@@ -59,6 +59,7 @@ static int thread_join_process(struct process *p, struct thread_object *t) {
     } else if (p->state <= KPIO_PROCESS_RUNNING) {
         list_push_back(&p->threads, &t->process_node);
         p->live_threads++;
+        if (p->first_thread == 0) p->first_thread = t->object.id;
         error = 0;
     }
     spin_unlock(&p->lock);

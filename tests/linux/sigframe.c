@@ -1,5 +1,5 @@
 // What a handler finds on its stack, and what it may change there.
-#include "lt.h"
+#include "tests/linux/lt.h"
 
 #include <cpuid.h>
 #include <fenv.h>

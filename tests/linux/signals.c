@@ -1,5 +1,5 @@
 // Signals: masks, queues, actions, waiting, restarting.
-#include "lt.h"
+#include "tests/linux/lt.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -8,19 +8,34 @@
 
 LX_CALL(sched_yield) { return kpio_thread_yield(); }
 
-// Of the thread with this tid, 0 the caller: info, and a handle that is good while the thread lives; or -ESRCH.
-static int64_t find(struct lx_thread *t, uint64_t tid, struct kpio_thread_info *info, kpio_handle *handle) {
+static struct lx_thread *find_locked(struct lx_thread *t, uint64_t tid) {
+    if ((uint32_t)tid == 0) return t;
+    list_for_each(node, &lx_process(t)->threads) {
+        struct lx_thread *other = container_of(node, struct lx_thread, node);
+        if (other->tid == (uint32_t)tid) return other;
+    }
+    return NULL;
+}
+
+// Of the thread with this tid, 0 the caller: 0, -EINVAL, -ESRCH.
+static int64_t look(struct lx_thread *t, uint64_t tid, struct kpio_thread_info *info) {
     struct lx_process *p = lx_process(t);
-    int64_t result = -ESRCH;
     if ((int32_t)tid < 0) return -EINVAL;
     lx_lock(&p->signal_lock);
-    list_for_each(node, &p->threads) {
-        const struct lx_thread *other = container_of(node, struct lx_thread, node);
-        if ((uint32_t)tid == 0 ? other != t : other->tid != (uint32_t)tid) continue;
-        *handle = other->handle;
-        result = kpio_thread_info(other->handle, info);
-        break;
-    }
+    const struct lx_thread *other = find_locked(t, tid);
+    int64_t result = other != NULL ? kpio_thread_info(other->handle, info) : -ESRCH;
+    lx_unlock(&p->signal_lock);
+    return result;
+}
+
+// Threads that it makes begin so too.
+static int64_t set(struct lx_thread *t, uint64_t tid, uint32_t class_, uint32_t priority, uint64_t affinity) {
+    struct lx_process *p = lx_process(t);
+    int64_t result = -ESRCH;
+    lx_lock(&p->signal_lock);
+    struct lx_thread *other = find_locked(t, tid);
+    if (other != NULL) result = kpio_thread_set_schedule(other->handle, class_, priority, affinity);
+    if (other != NULL && result == 0) other->schedule = (struct lx_schedule){class_, priority, affinity};
     lx_unlock(&p->signal_lock);
     return result;
 }
@@ -30,22 +45,20 @@ static int64_t find(struct lx_thread *t, uint64_t tid, struct kpio_thread_info *
 // The kernel counts up to 64 CPUs; a mask is as long as the program says.
 LX_CALL(sched_getaffinity) {
     struct kpio_thread_info info;
-    kpio_handle handle;
     if ((a1 & 7) != 0 || a1 < 8) return -EINVAL;
-    int64_t error = find(t, a0, &info, &handle);
+    int64_t error = look(t, a0, &info);
     if (error == 0) error = lx_copy_out(a2, &info.affinity, sizeof info.affinity);
     return error < 0 ? error : 8;
 }
 
 LX_CALL(sched_setaffinity) {
     struct kpio_thread_info info;
-    kpio_handle handle;
     uint64_t mask = 0;
     int64_t error = lx_copy_in(&mask, a2, MIN(a1, sizeof mask));
-    if (error == 0) error = find(t, a0, &info, &handle);
+    if (error == 0) error = look(t, a0, &info);
     if (error < 0) return error;
     if (mask == 0) return -EINVAL;
-    return kpio_thread_set_schedule(handle, info.class_, info.priority, mask);
+    return set(t, a0, info.class_, info.priority, mask);
 }
 
 // ABI getcpu: the node is 0
@@ -66,19 +79,18 @@ enum { SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE = 5, SCHED_DEA
 // ABI sched_setscheduler: real-time policies need a privilege that a program has no handle for: EPERM; BATCH is OTHER
 static int64_t set_policy(struct lx_thread *t, uint64_t tid, uint32_t policy, uint64_t param) {
     struct kpio_thread_info info;
-    kpio_handle handle;
     int32_t priority;
     if (param == 0) return -EINVAL;
     int64_t error = lx_copy_in(&priority, param, sizeof priority);
-    if (error == 0) error = find(t, tid, &info, &handle);
+    if (error == 0) error = look(t, tid, &info);
     if (error < 0) return error;
     policy &= ~SCHED_RESET_ON_FORK;
     const bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
     if (!real_time && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) return -EINVAL;
     if (real_time ? priority < 1 || priority > 99 : priority != 0) return -EINVAL;
     if (real_time) return -EPERM;
-    if (policy == SCHED_IDLE) return kpio_thread_set_schedule(handle, KPIO_SCHED_IDLE, 0, info.affinity);
-    return info.class_ == KPIO_SCHED_FAIR ? 0 : kpio_thread_set_schedule(handle, KPIO_SCHED_FAIR, WEIGHT, info.affinity);
+    if (policy == SCHED_IDLE) return set(t, tid, KPIO_SCHED_IDLE, 0, info.affinity);
+    return info.class_ == KPIO_SCHED_FAIR ? 0 : set(t, tid, KPIO_SCHED_FAIR, WEIGHT, info.affinity);
 }
 
 static uint32_t policy_of(const struct kpio_thread_info *info) {
@@ -89,23 +101,20 @@ LX_CALL(sched_setscheduler) { return (int32_t)a1 < 0 ? -EINVAL : set_policy(t, a
 
 LX_CALL(sched_setparam) {
     struct kpio_thread_info info;
-    kpio_handle handle;
-    int64_t error = find(t, a0, &info, &handle);
+    int64_t error = look(t, a0, &info);
     return error < 0 ? error : set_policy(t, a0, policy_of(&info), a1);
 }
 
 LX_CALL(sched_getscheduler) {
     struct kpio_thread_info info;
-    kpio_handle handle;
-    int64_t error = find(t, a0, &info, &handle);
+    int64_t error = look(t, a0, &info);
     return error < 0 ? error : policy_of(&info);
 }
 
 LX_CALL(sched_getparam) {
     struct kpio_thread_info info;
-    kpio_handle handle;
     if (a1 == 0) return -EINVAL;
-    int64_t error = find(t, a0, &info, &handle);
+    int64_t error = look(t, a0, &info);
     if (error < 0) return error;
     const int32_t priority = info.class_ == KPIO_SCHED_REALTIME ? (int32_t)info.priority : 0;
     return lx_copy_out(a1, &priority, sizeof priority);
@@ -128,8 +137,7 @@ LX_CALL(sched_get_priority_min) { return limit_of((uint32_t)a0, 1); }
 
 LX_CALL(sched_rr_get_interval) {
     struct kpio_thread_info info;
-    kpio_handle handle;
-    int64_t error = find(t, a0, &info, &handle);
+    int64_t error = look(t, a0, &info);
     const struct lx_timespec slice = {.nanoseconds = 4000000};
     return error < 0 ? error : lx_copy_out(a1, &slice, sizeof slice);
 }

@@ -43,6 +43,12 @@ struct lx_pending {
     struct list queue;              // struct lx_signal
 };
 
+// What kpio_thread_set_schedule was told; affinity 0: nothing yet.
+struct lx_schedule {
+    uint32_t class_, priority;
+    uint64_t affinity;
+};
+
 #define LX_NO_CALL UINT64_MAX
 struct lx_thread {
     uint64_t stack;                 // top of the stack in liblinux; a call's registers are the first thing on it
@@ -74,6 +80,7 @@ struct lx_thread {
     } fault;                        // the last one
     uint64_t altstack, altstack_size;
     uint32_t altstack_flags;
+    struct lx_schedule schedule;
     // What a new thread begins with.
     uint64_t fs_base;
     uint32_t mxcsr;

@@ -75,7 +75,8 @@ static int64_t create(struct lx_process *p, struct lx_thread *t) {
     if (block < 0) return -EAGAIN;
     t->block = (struct kpio_thread_block *)block;
     t->tid = (uint32_t)t->block->thread_id;
-    return 0;
+    const struct lx_schedule *s = &t->schedule;
+    return unlikely(s->affinity != 0) ? kpio_thread_set_schedule(t->handle, s->class_, s->priority, s->affinity) : 0;
 }
 
 static void join_process(struct lx_process *p, struct lx_thread *t) {
@@ -101,6 +102,7 @@ static void inherit(struct lx_thread *t, const struct lx_thread *from, const str
     struct lx_registers *registers = lx_registers(t);
     t->process = from->process;
     t->blocked = from->blocked;
+    t->schedule = from->schedule;
     memcpy(t->name, from->name, sizeof t->name);
     lx_signal_thread_init(t);
     *registers = *lx_registers(from);

@@ -195,8 +195,9 @@ struct kpio_disk_info {
     uint64_t sectors, first_sector;  // of 512 bytes; first_sector: where a partition begins on its disk
     uint32_t block_size, physical_block_size, flags, reserved;
     char name[16], disk[16];         // disk: of a partition
+    uint64_t requests, interrupts;   // since boot, of the whole disk: what it was given to do, how often it told of its end
 };
-_Static_assert(sizeof(struct kpio_disk_info) == 64, "ABI");
+_Static_assert(sizeof(struct kpio_disk_info) == 80, "ABI");
 
 // ---- memory -----------------------------------------------------------------------------------------------------------
 enum {

@@ -53,6 +53,8 @@ struct block_ops {
     void (*submit)(struct block_device *, struct block_request *);
     // Optional: the device is told of requests with BLOCK_MORE that it does not know of yet.
     void (*tell)(struct block_device *);
+    // Optional: requests that the device was given since boot, each step of one, and interrupts that it sent.
+    void (*count)(const struct block_device *, uint64_t *requests, uint64_t *interrupts);
     // The last reference is gone. NULL: the structure is static.
     void (*release)(struct block_device *);
 };

@@ -48,6 +48,7 @@ struct virtio_blk_queue {
     struct block_request *requests[VIRTIO_QUEUE_SLOTS];
     uint16_t age[VIRTIO_QUEUE_SLOTS];    // rounds of the watchdog that the request in the slot has seen
     uint16_t used_seen;                  // ring.used_next in its last round
+    uint64_t placed, fired;              // so far: requests, interrupts
 } cacheline_aligned;
 
 enum virtio_blk_state { VIRTIO_BLK_RUNS, VIRTIO_BLK_RESETS, VIRTIO_BLK_DEAD };

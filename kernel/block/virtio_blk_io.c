@@ -64,6 +64,7 @@ static void place(struct virtio_blk_queue *q, struct block_request *r) {
     virtio_desc_set(at, address + offsetof(struct virtio_blk_slot, status), 1, VIRTIO_DESC_WRITE);
     q->requests[slot] = r;
     q->age[slot] = 0;
+    q->placed++;
     virtio_queue_add(&q->ring, slot, (unsigned)(at - chain) + 1, room);
 }
 
@@ -111,7 +112,15 @@ static void submit(struct block_device *block, struct block_request *r) {
     if (!more && unlikely(__atomic_load_n(&disk->untold, __ATOMIC_RELAXED) != 0)) tell_others(disk);
 }
 
-const struct block_ops virtio_blk_ops = {.submit = submit, .tell = tell};
+static void count(const struct block_device *block, uint64_t *requests, uint64_t *interrupts) {
+    const struct virtio_blk *disk = container_of((struct block_device *)block, struct virtio_blk, block);
+    for (unsigned i = 0; i < disk->queues; i++) {
+        *requests += __atomic_load_n(&disk->queue[i].placed, __ATOMIC_RELAXED);
+        *interrupts += __atomic_load_n(&disk->queue[i].fired, __ATOMIC_RELAXED);
+    }
+}
+
+const struct block_ops virtio_blk_ops = {.submit = submit, .tell = tell, .count = count};
 
 // ---- from the device --------------------------------------------------------------------------------------------------------
 
@@ -166,6 +175,7 @@ void virtio_blk_queue_fired(struct virtio_device *v, unsigned index) {
     struct virtio_blk_queue *q = &disk->queue[index];
     struct list finished = LIST_INIT(finished);
     spin_lock(&q->lock);
+    q->fired++;
     bool runs = virtio_blk_state(disk) == VIRTIO_BLK_RUNS;
     int error = runs ? collect(q, &finished) : 0;
     if (runs && !error) virtio_blk_refill(q);

@@ -20,6 +20,8 @@ static void describe(const struct block_device *d, struct kpio_disk_info *info) 
                  (d->disk != NULL ? KPIO_DISK_PARTITION : 0) |
                  (__atomic_load_n(&d->claims, __ATOMIC_RELAXED) != 0 ? KPIO_DISK_CLAIMED : 0),
     };
+    const struct block_device *disk = d->disk != NULL ? d->disk : d;
+    if (disk->ops->count != NULL) disk->ops->count(disk, &info->requests, &info->interrupts);
     memcpy(info->name, d->name, sizeof info->name);
     if (d->disk != NULL) memcpy(info->disk, d->disk->name, sizeof info->disk);
 }

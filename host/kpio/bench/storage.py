@@ -15,6 +15,7 @@ from .kernel import SILENCE, json_lines
 from .table import columns, number
 
 DISK_MIB = 8192  # sparse; blocks of 4 KiB
+COUNTS = ("requests", "interrupts")  # of the disk, for an operation
 WORDS = "disk_read,disk_overwrite,disk_append,disk_write,disk_create,disk_stat,disk_unlink,disk_mount,many,tmp_read,tmp_write"
 
 
@@ -69,25 +70,33 @@ def measure_linux(detail=lambda text: None) -> dict[str, dict]:
 
 
 def results(kpio: dict, other: Optional[dict]) -> list[dict]:
-    """A line for each row that was measured; with Linux's value and the ratio where there is one."""
+    """A line for each row that was measured; with Linux's value, counts and the ratio where there is one."""
     lines = []
     for row in ROWS:
         if row.name not in kpio:
             continue
         line = {**kpio[row.name], "reach": row.reach}
-        measured = (other or {}).get(row.linux_test, {}).get("ns")
-        if measured:
-            line.update(linux=measured, ratio=round(line["value"] / measured, 3))
+        linux_line = (other or {}).get(row.linux_test, {})
+        if linux_line.get("ns"):
+            line.update(linux=linux_line["ns"], ratio=round(line["value"] / linux_line["ns"], 3))
+            line.update({f"linux_{count}": linux_line[count] for count in COUNTS if count in linux_line})
         lines.append(line)
     return lines
 
 
 def table(lines: list[dict]) -> str:
     what = {row.name: row.what for row in ROWS}
-    rows = [["insns", "KPIO", "Linux", "KPIO/Linux", "reach", "", "what"]]
+    heading = ["insns", "KPIO", "Linux", "KPIO/Linux", "reach", ""]
+    rows = [heading + [text for count in COUNTS for text in (count, "Linux")] + ["what"]]
     for line in lines:
         ratio = line.get("ratio")
         verdict = "" if ratio is None else "reached" if ratio <= line["reach"] else "short"
+        counts = [few(line.get(prefix + count)) for count in COUNTS for prefix in ("", "linux_")]
         rows.append([line["name"], number(line["value"]), number(line.get("linux")), f"{ratio:.2f}" if ratio else "",
-                     str(line["reach"]), verdict, what[line["name"]]])
+                     str(line["reach"]), verdict, *counts, what[line["name"]]])
     return columns(rows)
+
+
+def few(count: Optional[float]) -> str:
+    """Of something that an operation does some times or seldom."""
+    return "" if count is None else f"{count:,.2f}"

@@ -50,8 +50,11 @@ def show_json(results):
         print(json.dumps(result), flush=True)
 
 
-def show_table(arguments, text):
-    print(text)
+def show(arguments, results, text):
+    if arguments.json:
+        show_json(results)
+    else:
+        print(text)
     if arguments.record:
         record.write(arguments.suite, text)
 
@@ -69,10 +72,7 @@ def bench_kernel(arguments):
         with progress.step("Measuring Linux") as shown:
             other = linux.measure([item.linux_test for item in reference.KERNEL if item.linux_test],
                                   detail=shown.detail)
-    if arguments.json:
-        show_json(compared(results, other) if other else results.values())
-    else:
-        show_table(arguments, table.kernel(results, other))
+    show(arguments, compared(results, other) if other else results.values(), table.kernel(results, other))
     missing = [item.name for item in reference.KERNEL if item.name not in results]
     if missing:
         raise KpioError(f"the guest measured nothing for {', '.join(missing)}")
@@ -105,10 +105,7 @@ def bench_scale(arguments):
     variant = prepared()
     with progress.step("Measuring on 1, 2, 4 and 8 CPUs") as shown:
         results = scale.measure(variant, shown.detail)
-    if arguments.json:
-        show_json(results)
-    else:
-        show_table(arguments, table.scale(results))
+    show(arguments, results, table.scale(results))
     return OK if results else FAILED
 
 
@@ -116,10 +113,7 @@ def bench_linux(arguments):
     packages.require("run", "linux")
     with progress.step("Measuring Linux") as shown:
         results = linux.measure([], disk=True, detail=shown.detail)
-    if arguments.json:
-        show_json(results.values())
-    else:
-        show_table(arguments, table.linux(results))
+    show(arguments, results.values(), table.linux(results))
     return OK
 
 
@@ -129,10 +123,7 @@ def bench_policy(arguments):
         results = policy.measure(variant)
     if arguments.record:
         policy.PLOT.write_text(policy.plot(results))
-    if arguments.json:
-        show_json(results)
-    else:
-        show_table(arguments, policy.table(results))
+    show(arguments, results, policy.table(results))
     return OK
 
 
@@ -146,10 +137,7 @@ def bench_storage(arguments):
         with progress.step("Measuring Linux") as shown:
             other = storage.measure_linux(shown.detail)
     lines = storage.results(measured, other)
-    if arguments.json:
-        show_json(lines)
-    else:
-        show_table(arguments, storage.table(lines))
+    show(arguments, lines, storage.table(lines))
     missing = [row.name for row in storage.ROWS if row.name not in measured]
     if missing:
         raise KpioError(f"the guest measured nothing for {', '.join(missing)}")

@@ -2,7 +2,8 @@
 // tests/bench/linux/bench.c, which names each of them alike.
 //
 // A test that waits for the disk leaves the processor idle, and virtual time then runs as it likes. So a thread of the idle
-// class counts loops of two instructions, which are taken off: what is left is what anybody else did, interrupts included.
+// class counts loops of two instructions, which are taken off: what is left is what anybody else did, interrupts included. Of
+// how many requests and interrupts that was, each line says the mean for an operation.
 #include "abi/gen/errors.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -143,17 +144,56 @@ static const struct test {
     {"tmp_write_4k", 50, 100, write_4k, open_memory, close_file},
 };
 
-static void run(const struct test *t, uint32_t samples, uint32_t batch, const char *name) {
+// What a window cost: instructions but for idle ones, and what the disk was asked and told meanwhile.
+struct window {
+    uint64_t start, spins, insns, requests, interrupts;
+};
+
+static struct kpio_disk_info disk_info(void) {
+    struct kpio_disk_info info;
+    (void)check(kpio_disk_list(startup_handle("system"), 0, &info));
+    return info;
+}
+
+static void window_open(struct window *w) {
+    struct kpio_disk_info info = disk_info();
+    w->requests = info.requests;
+    w->interrupts = info.interrupts;
+    w->spins = spins;
+    w->start = bench_clock();
+}
+
+static void window_close(struct window *w) {
+    uint64_t end = bench_clock();
+    w->insns = end - w->start - 2 * (spins - w->spins);
+    struct kpio_disk_info info = disk_info();
+    w->requests = info.requests - w->requests;
+    w->interrupts = info.interrupts - w->interrupts;
+}
+
+static void report(const char *name, const uint64_t *counted, uint32_t samples, uint64_t operations, const struct window *sum) {
+    uint64_t requests = sum->requests * 1000 / operations, interrupts = sum->interrupts * 1000 / operations;
+    char more[80];
+    (void)fmt_print(more, sizeof(more), ",\"requests\":%lu.%03lu,\"interrupts\":%lu.%03lu", requests / 1000, requests % 1000,
+                    interrupts / 1000, interrupts % 1000);
+    bench_print_with(name, "insns", counted, samples, more);
+}
+
+static void run(const struct test *t) {
     uint64_t counted[BENCH_WINDOWS_MAX];
-    for (uint32_t i = 0; i <= samples; i++) {  // the first is a warm-up
-        if (t->before) t->before(batch);
-        uint64_t spins_before = spins, start = bench_clock();
-        t->run(batch);
-        uint64_t end = bench_clock(), idle = 2 * (spins - spins_before);
-        if (t->after) t->after(batch);
-        if (i > 0) counted[i - 1] = (end - start - idle) / batch;
+    struct window sum = {0}, w;
+    for (uint32_t i = 0; i <= t->samples; i++) {  // the first is a warm-up
+        if (t->before) t->before(t->batch);
+        window_open(&w);
+        t->run(t->batch);
+        window_close(&w);
+        if (t->after) t->after(t->batch);
+        if (i == 0) continue;
+        counted[i - 1] = w.insns / t->batch;
+        sum.requests += w.requests;
+        sum.interrupts += w.interrupts;
     }
-    bench_print(name, "insns", counted, samples);
+    report(t->name, counted, t->samples, (uint64_t)t->samples * t->batch, &sum);
 }
 
 // 100,000 files: made once, as each of the three is the next one's beginning.
@@ -162,10 +202,12 @@ static void run_many(void) {
                                        {"stat_100k", 1, 100000, stat_all, NULL, NULL},
                                        {"unlink_100k", 1, 100000, unlink_all, NULL, NULL}};
     for (uint32_t i = 0; i < 3; i++) {
-        uint64_t spins_before = spins, start = bench_clock();
+        struct window w;
+        window_open(&w);
         many[i].run(many[i].batch);
-        uint64_t counted = (bench_clock() - start - 2 * (spins - spins_before)) / many[i].batch;
-        bench_print(many[i].name, "insns", &counted, 1);
+        window_close(&w);
+        uint64_t counted = w.insns / many[i].batch;
+        report(many[i].name, &counted, 1, many[i].batch, &w);
     }
 }
 
@@ -184,7 +226,7 @@ int main(int argc, char **argv) {
     (void)check(thread_spawn(&spinner, "idle", spin, NULL, NULL, 0));
     (void)check(kpio_thread_set_schedule(spinner.handle, KPIO_SCHED_IDLE, 0, UINT64_MAX));
     for (uint32_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        if (wanted(tests[i].name)) run(&tests[i], tests[i].samples, tests[i].batch, tests[i].name);
+        if (wanted(tests[i].name)) run(&tests[i]);
     if (wanted("many")) run_many();
     unmount(0);
     process_exit(0);  // the other thread has no end

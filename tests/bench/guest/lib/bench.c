@@ -4,7 +4,6 @@
 #include "lib/util.h"
 
 #define WARM_UP_WINDOWS 2u
-#define NO_MARK UINT32_MAX
 
 static uint32_t next_mark;
 
@@ -27,18 +26,16 @@ static void sort(uint64_t *samples, uint32_t count) {
         }
 }
 
-static void print_line(const char *name, const char *unit, const uint64_t *samples, uint32_t count, uint32_t mark) {
+void bench_print_with(const char *name, const char *unit, const uint64_t *samples, uint32_t count, const char *more) {
     uint64_t sorted[BENCH_WINDOWS_MAX];
     for (uint32_t i = 0; i < count; i++) sorted[i] = samples[i];
     sort(sorted, count);
-    char tail[24] = "";
-    if (mark != NO_MARK) (void)fmt_print(tail, sizeof(tail), ",\"mark\":%u", mark);
     print("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%lu,\"min\":%lu,\"max\":%lu,\"n\":%u%s}\n", name, unit,
-          (unsigned long)sorted[count / 2], (unsigned long)sorted[0], (unsigned long)sorted[count - 1], count, tail);
+          (unsigned long)sorted[count / 2], (unsigned long)sorted[0], (unsigned long)sorted[count - 1], count, more);
 }
 
 void bench_print(const char *name, const char *unit, const uint64_t *samples, uint32_t count) {
-    print_line(name, unit, samples, count, NO_MARK);
+    bench_print_with(name, unit, samples, count, "");
 }
 
 void bench_value(const char *name, const char *unit, uint64_t value) { bench_print(name, unit, &value, 1); }
@@ -58,7 +55,9 @@ void bench_run(const struct bench *bench) {
     }
     uint32_t mark = next_mark++;
     bench_mark_report(mark, bench->windows * bench->batch);
-    print_line(bench->name, bench->unit, samples, bench->windows, mark);
+    char more[24];
+    (void)fmt_print(more, sizeof(more), ",\"mark\":%u", mark);
+    bench_print_with(bench->name, bench->unit, samples, bench->windows, more);
 }
 
 const struct archive *bench_archive(void) {

@@ -29,8 +29,10 @@ static inline uint64_t bench_clock(void) {
 
 // Runs two windows that do not count (caches of the kernel fill), then those that do, and prints the result.
 void bench_run(const struct bench *bench);
-// Prints a figure that was found in another way; mark UINT32_MAX: none.
+// Prints a figure that was found in another way.
 void bench_print(const char *name, const char *unit, const uint64_t *samples, uint32_t count);
+// The same with more members of the line, each with a comma before it.
+void bench_print_with(const char *name, const char *unit, const uint64_t *samples, uint32_t count, const char *more);
 void bench_value(const char *name, const char *unit, uint64_t value);
 // Ends the program: a benchmark that cannot be measured must not look like one that was.
 _Noreturn void bench_fail(const char *name, const char *what, int64_t error);

@@ -19,15 +19,36 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size) {
     return crc;
 }
 
-// Each step of a bit shifts right, and puts the polynomial on top of what had a last bit: the polynomial's own first bit tells.
-uint32_t crc32c_before(uint32_t crc, const void *data, size_t size) {
-    const uint8_t *start = data;
+// A checksum is a polynomial over GF(2), x^0 in its highest bit, and a bit more is a multiplication by x. Modulo the polynomial
+// of the CRC, which has an x^0, there is an x^-1.
+#define POLYNOMIAL 0x82f63b78u
+#define ONE 0x80000000u
+#define ONE_OVER_X ((ONE ^ POLYNOMIAL) << 1 | 1)
 
-    for (const uint8_t *at = start + size; at-- != start;) {
-        for (int bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc ^ 0x82f63b78) << 1 | 1 : crc << 1;
-        crc ^= *at;
+static uint32_t multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+
+    for (; a != 0; a <<= 1) {
+        if (a & ONE) product ^= b;
+        b = b & 1 ? b >> 1 ^ POLYNOMIAL : b >> 1;
+    }
+    return product;
+}
+
+uint32_t crc32c_before_zeros(uint32_t crc, size_t size) {
+    uint32_t power = ONE_OVER_X;  // of 2^n bits
+
+    for (int i = 0; i < 3; i++) power = multiply(power, power);
+    for (; size != 0; size >>= 1) {
+        if (size & 1) crc = multiply(crc, power);
+        power = multiply(power, power);
     }
     return crc;
+}
+
+// Of data and what comes before, each alone, the checksums add up.
+uint32_t crc32c_before(uint32_t crc, const void *data, size_t size) {
+    return crc32c_before_zeros(crc ^ crc32c(0, data, size), size);
 }
 
 #if defined(__x86_64__)

@@ -50,6 +50,7 @@ struct ext4 {
     uint32_t balance;             // of the super block: superblock.c
     uint32_t hash_seed[4];
     bool checksums, old_checksums, wide;  // metadata_csum, uninit_bg, 64bit
+    bool balanced;                // `balance` is known
     bool error_logged, clearing_orphans;
 
     struct mutex alloc_lock;

@@ -24,10 +24,8 @@ static uint32_t super_checksum(const struct ext4_super *s) { return crc32c(~0u, 
 
 // Of what lies behind the balancing field: the checksum up to there, xor the field, must be this.
 static uint32_t balance_of(const struct ext4_super *s) {
-    static const uint32_t zero;
-    const uint8_t *behind = (const uint8_t *)s + BALANCE + sizeof zero;
-    uint32_t crc = crc32c_before(s->checksum, behind, offsetof(struct ext4_super, checksum) - BALANCE - sizeof zero);
-    return crc32c_before(crc, &zero, sizeof zero);
+    size_t end = offsetof(struct ext4_super, checksum), behind = BALANCE + sizeof s->snapshot_id;
+    return crc32c_before_zeros(s->checksum ^ crc32c(0, (const uint8_t *)s + behind, end - behind), end - BALANCE);
 }
 
 static void balance(struct ext4_super *s, uint32_t state) { s->snapshot_id = crc32c(~0u, s, BALANCE) ^ state; }
@@ -107,7 +105,7 @@ int ext4_check_super(struct ext4 *v, uint32_t *flags) {
     v->old_checksums = s->revision != 0 && !v->checksums && s->ro_compat & EXT4_RO_GDT_CSUM;
     if (v->checksums && s->checksum_type != 1) return invalid(v, "checksum type", s->checksum_type);
     if (v->checksums && s->checksum != super_checksum(s)) return invalid(v, "checksum", s->checksum);
-    if (v->checksums) v->balance = balance_of(s);
+    v->balanced = false;
     v->seed = s->incompat & EXT4_INCOMPAT_CSUM_SEED ? s->checksum_seed : crc32c(~0u, s->uuid, sizeof s->uuid);
     error = check_sizes(v);
     if (error == 0) error = check_groups(v);
@@ -132,7 +130,7 @@ void ext4_set_super_high(struct ext4 *v, uint8_t *at, struct fs_time now) {
     *at = high;
     if (!v->checksums) return;
     v->super->checksum = super_checksum(v->super);
-    v->balance = balance_of(v->super);
+    v->balanced = false;
 }
 
 void ext4_seal_super(struct ext4 *v) {
@@ -143,7 +141,10 @@ void ext4_seal_super(struct ext4 *v) {
     s->free_inodes = (uint32_t)v->free_inodes;
     s->write_time = (uint32_t)now.seconds;
     ext4_set_super_high(v, &s->write_time_hi, now);
-    if (v->checksums) balance(s, v->balance);
+    if (!v->checksums) return;
+    if (!v->balanced) v->balance = balance_of(s);
+    v->balanced = true;
+    balance(s, v->balance);
 }
 
 int ext4_write_super(struct ext4 *v) {

@@ -22,7 +22,8 @@ static int64_t mount(void) {
     if (name == NULL) name = "vda";
     int64_t disk = kpio_disk_open(kt_system(), (const uint8_t *)name, strlen(name));
     if (disk < 0) return disk;
-    int64_t handle = kpio_fs_mount(fs_type(), (kpio_handle)disk, 0, NULL);
+    const char *options = strcmp(fs_type(), "ext4") == 0 ? "discard" : NULL;
+    int64_t handle = kpio_fs_mount(fs_type(), (kpio_handle)disk, 0, options);
     (void)kpio_handle_close((uint64_t)disk);
     return handle;
 }

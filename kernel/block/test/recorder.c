@@ -30,13 +30,19 @@ static void record(struct block_device *device, struct block_request *request)
     if (request->op == BLOCK_WRITE)
         for (unsigned i = 0; i < request->vector_count; i++)
             entry.bytes += request->vectors[i].bytes;
+    if (request->op == BLOCK_DISCARD) {  // as a write of what nobody wrote: it may arrive, or not
+        entry.op = BLOCK_WRITE;
+        entry.bytes = request->sectors * SECTOR_SIZE;
+        entry.data = grown(NULL, entry.bytes);
+        memset(entry.data, 0xdd, entry.bytes);
+    }
     if (request->op == BLOCK_WRITE) {
         uint8_t *at = entry.data = grown(NULL, entry.bytes);
 
         for (unsigned i = 0; i < request->vector_count; at += request->vectors[i++].bytes)
             memcpy(at, request->vectors[i].data, request->vectors[i].bytes);
     }
-    if (request->op == BLOCK_WRITE || request->op == BLOCK_FLUSH)
+    if (entry.op == BLOCK_WRITE || entry.op == BLOCK_FLUSH)
         keep(r, entry);
     r->below->submit(device, request);
 }

@@ -65,6 +65,11 @@ struct ext4 {
     uint64_t set_aside;           // have a place, not yet recorded
     uint64_t kept;                // never promised to data: s_r_blocks, or a little for the metadata that data need
     struct list committed;        // struct ext4_freed that may be used anew
+    uint32_t discards;            // struct ext4_freed between commit and that list
+    bool discards_awaited;        // `discarded` is to be signalled when there are none
+    bool discard;                 // what is freed is discarded; atomic
+    struct completion discarded;
+    struct mutex discard_lock;    // who awaits them; no other lock is held
 
     struct mutex xattr_lock;      // blocks of attributes, which inodes share; before alloc_lock
     struct mutex orphan_lock;
@@ -187,6 +192,7 @@ void ext4_unpromise(struct ext4 *volume, uint64_t blocks);
 // freed.c
 void ext4_reuse_committed(struct ext4 *volume);  // alloc_lock held
 void ext4_drop_freed(struct ext4 *volume);
+void ext4_await_discards(struct ext4 *volume);  // of what has committed; no lock
 
 // ---- ialloc.c -----------------------------------------------------------------------------------------------------------------
 // A free inode number near the directory's: bitmap and descriptor recorded. Credits: 2.

@@ -1,4 +1,5 @@
-// Blocks that a transaction has freed: withheld until it has committed, so that a crash before finds their content as it was.
+// Blocks that a transaction has freed: withheld until it has committed, so that a crash before finds their content as it was,
+// and with the option `discard` until the device was told that their content is not needed.
 #pragma once
 #include "kernel/fs/ext4/ext4.h"
 
@@ -8,6 +9,8 @@ struct ext4_freed {
     struct ext4 *volume;
     struct list_node node;   // in volume->committed
     uint32_t transaction, count;
+    uint32_t next;           // run to be discarded
+    struct block_request request;
     struct ext4_run runs[EXT4_FREED_RUNS];
 };
 

@@ -4,6 +4,7 @@
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/mm/slub.h"
 #include "lib/string.h"
+#include "lib/text.h"
 
 #define TYPE_MAGIC 0xef53u
 
@@ -91,6 +92,22 @@ static int read_super(struct ext4 *v, uint32_t *flags) {
     return error;
 }
 
+static int read_options(struct ext4 *v, const char *options) {
+    for (struct text rest = text_of(options); rest.data != NULL && rest.size > 0;) {
+        struct text option = text_split(&rest, ',');
+        bool on = text_equal(option, TEXT("discard"));
+        if (!on && !text_equal(option, TEXT("nodiscard")) && option.size != 0) {
+            log_warn("ext4 on %s: option \"%.*s\" is not known", v->fs.device->name, TEXT_ARG(option));
+            return -EINVAL;
+        }
+        if (option.size != 0) v->discard = on;
+    }
+    bool can = v->fs.device->discards && v->super->compat & EXT4_COMPAT_JOURNAL;
+    if (v->discard && !can) log_warn("ext4 on %s: discard needs a device that takes it and a journal: left out", v->fs.device->name);
+    v->discard = v->discard && can;
+    return 0;
+}
+
 static int open_buffers(struct ext4 *v) {
     int error = buffer_cache_create(v->fs.device, v->block_size, &v->buffers);
     if (error != 0) return error;
@@ -167,12 +184,14 @@ static int mount(struct block_device *device, unsigned flags, const char *option
     filesystem_init(&v->fs, &ext4_type, &ops);
     mutex_init(&v->alloc_lock, "ext4 allocation");
     mutex_init(&v->orphan_lock, "ext4 orphans");
+    mutex_init(&v->discard_lock, "ext4 discards");
     mutex_init(&v->xattr_lock, "ext4 xattrs");
     spin_init(&v->counters, "ext4 counters");
     list_init(&v->orphans);
     list_init(&v->committed);
     int error = read_super(v, &mount_flags);
     if (error == 0) error = open_buffers(v);
+    if (error == 0) error = read_options(v, options);
     v->fs.flags = mount_flags;
     if (error == 0) error = open_journal(v, mount_flags);
     if (error == 0 && !(mount_flags & FS_MOUNT_READ_ONLY)) error = open_for_writing(v);

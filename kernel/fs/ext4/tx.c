@@ -50,4 +50,9 @@ void ext4_joined(struct ext4_tx *tx, struct ext4_node *node, bool data) {
     if (data) node->data_id = node->change_id;
 }
 
-int ext4_commit(struct ext4 *v) { return v->journal != NULL ? journal_sync(v->journal, false) : 0; }
+int ext4_commit(struct ext4 *v) {
+    if (v->journal == NULL) return 0;
+    int error = journal_sync(v->journal, false);
+    ext4_await_discards(v);
+    return error;
+}

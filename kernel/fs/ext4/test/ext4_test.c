@@ -1,5 +1,5 @@
 // ext4 on images that mke2fs makes, judged by e2fsck.
-// links: kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
+// links: kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
 #include "abi/gen/errors.h"
 #include "kernel/fs/ext4/test/volume_host.h"
 #include "tests/unit/unit.h"
@@ -354,4 +354,50 @@ TEST(ext4_keeps_up_with_random_operations) {
         volume_host_remove(&v);
         mirror_end();
     }
+}
+
+// Of three files in blocks of their own, the middle one goes.
+static void make_and_delete(struct volume_host *v) {
+    static uint8_t data[64 << 10];
+    char path[] = "a";
+    for (; path[0] < 'd'; path[0]++) {
+        struct inode *inode;
+        CHECK_EQ(host_create(v, path, &(struct inode_new){.mode = FS_REGULAR | 0644}), 0);
+        CHECK_EQ(host_find(v, path, &inode), 0);
+        CHECK_EQ(host_write(v, inode, 0, data, sizeof data), (int64_t)sizeof data);
+        inode_put(inode);
+    }
+    CHECK_EQ(host_unlink(v, "b"), 0);
+}
+
+TEST(ext4_discards_what_was_freed_when_that_is_durable) {
+    static const char *const without[] = {"", "nodiscard", "discard,nodiscard"};
+    struct volume_host v;
+    volume_host_make(&v, "-t ext4", "16M");
+    v.options = "discard,colour=blue";
+    CHECK_EQ(volume_host_mount(&v, 0), -EINVAL);
+    for (unsigned i = 0; i < ARRAY_SIZE(without); i++) {
+        v.options = without[i];
+        CHECK_EQ(volume_host_mount(&v, 0), 0);
+        make_and_delete(&v);
+        CHECK_EQ(host_unlink(&v, "a"), 0);
+        CHECK_EQ(host_unlink(&v, "c"), 0);
+        volume_host_unmount(&v);
+        CHECK_EQ(v.discarded, 0);
+    }
+    v.options = "discard";
+    CHECK_EQ(volume_host_mount(&v, 0), 0);
+    make_and_delete(&v);
+    CHECK_EQ(v.discarded, 0);
+    CHECK_EQ(v.fs->ops->sync(v.fs), 0);
+    CHECK_EQ(v.discarded, (64u << 10) / SECTOR_SIZE);
+    CHECK_EQ(host_unlink(&v, "c"), 0);
+    v.fail_discards = true;
+    CHECK_EQ(v.fs->ops->sync(v.fs), 0);
+    v.fail_discards = false;
+    CHECK_EQ(host_unlink(&v, "a"), 0);
+    volume_host_unmount(&v);
+    CHECK_EQ(v.discarded, (64u << 10) / SECTOR_SIZE);  // after the error it did without
+    volume_host_check(&v);
+    volume_host_remove(&v);
 }

@@ -18,8 +18,8 @@ struct power_run {
     bool big_shrinks;
 };
 
-// Makes the volume, then runs `steps` operations on it under the recorder, and unmounts it.
-void power_work(struct power_run *run, const char *mke2fs, const char *size, unsigned steps, uint64_t seed);
+// `options`: of the mount. Makes the volume, then runs `steps` operations on it under the recorder, and unmounts it.
+void power_work(struct power_run *run, const char *mke2fs, const char *size, const char *options, unsigned steps, uint64_t seed);
 void power_free(struct power_run *run);
 // Cuts the power at `cuts` places and checks what is found then, after our recovery and after e2fsck's. Returns how many of
 // them showed a fault; prints the first ones unless `quiet`. Stops at `enough` faults.

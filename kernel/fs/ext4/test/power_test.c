@@ -1,6 +1,6 @@
 // Power cuts: a workload of several writers on ext4, and what is left of it. KPIO_POWER_CUTS and KPIO_POWER_SEED choose the
 // long form (`kpio soak power`).
-// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/ext4/test/power_model.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
+// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/ext4/test/power_model.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/fs/ext4/journal_internal.h"
 #include "kernel/fs/ext4/test/power.h"
@@ -11,11 +11,12 @@
 #include <string.h>
 
 static const struct {
-    const char *options, *size;
+    const char *mke2fs, *size, *options;
 } volumes[] = {
-    {"-t ext4 -b 1024", "8M"},
-    {"-t ext4 -b 4096", "24M"},
-    {"-t ext4 -b 2048 -O ^metadata_csum,^64bit", "12M"},
+    {"-t ext4 -b 1024", "8M", ""},
+    {"-t ext4 -b 4096", "24M", ""},
+    {"-t ext4 -b 2048 -O ^metadata_csum,^64bit", "12M", ""},
+    {"-t ext4 -b 1024", "8M", "discard"},
 };
 #define VOLUMES (sizeof volumes / sizeof volumes[0])
 
@@ -34,7 +35,8 @@ TEST(nothing_that_was_synced_is_lost)
         static struct power_run run;
 
         journal_bug = JOURNAL_NO_BUG;
-        power_work(&run, volumes[i].options, volumes[i].size, 400 + cuts, seed + i);
+        power_work(&run, volumes[i].mke2fs, volumes[i].size, volumes[i].options, 400 + cuts, seed + i);
+        CHECK_EQ(run.volume.discarded > 0, volumes[i].options[0] != 0);
         unsigned faults = power_check(&run, cuts / VOLUMES, seed + i, UINT32_MAX, false);
         power_free(&run);
         CHECK_EQ(faults, 0);
@@ -47,7 +49,7 @@ static void see(enum journal_bug bug)
     static struct power_run run;
 
     journal_bug = bug;
-    power_work(&run, volumes[0].options, volumes[0].size, 400, 1);
+    power_work(&run, volumes[0].mke2fs, volumes[0].size, "", 400, 1);
     journal_bug = JOURNAL_NO_BUG;
     unsigned faults = power_check(&run, 200, 1, 1, true);
     power_free(&run);
@@ -65,7 +67,7 @@ TEST(a_superblock_that_can_be_torn_is_seen)
     unsigned found = 0;
 
     journal_bug = JOURNAL_NO_BUG;
-    power_work(&run, volumes[0].options, volumes[0].size, 400, 1);
+    power_work(&run, volumes[0].mke2fs, volumes[0].size, "", 400, 1);
     for (size_t i = 0; i < run.record.count; i++) {
         struct recorded *w = &run.record.log[i];
         uint64_t before = (POWER_SUPER_SECTOR - w->sector) * SECTOR_SIZE;

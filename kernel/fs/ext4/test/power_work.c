@@ -248,15 +248,16 @@ static void keep_medium(struct power_run *run)
     CHECK_EQ(pread(run->volume.fd, run->medium, run->bytes, 0), (int64_t)run->bytes);
 }
 
-void power_work(struct power_run *run, const char *mke2fs, const char *size, unsigned steps, uint64_t seed)
+void power_work(struct power_run *run, const char *mke2fs, const char *size, const char *options, unsigned steps, uint64_t seed)
 {
-    char options[256];
+    char arguments[256];
 
     memset(run, 0, sizeof *run);
     run->random = seed;
     run->next_id = run->next_version = 1;
-    snprintf(options, sizeof options, "%s -U " VOLUME_ID " -E hash_seed=" VOLUME_ID, mke2fs);
-    volume_host_make(&run->volume, options, size);
+    snprintf(arguments, sizeof arguments, "%s -U " VOLUME_ID " -E hash_seed=" VOLUME_ID, mke2fs);
+    volume_host_make(&run->volume, arguments, size);
+    run->volume.options = options;
     keep_medium(run);
     recorder_begin(&run->record, &run->volume.device);
     CHECK_EQ(volume_host_mount(&run->volume, 0), 0);

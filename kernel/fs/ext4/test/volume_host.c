@@ -23,12 +23,23 @@ void log_write(enum log_level level, const char *format, ...) {
 
 // ---- the device ---------------------------------------------------------------------------------------------------------------
 
+// Worse than forgetting: what is read there afterwards has never been written.
+static int discard(struct volume_host *v, const struct block_request *r) {
+    uint8_t junk[SECTOR_SIZE];
+    memset(junk, 0xdd, sizeof junk);
+    for (uint64_t i = 0; i < r->sectors; i++)
+        if (pwrite(v->fd, junk, sizeof junk, (off_t)((r->sector + i) * SECTOR_SIZE)) != sizeof junk) return -EIO;
+    v->discarded += r->sectors;
+    return 0;
+}
+
 static int move(struct volume_host *v, struct block_request *r) {
     off_t at = (off_t)(r->sector * SECTOR_SIZE);
     if (v->fail_after != 0 && --v->fail_after == 0) {
         v->fail_after = 1;
         return -EIO;
     }
+    if (r->op == BLOCK_DISCARD) return v->fail_discards ? -EIO : discard(v, r);
     for (unsigned i = 0; i < r->vector_count && (r->op == BLOCK_READ || r->op == BLOCK_WRITE); i++) {
         struct block_vector *d = &r->vectors[i];
         ssize_t done = r->op == BLOCK_READ ? pread(v->fd, d->data, d->bytes, at) : pwrite(v->fd, d->data, d->bytes, at);
@@ -58,7 +69,7 @@ static void open_image(struct volume_host *v) {
     v->fd = open(v->image, O_RDWR);
     CHECK(v->fd >= 0);
     v->device = (struct block_device){.ops = &ops, .name = "host", .logical_block = 512, .physical_block = 4096, .max_vectors = 126,
-                                      .max_sectors = 2048, .refs = 1};
+                                      .max_sectors = 2048, .discards = true, .refs = 1};
     v->device.sectors = (uint64_t)lseek(v->fd, 0, SEEK_END) / SECTOR_SIZE;
 }
 
@@ -86,7 +97,7 @@ void volume_host_remove(struct volume_host *v) {
 
 int volume_host_mount(struct volume_host *v, unsigned flags) {
     v->fail_after = 0;
-    return ext4_type.mount(&v->device, flags, "", &v->fs);
+    return ext4_type.mount(&v->device, flags, v->options != NULL ? v->options : "", &v->fs);
 }
 
 void volume_host_unmount(struct volume_host *v) {

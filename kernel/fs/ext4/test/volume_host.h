@@ -9,6 +9,9 @@ struct volume_host {
     char image[128];
     struct filesystem *fs;
     uint64_t fail_after;      // requests until every one fails with -EIO; 0: never
+    const char *options;      // of mounts; NULL: none
+    uint64_t discarded;       // sectors
+    bool fail_discards;
 };
 
 // A new image: `mke2fs -q ARGUMENTS IMAGE SIZE`. The size as mke2fs takes it ("64M").

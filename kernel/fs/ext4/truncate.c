@@ -115,33 +115,42 @@ static int allocate_step(struct ext4_tx *tx, struct ext4_node *node, uint64_t fr
     return 0;
 }
 
+static int fill_step(struct ext4_node *node, uint64_t *from, uint64_t to, bool zero, uint64_t new_size) {
+    struct ext4 *v = ext4_of(&node->inode);
+    struct ext4_tx tx;
+    int error = ext4_begin(v, 2 * ext4_map_credits(node) + 3, &tx);
+    if (error != 0) return error;
+    rw_mutex_lock(&node->map_lock);
+    error = ext4_inode_access(&tx, node);
+    if (error == 0) error = allocate_step(&tx, node, *from, to, zero, from);
+    if (error == 0) {
+        node->disk_size = MAX(node->disk_size, MIN(new_size, *from << v->block_bits));
+        node->inode.changed = fs_now();
+        error = ext4_write_inode(&tx, node);
+        ext4_joined(&tx, node, true);
+    }
+    rw_mutex_unlock(&node->map_lock);
+    ext4_end(&tx);
+    return error;
+}
+
+// Write-back chooses where a hole's data go, writes them, and only then enters them into the map: while that is under way,
+// the map shows a hole that is none, and blocks that are still to be written. So neither this nor a punch comes in between.
 static int fill(struct ext4_node *node, uint64_t offset, uint64_t bytes, bool zero, uint64_t new_size) {
     struct ext4 *v = ext4_of(&node->inode);
     uint64_t from = offset >> v->block_bits, to = (offset + bytes + v->block_size - 1) >> v->block_bits;
-    while (from < to) {
-        struct ext4_tx tx;
-        int error = ext4_begin(v, 2 * ext4_map_credits(node) + 3, &tx);
-        if (error != 0) return error;
-        rw_mutex_lock(&node->map_lock);
-        error = ext4_inode_access(&tx, node);
-        if (error == 0) error = allocate_step(&tx, node, from, to, zero, &from);
-        if (error == 0) {
-            node->disk_size = MAX(node->disk_size, MIN(new_size, from << v->block_bits));
-            node->inode.changed = fs_now();
-            error = ext4_write_inode(&tx, node);
-            ext4_joined(&tx, node, true);
-        }
-        rw_mutex_unlock(&node->map_lock);
-        ext4_end(&tx);
-        if (error != 0) return error;
+    int error = 0;
+    while (from < to && error == 0) {
+        mutex_lock(&node->inode.cache.writeback);
+        error = fill_step(node, &from, to, zero, new_size);
+        mutex_unlock(&node->inode.cache.writeback);
     }
-    return 0;
+    return error;
 }
 
-static int punch(struct ext4_node *node, uint64_t from, uint64_t to) {
+static int punch_locked(struct ext4_node *node, uint64_t from, uint64_t to) {
     struct ext4 *v = ext4_of(&node->inode);
     struct ext4_tx tx;
-    if (from >= to) return 0;
     int error = ext4_begin(v, EXT4_REMOVE_CREDITS, &tx);
     if (error != 0) return error;
     node->inode.modified = node->inode.changed = fs_now();
@@ -149,6 +158,14 @@ static int punch(struct ext4_node *node, uint64_t from, uint64_t to) {
     error = ext4_truncate(&tx, node, (uint32_t)from, MIN(to, 1ull << 32));
     if (tx.volume != NULL) ext4_joined(&tx, node, true);
     end(&tx);
+    return error;
+}
+
+static int punch(struct ext4_node *node, uint64_t from, uint64_t to) {
+    if (from >= to) return 0;
+    mutex_lock(&node->inode.cache.writeback);
+    int error = punch_locked(node, from, to);
+    mutex_unlock(&node->inode.cache.writeback);
     return error;
 }
 

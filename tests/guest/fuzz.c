@@ -64,6 +64,19 @@ static bool ends_by_itself(kpio_handle child, kpio_handle job, const struct prog
     return false;
 }
 
+// The root of the file system on the disk after the raw one, or after that, ...: 0 where there is none. Mounted anew for each
+// child; the mount before ends a little after its last handle.
+static kpio_handle volume_mount(uint32_t index) {
+    const uint8_t name[] = {'v', 'd', (uint8_t)('b' + index)};
+    int64_t root, disk = kpio_disk_open(kt_system(), name, sizeof name);
+    if (disk < 0) return 0;
+    uint64_t until = time_after_ms(30000);
+    while ((root = kpio_fs_mount("", (kpio_handle)disk, 0, NULL)) == -EBUSY && time_now() < until) time_sleep_ms(2);
+    if (root < 0) kt_fail(__FILE__, __LINE__, "vd%c is not mounted: error %d", name[2], (int)-root);
+    kt_close((kpio_handle)disk);
+    return (kpio_handle)root;
+}
+
 static void run_child(kpio_handle vmo, struct progress *p) {
     struct kpio_job_limits limits = {.pages = 6000, .handles = 8000, .threads = 200, .kernel_bytes = 8 << 20, .processes = 60};
     kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"fuzz", 4));
@@ -71,7 +84,7 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     uint32_t system_rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_AUDIT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_LOG;
     int64_t pci = kpio_pci_open(kt_system(), (uint64_t)kt_device_find(FUZZED_DEVICE, 0));
     int64_t disk = kpio_disk_open(kt_system(), (const uint8_t *)"vda", 3);
-    struct process_grant grants[5] = {
+    struct process_grant grants[5 + VOLUMES] = {
         {"progress", vmo, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
         {"job", job, KPIO_RIGHTS_ALL & ~KPIO_RIGHT_KILL, KPIO_SEND_COPY},
         {"fuzz_system", kt_system(), system_rights, KPIO_SEND_COPY},
@@ -79,6 +92,11 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     uint32_t count = 3;
     if (pci > 0) grants[count++] = (struct process_grant){"pci", (kpio_handle)pci, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     if (disk > 0) grants[count++] = (struct process_grant){"disk", (kpio_handle)disk, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    kpio_handle volumes[VOLUMES];
+    for (uint32_t i = 0; i < VOLUMES; i++) {
+        volumes[i] = volume_mount(i);
+        if (volumes[i] > 0) grants[count++] = (struct process_grant){volume_names[i], volumes[i], KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    }
     struct kpio_handle_info info;
     KT_EQUAL(kpio_handle_info(job, &info), 0);
     grants[1].rights = info.rights & ~KPIO_RIGHT_KILL;
@@ -96,6 +114,8 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     kt_close(child);
     if (pci > 0) kt_close((kpio_handle)pci);
     if (disk > 0) kt_close((kpio_handle)disk);
+    for (uint32_t i = 0; i < VOLUMES; i++)
+        if (volumes[i] > 0) kt_close(volumes[i]);
     (void)kpio_console_write(kt_system(), (const uint8_t *)"\n", 1);  // the calls may have left a line open
     kt_close(job);
     if (!ended) kt_fail(__FILE__, __LINE__, "seed %lu: its calls hung", (unsigned long)p->seed);

@@ -55,8 +55,9 @@ class Boot:
     long: bool = False  # only in the long form
     long_append: str = ""  # more for the command line there
     disks: Optional[Callable[[Path], tuple]] = None  # makes images in a folder: the machine's disks
+    # Looks at those images when the guest has ended well: names, and what is wrong with each ("": nothing).
+    examine: Optional[Callable[[Path], list[tuple[str, str]]]] = None
     least_coverage: float = 0.0  # per cent of the kernel's lines, on a coverage build
-    coverage_leaves_out: tuple = ()  # folders whose lines do not count for it
 
 
 def built(config: Config) -> Build:
@@ -138,6 +139,7 @@ class GuestItem(CaseItem):
         self.boot = boot
         self.check = boot.check
         self.append = " ".join(filter(None, [boot.append, boot.long_append if long else ""]))
+        self.examined: list[tuple[str, str]] = []
 
     def work(self) -> guest.Outcome:
         variant = built(self.boot.config)
@@ -152,15 +154,19 @@ class GuestItem(CaseItem):
             with guest.Guest(machine, variant.kernel, initrd, self.append) as running:
                 for _ in running.follow(self.boot.silence, self.boot.total, stopping):
                     pass
-                return running.outcome()
+                outcome = running.outcome()
+            if self.boot.examine and outcome.end is guest.End.SUCCESS:
+                self.examined = self.boot.examine(Path(folder))
+            return outcome
 
     def add_findings(self, suite, outcome) -> None:
+        for name, flaw in self.examined:
+            suite.cases.append(ktest.Case(f"{name} is sound", "failed" if flaw else "passed", flaw))
         found = coverage.places(outcome.lines)
         if not found:
             return
         lines = coverage.covered_lines(built(self.boot.config).kernel, found)
-        percent, text = coverage.summary({line: ran for line, ran in lines.items()
-                                          if not line.startswith(self.boot.coverage_leaves_out)})
+        percent, text = coverage.summary(lines)
         suite.notes.append(f"line coverage: {text}")
         if self.boot.least_coverage:
             result = "passed" if percent >= self.boot.least_coverage else "failed"

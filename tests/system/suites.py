@@ -3,7 +3,7 @@ import struct
 
 import images
 from guests import Boot, Config
-from kpio import command
+from kpio import command, fuzzed
 from kpio.machine import Disk, Machine
 from kpio.paths import ROOT
 
@@ -39,10 +39,6 @@ def block_disks(folder):
             Disk(large, block_size=4096, durable=False), Disk(damaged, queues=1, durable=False))
 
 
-def fuzzed_disk(folder):
-    return (Disk(images.blank(folder / "fuzzed", 8), durable=False),)
-
-
 def ext4_disk(folder):
     """256 MiB as mkfs.ext4 makes it, which at this size means blocks of 1 KiB."""
     image = images.blank(folder / "ext4", 256)
@@ -71,13 +67,12 @@ MACHINES = {
                    Config("release", machine=Machine(kind="microvm", cpus=4))],
     "driver_rng": [DEFAULT, Config("release", machine=Machine(kind="microvm", cpus=4))],
 }
-# More of a suite's boots: silence, total, long, long_append, disks, least_coverage (see Boot).
+# More of a suite's boots: silence, total, long, long_append, disks, examine, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
            "power": {"disks": ext4_disk},
-           "fuzz": {"disks": fuzzed_disk, "long": True, "silence": 300, "total": 24 * 3600, "least_coverage": 70.0,
-                    # What lies below a disk is fuzzed on the host (kernel/block/test, kernel/fs/*/test).
-                    "coverage_leaves_out": ("kernel/block/", "kernel/fs/ext4/", "kernel/fs/fat32/")}}
+           "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "silence": 300, "total": 24 * 3600,
+                    "least_coverage": 70.0}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.
 WITH_KPTI = ["boot", "thread", "process", "revoke"]

@@ -6,9 +6,9 @@ replays it. Corpora are kept in the cache between runs.
 import tempfile
 from pathlib import Path
 
-from .. import build, coverage, guest, ktest, packages
+from .. import build, coverage, fuzzed, guest, ktest, packages
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
-from ..machine import Disk, Machine
+from ..machine import Machine
 from ..paths import cache_folder
 
 HELP = "fuzz host code and system calls in the long form"
@@ -45,16 +45,19 @@ def fuzz_guest(arguments):
         if not text.startswith(coverage.MARK):
             print(text, flush=True)
 
-    with tempfile.NamedTemporaryFile(prefix="kpio-fuzzed-") as disk:
-        disk.truncate(8 << 20)
-        chosen = Machine(cpus=arguments.smp, disks=(Disk(Path(disk.name), durable=False),))
+    with tempfile.TemporaryDirectory(prefix="kpio-fuzzed-") as folder:
+        chosen = Machine(cpus=arguments.smp, disks=fuzzed.make_disks(Path(folder)))
         outcome = guest.boot(chosen, variant.kernel, variant.initrd,
                              f"kpio.test=fuzz kpio.fuzz_calls={arguments.calls} kpio.seed={arguments.seed}",
                              silence=600, total=24 * 3600, on_line=line)
+        damaged = [f"{name}: {flaw}" for name, flaw in fuzzed.examine_disks(Path(folder)) if flaw] \
+            if outcome.end is guest.End.SUCCESS else []
     found = coverage.places(outcome.lines)
     if found:
         print("line coverage:", coverage.summary(coverage.covered_lines(variant.kernel, found))[1])
     flaw = suite.flaw(outcome)
     if flaw:
         raise KpioError(flaw, HANG if outcome.end is guest.End.HUNG else FAILED)
+    if damaged:
+        raise KpioError("\n".join(damaged), FAILED)
     return OK if not suite.count("failed") else FAILED

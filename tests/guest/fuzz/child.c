@@ -3,6 +3,7 @@
 #include "tests/guest/fuzz/fuzz.h"
 
 uint64_t arena;
+const char *const volume_names[VOLUMES] = {"volume0", "volume1", "volume2"};
 static struct progress *progress;
 static struct fuzzer fuzzers[MAX_THREADS];
 
@@ -173,6 +174,7 @@ static int prepare_originals(void) {
     renew_job();
     originals[BASE_CALLERS] = (kpio_handle)kpio_endpoint_create();
     originals[BASE_SERVER] = (kpio_handle)kpio_endpoint_create();
+    for (uint32_t i = 0; i < VOLUMES; i++) originals[BASE_VOLUME + i] = startup_handle(volume_names[i]);
     for (uint32_t i = 0; i < BASE_COUNT; i++) {
         if (i < sizeof(given) / sizeof(given[0]) && given[i]) originals[i] = startup_handle(given[i]);
         struct kpio_handle_info info;

@@ -7,6 +7,8 @@
 #define ARENA (64ul << 20)  // where mappings go: nothing else lives there
 #define SCRATCH 16384u      // of each thread: what buffers point to
 #define MAX_THREADS 8
+#define VOLUMES 3           // file systems on disks (host/kpio/fuzzed.py)
+extern const char *const volume_names[VOLUMES];  // what the child knows their roots by
 
 // Shared with the parent.
 struct progress {
@@ -42,7 +44,8 @@ static inline bool in_arena(uint64_t address) { return address >= arena && addre
 // ---- handles (pool.c): a pool that calls take theirs from and put what they got into. Its first few are copies of handles
 // that no call sees, and come back when calls have used them up; so do the kinds that can be made. ----
 #define POOL 192
-enum { BASE_JOB, BASE_SYSTEM, BASE_ASPACE, BASE_PROCESS, BASE_PCI, BASE_DISK, BASE_CALLERS, BASE_SERVER, BASE_COUNT };
+enum { BASE_JOB, BASE_SYSTEM, BASE_ASPACE, BASE_PROCESS, BASE_PCI, BASE_DISK, BASE_CALLERS, BASE_SERVER, BASE_VOLUME,
+       BASE_VOLUMES = BASE_VOLUME + VOLUMES, BASE_COUNT = BASE_VOLUMES };
 extern kpio_handle originals[BASE_COUNT];
 extern uint32_t base_rights[BASE_COUNT];
 void pool_add(int64_t handle);

@@ -3,7 +3,7 @@
 // well end itself, then another goes on with the next seed. What counts is that the kernel lives, loses nothing, and that
 // enough calls succeed to reach beyond the checks.
 //
-//   kpio.seed=N          first seed (1)              kpio.fuzz_calls=N    calls in all (60,000; long form 10,000,000)
+//   kpio.seed=N          first seed (1)              kpio.fuzz_calls=N    calls in all (40,000; long form 10,000,000)
 //   kpio.fuzz_threads=N  threads of the child (4; with 1, one CPU and QEMU counting instructions as its clock a run repeats
 //                        exactly, which the hash that is printed then shows)
 #include "lib/util.h"
@@ -148,7 +148,7 @@ KT_TEST(random_calls_harm_nobody) {
     uint64_t bytes = align_up(sizeof(struct progress), 4096), children = 0;
     kpio_handle vmo = KT_HANDLE(kpio_vmo_create(bytes, 0));
     struct progress *p = map_progress(vmo, bytes);
-    uint64_t total = kt_setting("fuzz_calls", kt_long() ? 10000000 : 60000), seed = kt_setting("seed", 1);
+    uint64_t total = kt_setting("fuzz_calls", kt_long() ? 10000000 : 40000), seed = kt_setting("seed", 1);
     p->threads = kt_setting("fuzz_threads", 4);
     if (p->threads > MAX_THREADS) p->threads = MAX_THREADS;
     // A child that ends itself has used part of the budget; a few calls are set aside so that each child makes some.

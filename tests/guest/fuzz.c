@@ -21,14 +21,6 @@ static struct progress *map_progress(kpio_handle vmo, uint64_t bytes) {
     return (struct progress *)KT_OK(kpio_aspace_map(kt_aspace(), vmo, 0, bytes, KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
 }
 
-static void report_thread(uint64_t id, kpio_handle h) {
-    static const char *const states[] = {"new", "ready", "running", "blocked", "dead"};
-    struct kpio_thread_info thread;
-    if (kpio_thread_info(h, &thread) == 0)
-        kt_note("thread %lu %s: %s, CPU %u, class %u, ran %lu ms", (unsigned long)id, thread.name, states[thread.state],
-                thread.cpu, thread.class_, (unsigned long)(thread.cpu_ns / 1000000));
-}
-
 // What is left in the job.
 static void report_job(kpio_handle job) {
     uint64_t ids[16];
@@ -36,17 +28,22 @@ static void report_job(kpio_handle job) {
     if (kpio_job_info(job, &info) == 0)
         kt_note("job has %lu processes, %lu threads, %lu handles", (unsigned long)info.used.processes,
                 (unsigned long)info.used.threads, (unsigned long)info.used.handles);
-    for (uint32_t what = 1; what < 3; what++) {
-        int64_t count = kpio_job_list(job, what, ids, ARRAY_SIZE(ids));
-        for (int64_t i = 0; i < count && i < (int64_t)ARRAY_SIZE(ids); i++) {
-            int64_t h = kpio_job_open(job, ids[i], KPIO_RIGHT_INSPECT);
-            struct kpio_process_info process;
-            if (h <= 0) continue;
-            if (what == 2) report_thread(ids[i], (kpio_handle)h);
-            else if (kpio_process_info((kpio_handle)h, &process) == 0)
-                kt_note("process %s: state %u, %lu threads", process.name, process.state, (unsigned long)process.threads);
-            kt_close((kpio_handle)h);
-        }
+    int64_t count = kpio_job_list(job, 1, ids, ARRAY_SIZE(ids));
+    for (int64_t i = 0; i < count && i < (int64_t)ARRAY_SIZE(ids); i++) {
+        int64_t h = kpio_job_open(job, ids[i], KPIO_RIGHT_INSPECT);
+        struct kpio_process_info process;
+        if (h <= 0) continue;
+        if (kpio_process_info((kpio_handle)h, &process) == 0)
+            kt_note("process %s: state %u, %lu threads", process.name, process.state, (unsigned long)process.threads);
+        kt_close((kpio_handle)h);
+    }
+}
+
+static void report_calls(const struct progress *p) {
+    for (uint64_t i = 0; i < p->threads; i++) {
+        uint64_t number = __atomic_load_n(&p->inside[i], __ATOMIC_RELAXED);
+        bool known = number >= SYSCALL_BASE && number - SYSCALL_BASE < SYSCALL_COUNT;
+        kt_note("thread %lu is in %s", (unsigned long)i, known ? fuzz_calls[number - SYSCALL_BASE].name : number ? "another" : "none");
     }
 }
 
@@ -60,6 +57,7 @@ static bool ends_by_itself(kpio_handle child, kpio_handle job, const struct prog
         if (wait_terminated(child, time_after_ms(STUCK_MS), NULL) == 0) return true;
     } while (before != p->calls);
     kt_note("seed %lu: no call for %u s", (unsigned long)p->seed, STUCK_MS / 1000);
+    report_calls(p);
     report_job(job);
     return false;
 }

@@ -118,7 +118,10 @@ static void one_call(struct fuzzer *f) {
     choose(f, call, a);
     if (one_in(f, 500)) number = one_in(f, 2) ? next(f) : SYSCALL_BASE + next(f) % 256;  // foreign and unknown ones
     shorten_waits(number, a);
+    uint64_t *inside = &progress->inside[f - fuzzers];
+    __atomic_store_n(inside, number, __ATOMIC_RELAXED);
     int64_t result = make(number, a);
+    __atomic_store_n(inside, 0, __ATOMIC_RELAXED);
     if (number == SYS_thread_set_bases) {
         uint64_t bases[6] = {(uint64_t)f->block, 0};
         (void)system_call(SYS_thread_set_bases, bases);

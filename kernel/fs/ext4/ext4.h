@@ -79,6 +79,7 @@ struct ext4 {
 struct ext4_node {
     struct inode inode;
     struct rw_mutex map_lock;     // extents and their blocks
+    struct spinlock raw_lock;     // the checksum on disk, and the fields copied there; a leaf
     struct buffer *table;         // block of the inode table, held
     uint32_t table_offset;
     uint32_t seed;                // checksums of what belongs to the inode

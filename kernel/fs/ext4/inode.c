@@ -147,17 +147,23 @@ int ext4_read_inode(struct inode *inode) {
 
 int ext4_inode_access(struct ext4_tx *tx, struct ext4_node *node) { return ext4_access(tx, node->table); }
 
-void ext4_seal_inode(struct ext4_tx *tx, struct ext4_node *node) {
-    struct ext4 *v = tx->volume;
+// Write-back changes the map, others the attributes, and neither waits for the other. Each seals after its change, one at a
+// time, so the last one's checksum is of all changes. raw_lock is held.
+static void seal_locked(const struct ext4 *v, struct ext4_node *node) {
     struct ext4_raw_inode *raw = ext4_raw(node);
-    if (v->checksums) {  // of the inode with zeros in their place
-        bool wide = HAS(v, raw, checksum_hi);
-        raw->checksum_lo = 0;
-        if (wide) raw->checksum_hi = 0;
-        uint32_t crc = crc32c(node->seed, raw, v->inode_size);
-        raw->checksum_lo = (uint16_t)crc;
-        if (wide) raw->checksum_hi = (uint16_t)(crc >> 16);
-    }
+    if (!v->checksums) return;
+    bool wide = HAS(v, raw, checksum_hi);
+    raw->checksum_lo = 0;  // of the inode with zeros in their place
+    if (wide) raw->checksum_hi = 0;
+    uint32_t crc = crc32c(node->seed, raw, v->inode_size);
+    raw->checksum_lo = (uint16_t)crc;
+    if (wide) raw->checksum_hi = (uint16_t)(crc >> 16);
+}
+
+void ext4_seal_inode(struct ext4_tx *tx, struct ext4_node *node) {
+    spin_lock(&node->raw_lock);
+    seal_locked(tx->volume, node);
+    spin_unlock(&node->raw_lock);
     ext4_dirty(tx, node->table);
 }
 
@@ -198,6 +204,7 @@ int ext4_write_inode(struct ext4_tx *tx, struct ext4_node *node) {
     if (error != 0) return error;
     __atomic_fetch_and(&i->flags, ~(uint32_t)INODE_DIRTY, __ATOMIC_ACQ_REL);
     struct ext4_raw_inode *raw = ext4_raw(node);
+    spin_lock(&node->raw_lock);
     raw->mode = (uint16_t)i->mode;
     raw->uid_lo = (uint16_t)i->uid, raw->uid_hi = (uint16_t)(i->uid >> 16);
     raw->gid_lo = (uint16_t)i->gid, raw->gid_hi = (uint16_t)(i->gid >> 16);
@@ -207,7 +214,9 @@ int ext4_write_inode(struct ext4_tx *tx, struct ext4_node *node) {
     if (FS_TYPE(i->mode) == FS_REGULAR || FS_TYPE(i->mode) == FS_DIRECTORY) raw->size_hi = (uint32_t)(size >> 32);
     encode_blocks(v, raw, i->blocks);
     encode_times(v, i, raw);
-    ext4_seal_inode(tx, node);
+    seal_locked(v, node);
+    spin_unlock(&node->raw_lock);
+    ext4_dirty(tx, node->table);
     ext4_joined(tx, node, false);
     return 0;
 }

@@ -14,6 +14,7 @@ static struct inode *alloc_inode(struct filesystem *fs) {
     struct ext4_node *node = slub_alloc_zeroed(&node_cache);
     if (node == NULL) return NULL;
     rw_mutex_init(&node->map_lock, "ext4 map");
+    spin_init(&node->raw_lock, "ext4 raw inode");
     rb_tree_init(&node->delayed, NULL);
     return &node->inode;
 }

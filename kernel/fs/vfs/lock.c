@@ -15,6 +15,7 @@ struct record {
 struct file_locks {
     struct wait_queue queue;    // its lock guards all of this
     struct list ranges, whole;  // ranges of one owner neither overlap nor touch with the same kind
+    struct rcu_head rcu;        // who kills one that waited may still look at the queue's lock
 };
 
 // Who waits for whom among processes, to find rings. A leaf.
@@ -42,9 +43,12 @@ static struct file_locks *locks_make(struct inode *inode) {
     return none;
 }
 
+static void locks_free(struct rcu_head *head) { kfree(container_of(head, struct file_locks, rcu)); }
+
 void locks_forget(struct inode *inode) {
-    kfree(locks_of(inode));
+    struct file_locks *l = locks_of(inode);
     inode->vfs = NULL;
+    if (l != NULL) rcu_call(&l->rcu, locks_free);
 }
 
 // ---- records ------------------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ struct lx_launch {
     uint64_t area, area_size;          // the thread's
     uint32_t pid, ppid, umask;
     uint32_t uid, gid, euid, egid, suid, sgid;
+    struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor
     uint64_t blocked, ignored;         // signals
     uint32_t fd_count, argc, envc, reserved;
     uint32_t fds_at, executable_at, text_at; // offsets: struct lx_launch_fd[], the program's path, then argc + envc strings

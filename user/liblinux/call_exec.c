@@ -17,6 +17,7 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->image = p->space->image;
     l->root = p->root;
     l->cwd = p->cwd;
+    lx_fd_describe(&p->cwd_local, 0, &l->cwd_local);
     l->program = e->program;
     l->memory_fs = p->memory_fs;
     l->posixd = p->posixd;

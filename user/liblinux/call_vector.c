@@ -41,17 +41,23 @@ static int64_t move(struct transfer *x, uint64_t buffer, uint64_t size) {
     return done;
 }
 
-LX_CALL(pread64) {
+[[gnu::noinline]] static int64_t move_at(struct lx_thread *t, uint64_t number, uint64_t buffer, uint64_t size, int64_t offset, bool write) {
     struct transfer x = {.t = t};
+    int64_t error = begin(&x, number, write, offset);
+    return error != 0 ? error : move(&x, buffer, size);
+}
+
+LX_CALL(pread64) {
     if ((int64_t)a3 < 0) return -EINVAL;
-    int64_t error = begin(&x, a0, false, (int64_t)a3);
-    return error != 0 ? error : move(&x, a1, a2);
+    kpio_handle file = lx_fd_file(lx_process(t), a0, LX_FD_READ);
+    if (file != KPIO_HANDLE_NONE) return kpio_file_read(file, (void *)a1, MIN(a2, LX_IO_MAX), (int64_t)a3);
+    return move_at(t, a0, a1, a2, (int64_t)a3, false);
 }
 LX_CALL(pwrite64) {
-    struct transfer x = {.t = t};
     if ((int64_t)a3 < 0) return -EINVAL;
-    int64_t error = begin(&x, a0, true, (int64_t)a3);
-    return error != 0 ? error : move(&x, a1, a2);
+    kpio_handle file = lx_fd_file(lx_process(t), a0, LX_FD_WRITE);
+    if (file != KPIO_HANDLE_NONE) return kpio_file_write(file, (const void *)a1, MIN(a2, LX_IO_MAX), (int64_t)a3, 0);
+    return move_at(t, a0, a1, a2, (int64_t)a3, true);
 }
 
 // ---- several parts -------------------------------------------------------------------------------------------------------

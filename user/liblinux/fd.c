@@ -29,9 +29,9 @@ static void *entries_alloc(struct lx_space *space, uint64_t bytes) {
     return at < 0 ? NULL : (void *)at;
 }
 
-static void entries_free(struct lx_space *space, void *entries, uint64_t bytes) {
+// What a reader may still look at stays mapped: all former tables together are no larger than the one that follows them.
+static void entries_retire(struct lx_space *space, void *entries, uint64_t bytes) {
     if (bytes <= LX_HEAP_MAX) lx_free(space, entries, bytes);
-    else (void)kpio_aspace_unmap(space->aspace, (uint64_t)entries, align_up(bytes, 4096));
 }
 
 int lx_files_copy(struct lx_process *child, const struct lx_process *p) {
@@ -49,6 +49,13 @@ int lx_files_copy(struct lx_process *child, const struct lx_process *p) {
     return 0;
 }
 
+// Around each change of an entry, or of where the entries are; files_lock is held.
+static void change_begin(struct lx_files *files) {
+    __atomic_store_n(&files->sequence, files->sequence + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+static void change_end(struct lx_files *files) { __atomic_store_n(&files->sequence, files->sequence + 1, __ATOMIC_RELEASE); }
+
 static int grow(struct lx_process *p, uint64_t number) {
     struct lx_files *files = p->files;
     uint64_t capacity = files->capacity;
@@ -56,9 +63,13 @@ static int grow(struct lx_process *p, uint64_t number) {
     struct lx_fd *entries = entries_alloc(p->space, capacity * sizeof *entries);
     if (entries == NULL) return -ENOMEM;
     memcpy(entries, files->entries, files->capacity * sizeof *entries);
-    entries_free(p->space, files->entries, files->capacity * sizeof *entries);
+    change_begin(files);
+    struct lx_fd *old = files->entries;
+    uint64_t old_bytes = files->capacity * sizeof *entries;
     files->entries = entries;
     files->capacity = (uint32_t)capacity;
+    change_end(files);
+    entries_retire(p->space, old, old_bytes);
     return 0;
 }
 
@@ -68,7 +79,13 @@ static struct lx_fd *find(struct lx_process *p, uint64_t number) {
     return index < files->capacity && files->entries[index].kind != LX_KIND_NONE ? &files->entries[index] : NULL;
 }
 
-int64_t lx_fd_get(struct lx_process *p, uint64_t number, struct lx_fd *out) {
+static void set_entry(struct lx_files *files, uint64_t number, const struct lx_fd *fd) {
+    change_begin(files);
+    files->entries[number] = *fd;
+    change_end(files);
+}
+
+int64_t lx_fd_get_locked(struct lx_process *p, uint64_t number, struct lx_fd *out) {
     lx_lock(&p->files_lock);
     const struct lx_fd *fd = find(p, number);
     if (fd != NULL) *out = *fd;
@@ -82,7 +99,7 @@ static int64_t install_locked(struct lx_process *p, const struct lx_fd *fd, uint
     while (number < files->capacity && files->entries[number].kind != LX_KIND_NONE) number++;
     if (number >= files->limit) return -EMFILE;
     if (number >= files->capacity && grow(p, number) != 0) return -ENOMEM;
-    files->entries[number] = *fd;
+    set_entry(files, number, fd);
     if (from <= files->free_from) files->free_from = (uint32_t)number + 1;
     return (int64_t)number;
 }
@@ -104,7 +121,7 @@ int64_t lx_fd_install_at(struct lx_process *p, const struct lx_fd *fd, uint64_t 
     else if (number >= files->capacity && grow(p, number) != 0) result = -ENOMEM;
     else {
         old = files->entries[number];
-        files->entries[number] = *fd;
+        set_entry(files, number, fd);
     }
     lx_unlock(&p->files_lock);
     lx_fd_close(result < 0 ? fd : &old);
@@ -116,7 +133,7 @@ int64_t lx_fd_remove(struct lx_process *p, uint64_t number, struct lx_fd *out) {
     struct lx_fd *fd = find(p, number);
     if (fd != NULL) {
         *out = *fd;
-        *fd = (struct lx_fd){.kind = LX_KIND_NONE};
+        set_entry(p->files, (uint32_t)number, &(struct lx_fd){.kind = LX_KIND_NONE});
         if ((uint32_t)number < p->files->free_from) p->files->free_from = (uint32_t)number;
     }
     lx_unlock(&p->files_lock);
@@ -126,7 +143,11 @@ int64_t lx_fd_remove(struct lx_process *p, uint64_t number, struct lx_fd *out) {
 int64_t lx_fd_set_flags(struct lx_process *p, uint64_t number, uint8_t clear, uint8_t set) {
     lx_lock(&p->files_lock);
     struct lx_fd *fd = find(p, number);
-    if (fd != NULL) fd->flags = (uint8_t)((fd->flags & ~clear) | set);
+    if (fd != NULL) {
+        struct lx_fd changed = *fd;
+        changed.flags = (uint8_t)((fd->flags & ~clear) | set);
+        set_entry(p->files, (uint32_t)number, &changed);
+    }
     lx_unlock(&p->files_lock);
     return fd == NULL ? -EBADF : 0;
 }

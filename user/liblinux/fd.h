@@ -2,8 +2,10 @@
 // status flags, owner of locks) is in the kernel's object. A fork finds the same handles at the same values.
 //
 // Lock: process->files_lock guards the table. A call works on a copy of the entry (lx_fd_get): a close meanwhile makes the
-// kernel's calls on its handle fail or end.
+// kernel's calls on its handle fail or end. Copies are taken without the lock: `sequence` is odd while an entry or the table's
+// place changes, and another number afterwards; what was the table's memory before stays readable.
 #pragma once
+#include "abi/gen/errors.h"
 #include "user/liblinux/context.h"
 #include "user/libkpio/linux_launch.h"
 
@@ -15,13 +17,37 @@ struct lx_files {
     uint32_t capacity;       // entries there are
     uint32_t free_from;      // no entry below it is free
     uint32_t limit;          // RLIMIT_NOFILE: numbers stay below
+    uint32_t sequence;
 };
 
 [[nodiscard]] int lx_files_create(struct lx_process *p);  // an empty table: 0 or -ENOMEM
 // A table with the entries of another, for a process whose handles have the same values. 0 or -ENOMEM.
 [[nodiscard]] int lx_files_copy(struct lx_process *child, const struct lx_process *p);
 // The entry of a number: 0 or -EBADF.
-[[nodiscard]] int64_t lx_fd_get(struct lx_process *p, uint64_t number, struct lx_fd *out);
+[[nodiscard]] int64_t lx_fd_get_locked(struct lx_process *p, uint64_t number, struct lx_fd *out);
+[[nodiscard]] static inline int64_t lx_fd_get(struct lx_process *p, uint64_t number, struct lx_fd *out) {
+    const struct lx_files *files = p->files;
+    uint32_t sequence = __atomic_load_n(&files->sequence, __ATOMIC_ACQUIRE), index = (uint32_t)number;
+    if (__builtin_expect(!(sequence & 1), 1) && index < files->capacity) {
+        *out = *(const volatile struct lx_fd *)&files->entries[index];
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__builtin_expect(__atomic_load_n(&files->sequence, __ATOMIC_RELAXED) == sequence, 1))
+            return __builtin_expect(out->kind != LX_KIND_NONE, 1) ? 0 : -EBADF;
+    }
+    return lx_fd_get_locked(p, number, out);
+}
+// The short way of reads and writes: the handle of a file that was opened for `need` (LX_FD_READ or WRITE), or 0: whatever it is,
+// lx_fd_get says.
+[[nodiscard]] static inline kpio_handle lx_fd_file(const struct lx_process *p, uint64_t number, uint8_t need) {
+    const struct lx_files *files = p->files;
+    uint32_t sequence = __atomic_load_n(&files->sequence, __ATOMIC_ACQUIRE), index = (uint32_t)number;
+    if (__builtin_expect(sequence & 1 || index >= files->capacity, 0)) return KPIO_HANDLE_NONE;
+    const volatile struct lx_fd *fd = &files->entries[index];
+    kpio_handle handle = fd->handle;
+    bool good = fd->kind == LX_KIND_FILE && fd->flags & need;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __builtin_expect(good && __atomic_load_n(&files->sequence, __ATOMIC_RELAXED) == sequence, 1) ? handle : KPIO_HANDLE_NONE;
+}
 // The lowest free number from `from` on for the entry, which is taken over: the number, or -EMFILE, -ENOMEM (then its handles are
 // closed).
 [[nodiscard]] int64_t lx_fd_install(struct lx_process *p, const struct lx_fd *fd, uint64_t from);

@@ -77,6 +77,7 @@ static void set_handles(struct lx_process *p, const struct lx_launch *l) {
     p->thread = l->thread;
     p->root = l->root;
     p->cwd = l->cwd;
+    lx_fd_from_launch(&l->cwd_local, &p->cwd_local);
     p->program = l->program;
     p->memory_fs = l->memory_fs;
     p->posixd = l->posixd;

@@ -1,22 +1,26 @@
 // Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
-// folder, in the archive's order; kpio.arguments=A,B,C. Everything below "rootfs/" in the archive goes to the root directory first (root=tmpfs). The programs print the KTEST lines
+// folder, in the archive's order; kpio.arguments=A,B,C. Without kpio.program: what the archive's "linux/commands" says (below).
+// Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
+//
+// "linux/commands" is a row of terminated strings, each with what it is as its first byte: e an environment entry and d the
+// working directory of all commands that follow, a an argument (the first is the program's name), g PATH: run it.
 #include "lib/cpio.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux.h"
 
-#define ARGUMENTS_MAX 32u
+#define WORDS_MAX 64u
 
 static int fail(const char *what, int64_t error) {
     print("KTEST fail linux: %s: %s\n", what, error_name(error));
     return 1;
 }
 
-static void split(char *text, const char *arguments[ARGUMENTS_MAX + 2]) {
+static void split(char *text, const char *arguments[WORDS_MAX + 1]) {
     unsigned count = 1;
-    for (char *at = text; at != NULL && *at != 0 && count <= ARGUMENTS_MAX;) {
+    for (char *at = text; at != NULL && *at != 0 && count < WORDS_MAX;) {
         arguments[count++] = at;
         at = strchr(at, ',');
         if (at != NULL) *at++ = 0;
@@ -26,7 +30,8 @@ static void split(char *text, const char *arguments[ARGUMENTS_MAX + 2]) {
 
 struct run {
     const struct archive *archive;
-    kpio_handle root, memory_fs;
+    kpio_handle root, memory_fs, cwd;
+    const char *arguments[WORDS_MAX + 1], *environment[WORDS_MAX + 1];
 };
 
 static int64_t prepare(struct run *r, const char **what) {
@@ -44,8 +49,7 @@ static int64_t prepare(struct run *r, const char **what) {
     return 0;
 }
 
-static int64_t spawn(const struct run *r, const char *path, const char *const *arguments, const char **what) {
-    static const char *const environment[] = {"PATH=/usr/bin:/bin", "HOME=/root", "TERM=dumb", NULL};
+static int64_t spawn(const struct run *r, const char *path, const char **what) {
     const kpio_handle console = startup_handle("system");
     const struct lx_launch_fd fds[] = {
         {.number = 0, .handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE},
@@ -54,11 +58,12 @@ static int64_t spawn(const struct run *r, const char *path, const char *const *a
     };
     const struct linux_spec spec = {
         .path = path,
-        .arguments = arguments,
-        .environment = environment,
+        .arguments = r->arguments,
+        .environment = r->environment,
         .job = startup_handle("job"),
         .archive = r->archive,
         .root = r->root,
+        .cwd = r->cwd,
         .memory_fs = r->memory_fs,
         .fds = fds,
         .fd_count = 3,
@@ -68,12 +73,12 @@ static int64_t spawn(const struct run *r, const char *path, const char *const *a
 }
 
 // Whether it ended with status 0.
-static bool run(const struct run *r, const char *path, const char **arguments) {
+static bool run(struct run *r, const char *path) {
     const char *what = "";
     int64_t status = 0;
-    arguments[0] = path;
+    if (r->arguments[0] == NULL) r->arguments[0] = path;
     print("LINUX begin %s\n", path);
-    int64_t process = spawn(r, path, arguments, &what);
+    int64_t process = spawn(r, path, &what);
     if (process < 0) return fail(what, process), false;
     int64_t result = wait_terminated((kpio_handle)process, KPIO_TIME_NEVER, &status);
     (void)kpio_handle_close((uint64_t)process);
@@ -83,7 +88,7 @@ static bool run(const struct run *r, const char *path, const char **arguments) {
 }
 
 // All that the archive has in a folder of the root.
-static bool run_all(const struct run *r, const char *folder, const char **arguments) {
+static bool run_all(struct run *r, const char *folder) {
     char prefix[256], path[256];
     size_t position = 0, length = fmt_print(prefix, sizeof prefix, "rootfs%s", folder);
     struct cpio_entry entry;
@@ -91,23 +96,69 @@ static bool run_all(const struct run *r, const char *folder, const char **argume
     while (cpio_next(r->archive->data, r->archive->size, &position, &entry, NULL) == 1) {
         if (!cpio_is_file(&entry) || strncmp(entry.name, prefix, length) != 0) continue;
         fmt_print(path, sizeof path, "%s", entry.name + strlen("rootfs"));
-        good = run(r, path, arguments) && good;
+        r->arguments[0] = path;
+        good = run(r, path) && good;
     }
     return good;
 }
 
-int main(int argc, char **argv) {
+// ---- linux/commands ---------------------------------------------------------------------------------------------------------
+
+static int64_t enter(struct run *r, const char *path) {
+    int64_t opened = kpio_path_open(r->root, path, KPIO_OPEN_DIRECTORY, 0, KPIO_RIGHTS_SAME);
+    if (opened < 0) return opened;
+    if (r->cwd > 0) (void)kpio_handle_close((uint64_t)r->cwd);
+    r->cwd = (kpio_handle)(uint32_t)opened;
+    return 0;
+}
+
+static int64_t add(const char **words, const char *word) {
+    unsigned count = 0;
+    while (words[count] != NULL) count++;
+    if (count == WORDS_MAX) return -E2BIG;
+    words[count] = word;
+    words[count + 1] = NULL;
+    return 0;
+}
+
+// Whether all that could be run ended with status 0.
+static bool run_commands(struct run *r, const char *at, const char *end) {
+    bool good = true;
+    r->environment[0] = NULL;
+    for (; at < end; at += strlen(at) + 1) {
+        int64_t error = 0;
+        if (*at == 'a') error = add(r->arguments, at + 1);
+        else if (*at == 'e') error = add(r->environment, at + 1);
+        else if (*at == 'd') error = enter(r, at + 1);
+        else if (*at == 'g') {
+            good = run(r, at + 1) && good;
+            r->arguments[0] = NULL;
+        } else error = -EINVAL;
+        if (error < 0) return fail(at, error), false;
+    }
+    return good;
+}
+
+static bool run_setting(struct run *r, const char *path) {
     static char text[512];
-    struct archive archive;
-    struct run r = {.archive = &archive};
-    const char *arguments[ARGUMENTS_MAX + 2], *path = startup_setting("program"), *list = startup_setting("arguments"), *what = "";
-    if (path == NULL || *path == 0) return fail("kpio.program= is missing", -EINVAL);
+    const char *list = startup_setting("arguments");
     if (list != NULL) memcpy(text, list, strnlen(list, sizeof text - 1));
-    split(text, arguments);
+    split(text, r->arguments);
+    return path[strlen(path) - 1] == '/' ? run_all(r, path) : run(r, path);
+}
+
+int main(int argc, char **argv) {
+    struct archive archive;
+    struct cpio_entry commands;
+    struct run r = {.archive = &archive, .environment = {"PATH=/usr/bin:/bin", "HOME=/root", "TERM=dumb"}};
+    const char *path = startup_setting("program"), *what = "";
     int64_t error = archive_open(&archive);
     if (error != 0) return fail("the boot archive", error);
+    bool listed = cpio_find(archive.data, archive.size, "linux/commands", &commands) == 0;
+    if (listed && (commands.size == 0 || commands.data[commands.size - 1] != 0)) return fail("linux/commands", -EINVAL);
+    if (!listed && (path == NULL || *path == 0)) return fail("neither kpio.program= nor linux/commands", -EINVAL);
     error = prepare(&r, &what);
     if (error < 0) return fail(what, error);
-    bool folder = path[strlen(path) - 1] == '/';
-    return !(folder ? run_all(&r, path, arguments) : run(&r, path, arguments));
+    const char *text = (const char *)commands.data;
+    return listed ? !run_commands(&r, text, text + commands.size) : !run_setting(&r, path);
 }

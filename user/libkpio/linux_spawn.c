@@ -108,7 +108,7 @@ static int64_t give_handles(struct spawning *s) {
         kpio_handle *to;
     } all[] = {{s->process, &l->process}, {s->thread, &l->thread}, {s->aspace, &l->aspace}, {s->program, &l->program},
                {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->memory_fs, &l->memory_fs},
-               {spec->posixd, &l->posixd}};
+               {spec->posixd, &l->posixd}, {spec->log, &l->log}};
     s->what = "giving it handles";
     int64_t result = give_image(s);
     for (unsigned i = 0; i < ARRAY_SIZE(all) && result >= 0; i++) result = give(s, all[i].from, all[i].to);

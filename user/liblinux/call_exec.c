@@ -21,6 +21,7 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->program = e->program;
     l->memory_fs = p->memory_fs;
     l->posixd = p->posixd;
+    l->log = p->log;
     l->pid = p->pid;
     l->ppid = p->ppid;
     l->umask = p->umask;

@@ -102,6 +102,8 @@ struct lx_process {
     kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
     kpio_handle posixd;             // or 0: alone
     kpio_handle program;            // the executable's file, or 0
+    kpio_handle log;                // the system, with LOG, for what a trace tells; or 0: descriptor 2
+    uint32_t trace;                 // LX_TRACE_*
     uint32_t umask;
     uint32_t uid, gid, euid, egid, suid, sgid;  // plain data: no authority follows from them
     struct lx_lock files_lock, signal_lock;

@@ -8,11 +8,7 @@
 #include "user/liblinux/offsets.h"
 
     .text
-    .globl lx_entry
-    .hidden lx_entry
-    .type lx_entry, @function
-    .balign 64
-lx_entry:
+    .macro save_program
     mov TB_THREAD(%rcx), %r11
     mov LX_THREAD_STACK(%r11), %rsp
     push TB_FOREIGN_RSP(%rcx)
@@ -34,6 +30,24 @@ lx_entry:
     push %r13
     push %r14
     push %r15
+    .endm
+    .macro lay_arguments            // for NAME(thread, the program's six arguments)
+    push %r9
+    push %r9
+    mov %r8, %r9
+    mov %r10, %r8
+    mov %rdx, %rcx
+    mov %rsi, %rdx
+    mov %rdi, %rsi
+    mov %r11, %rdi
+    .endm
+
+    .globl lx_entry
+    .hidden lx_entry
+    .type lx_entry, @function
+    .balign 64
+lx_entry:
+    save_program
     mov %rax, LX_THREAD_CALL(%r11)
     cmp lx_call_count(%rip), %rax
     jae lx_entry_unknown
@@ -43,15 +57,7 @@ lx_entry:
     movslq (%rbx, %rax, 4), %rax
     add %rbx, %rax
     xor %ebp, %ebp
-    // lx_NAME(thread, the program's six arguments)
-    push %r9
-    push %r9
-    mov %r8, %r9
-    mov %r10, %r8
-    mov %rdx, %rcx
-    mov %rsi, %rdx
-    mov %rdi, %rsi
-    mov %r11, %rdi
+    lay_arguments
     call *%rax
     add $16, %rsp
 lx_entry_end:
@@ -92,6 +98,20 @@ lx_leave_slowly:
     mov %rsp, %rsi
     call lx_leave_pending
     jmp lx_leave
+
+// The same for a process whose calls are traced.
+    .globl lx_entry_traced
+    .hidden lx_entry_traced
+    .type lx_entry_traced, @function
+    .balign 64
+lx_entry_traced:
+    save_program
+    mov %rax, LX_THREAD_CALL(%r11)
+    xor %ebp, %ebp
+    lay_arguments
+    call lx_trace_call
+    add $16, %rsp
+    jmp lx_entry_end
 
 lx_entry_unknown:
     mov %r11, %rdi

@@ -5,6 +5,7 @@
 struct lx_thread;
 
 void lx_entry(void);            // for process_set_foreign_entry; not to be called
+void lx_entry_traced(void);     // the same; tells each call (trace.h)
 void lx_exception_begin(void);  // for thread_set_exception; not to be called
 void lx_begin(void);            // the image's entry
 void lx_fork_begin(void);       // where a new process begins (fork.c)

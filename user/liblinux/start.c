@@ -11,6 +11,7 @@
 #include "user/liblinux/heap.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
+#include "user/liblinux/trace.h"
 
 struct elf_rela {
     uint64_t offset, info;
@@ -81,6 +82,7 @@ static void set_handles(struct lx_process *p, const struct lx_launch *l) {
     p->program = l->program;
     p->memory_fs = l->memory_fs;
     p->posixd = l->posixd;
+    p->log = l->log;
     p->space->aspace = l->aspace;
     p->space->image = l->image;
     p->space->image_offset = l->image_offset;
@@ -173,6 +175,7 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     if (result < 0) lx_start_fail(p, program.interpreter, result);
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
+    lx_trace_begin(p);
     (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)launch, align_up(launch->bytes, 4096));
     lx_enter_program(entry, stack);
 }

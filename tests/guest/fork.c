@@ -322,6 +322,7 @@ static int64_t fork_always(void *arg) {
         int64_t child = kt_fork_on(0, give_back, &zero, stack, 16384);
         if (child > 0) (void)kpio_handle_close((uint64_t)child);
     }
+    return 0;
 }
 
 static int64_t churn(void *arg) {
@@ -330,6 +331,7 @@ static int64_t churn(void *arg) {
         (void)kpio_handle_close((uint64_t)kpio_event_create());
         if (at > 0) (void)kpio_aspace_unmap(kt_aspace(), (uint64_t)at, 8192);
     }
+    return 0;
 }
 
 static int64_t fork_and_churn(void *arg) {

@@ -255,7 +255,8 @@ LT_TEST(devices) {
     char buffer[64];
     struct stat st;
     memset(buffer, 1, sizeof buffer);
-    int null = (int)LT_OK(open("/dev/null", O_RDWR)), zero = (int)LT_OK(open("/dev/zero", O_RDWR)), full = (int)LT_OK(open("/dev/full", O_RDWR));
+    int null = (int)LT_OK(open("/dev/null", O_RDWR)), zero = (int)LT_OK(open("/dev/zero", O_RDWR));
+    int full = (int)LT_OK(open("/dev/full", O_RDWR));
     LT_EQUAL(read(null, buffer, 64), 0);
     LT_EQUAL(write(null, buffer, 64), 64);
     LT_EQUAL(read(zero, buffer, 64), 64);

@@ -63,8 +63,8 @@ static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
         bool shared = p->vfork_event > 0;
         const char *name = e->launch->name;
         lx_vfork_done(p);
-        result = kpio_process_exec((kpio_handle)aspace, (const uint8_t *)name, strnlen(name, sizeof e->launch->name), place.entry, place.stack,
-                                   place.launch);
+        result = kpio_process_exec((kpio_handle)aspace, (const uint8_t *)name, strnlen(name, sizeof e->launch->name), place.entry,
+                                   place.stack, place.launch);
         if (shared) lx_start_fail(p, "cannot execute", result);  // the parent goes on already: there is no way back
     }
     (void)kpio_handle_close((uint64_t)aspace);

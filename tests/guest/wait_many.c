@@ -310,7 +310,7 @@ static int64_t race_wait(void *arg) {
         seed = seed * 6364136223846793005ull + 1442695040888963407ull;
         unsigned count = seed >> 60 & 1 ? 12 : 2;
         for (unsigned i = 0; i < count; i++)
-            own[i] = item(__atomic_load_n(&raced[(seed >> 32) + i & 3], __ATOMIC_RELAXED), 1);
+            own[i] = item(__atomic_load_n(&raced[((seed >> 32) + i) & 3], __ATOMIC_RELAXED), 1);
         int64_t result = kpio_handle_wait_many(own, count, time_after_ms(seed >> 40 & 1 ? 1 : 100));
         if (result < 0 && result != -EBADF && result != -EINTR) __atomic_store_n(&race_bad, (uint64_t)-result, __ATOMIC_RELAXED);
     }

@@ -15,6 +15,7 @@ KERNEL_LAYERS = ("abi", "lib", "kernel/core", "kernel/arch/x86_64", "kernel/sche
 OTHER_FOLDERS = {
     "protocols": ("abi", "lib", "user/libkpio"),
     "user/libkpio": ("abi", "lib", "protocols/gen"),
+    "user/liblinux": ("abi", "lib", "user/libkpio", "protocols", "user/liblinux/gen"),
     "user": ("abi", "lib", "user/libkpio", "protocols"),  # of one program; no other program's files
     "drivers": ("abi", "lib", "user/libkpio", "protocols"),
     "tests/guest": ("abi", "lib", "user/libkpio", "protocols", "tests/guest"),

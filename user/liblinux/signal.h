@@ -102,7 +102,7 @@ bool lx_signal_stops(uint32_t number);
 
 // ---- in the thread (signal_deliver.c, signal_frame.c, signal_fault.c) ---------------------------------------------------
 // Exceptions of the thread arrive here (entry.S).
-[[noreturn]] void lx_exception(struct kpio_exception_frame *frame);
+[[gnu::noreturn]] void lx_exception(struct kpio_exception_frame *frame);
 // Something is pending at the end of a call (entry.S), or the program was interrupted: delivers signals, makes the call again. The
 // registers may change. When all of them are to be restored this does not return.
 void lx_leave_pending(struct lx_thread *t, struct lx_registers *registers);
@@ -115,6 +115,6 @@ void lx_state_measure(struct lx_space *space);  // how large the extended state 
 // rt_sigreturn: takes registers and state back; 0 or -EFAULT.
 [[nodiscard]] int64_t lx_frame_pop(struct lx_thread *t, struct lx_registers *registers);
 // Ends the process as Linux would by this signal.
-[[noreturn]] void lx_signal_kill(struct lx_process *p, uint32_t number);
+[[gnu::noreturn]] void lx_signal_kill(struct lx_process *p, uint32_t number);
 // Waits until the process is not stopped any more.
 void lx_process_stop(struct lx_process *p);

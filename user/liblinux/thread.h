@@ -31,6 +31,6 @@ struct lx_clone {
 // Called by entry.S in the new thread.
 void lx_thread_first(struct lx_thread *t, struct kpio_thread_block *block);
 // Ends the calling thread; the last one ends the process with this wait status.
-[[noreturn]] void lx_thread_exit(struct lx_thread *t, uint64_t status);
+[[gnu::noreturn]] void lx_thread_exit(struct lx_thread *t, uint64_t status);
 // A thread of liblinux's own, which serves the process and is none of the program's: entry(t) does not return. NULL: no memory.
 struct lx_thread *lx_thread_spawn(struct lx_process *p, void (*entry)(struct lx_thread *t));

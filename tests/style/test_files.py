@@ -40,6 +40,10 @@ def test_system_call_reference_is_up_to_date():
     command.check([sys.executable, "abi/generate.py", "--check-docs", "docs/syscalls.md"], cwd=sources.ROOT, limit=60)
 
 
+def test_table_of_linux_calls_is_up_to_date():
+    command.check([sys.executable, "user/liblinux/generate.py", "--check", "docs/linux-abi.md"], cwd=sources.ROOT, limit=60)
+
+
 def test_every_system_call_has_a_handler():
     named = [line for line in (sources.ROOT / "abi/not_yet.list").read_text().splitlines()
              if line and not line.startswith("#")]

@@ -27,7 +27,8 @@ enum {  // flags of path_open, beside those above
     KPIO_OPEN_DATA_SYNC = 1 << 8,     // status flag: the same without times
     KPIO_OPEN_NO_ACCESS_TIME = 1 << 9,// status flag
     KPIO_OPEN_BY_TYPE = 1 << 10,      // the rights are a file's; a directory gets all that its handle has, EISDIR with WRITE; a
-                                      // file that is not written gets READ and EXECUTE where these may be had
+                                      // file that is not written gets READ and EXECUTE where these may be had,
+                                      // a nameless one EXECUTE
 };
 #define KPIO_FILE_FLAGS_KEPT 0xff000388u // what file_flags shows; bits 24..31 are the holder's own
 
@@ -67,6 +68,10 @@ struct kpio_io_vector {
 };
 #define KPIO_IO_VECTORS_MAX 1024u
 enum { KPIO_SYNC_DATA = 1 << 0 };
+enum {  // what can no longer be done to a file in memory (file_seal)
+    KPIO_SEAL_SEAL = 1 << 0, KPIO_SEAL_SHRINK = 1 << 1, KPIO_SEAL_GROW = 1 << 2,
+    KPIO_SEAL_WRITE = 1 << 3, KPIO_SEAL_FUTURE_WRITE = 1 << 4,  // FUTURE: but through mappings that there are
+};
 enum { KPIO_ADVICE_NORMAL, KPIO_ADVICE_DROP };
 enum { KPIO_UNLINK_DIRECTORY = 1 << 0 };
 enum { KPIO_RENAME_NO_REPLACE = 1 << 0, KPIO_RENAME_EXCHANGE = 1 << 1 };

@@ -4,6 +4,7 @@
 #include "kernel/fs/vfs/content.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/lock.h"
+#include "kernel/fs/vfs/seal.h"
 #include "kernel/syscall/vector.h"
 
 #define WRITE_FLAGS ((uint32_t)(KPIO_WRITE_APPEND | KPIO_WRITE_SYNC | KPIO_WRITE_DATA_SYNC))
@@ -166,6 +167,16 @@ int64_t sys_file_flags(uint64_t handle, uint64_t clear, uint64_t set, uint64_t d
     }
     file_put(f);
     return valid ? (int64_t)((flags & ~(uint32_t)clear) | (uint32_t)set) : -EINVAL;
+}
+
+int64_t sys_file_seal(uint64_t handle, uint64_t add, uint64_t c, uint64_t d, uint64_t e, uint64_t g) {
+    const uint32_t all = KPIO_SEAL_SEAL | KPIO_SEAL_SHRINK | KPIO_SEAL_GROW | KPIO_SEAL_WRITE | KPIO_SEAL_FUTURE_WRITE;
+    struct file *f;
+    int64_t result = file_get(handle, (uint32_t)add != 0 ? KPIO_RIGHT_WRITE : 0, &f);
+    if (result != 0) return result;
+    result = (uint32_t)add & ~all ? -EINVAL : file_seal(f, (uint32_t)add);
+    file_put(f);
+    return result;
 }
 
 int64_t sys_file_lock(uint64_t handle, uint64_t lock_at, uint64_t deadline, uint64_t d, uint64_t e, uint64_t g) {

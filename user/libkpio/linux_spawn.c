@@ -93,6 +93,18 @@ static int64_t give(struct spawning *s, kpio_handle from, kpio_handle *to) {
     return result;
 }
 
+// Files in memory that a process writes are no way around the right to make code: executable only with that.
+static int64_t give_memory_fs(struct spawning *s) {
+    struct kpio_handle_info info;
+    if (s->spec->memory_fs == KPIO_HANDLE_NONE) return 0;
+    int64_t result = kpio_handle_info(s->spec->memory_fs, &info);
+    if (result < 0) return result;
+    uint32_t rights = s->spec->options & 1 ? info.rights : info.rights & ~(uint32_t)KPIO_RIGHT_EXECUTE;
+    result = kpio_handle_give(s->process, s->spec->memory_fs, rights, KPIO_SEND_COPY);
+    if (result > 0) s->launch->memory_fs = (kpio_handle)result;
+    return result;
+}
+
 static int64_t give_image(struct spawning *s) {
     const uint32_t rights = KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE | KPIO_RIGHT_MAP | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     int64_t result = kpio_handle_give(s->process, s->image.vmo, rights, KPIO_SEND_COPY);
@@ -107,10 +119,11 @@ static int64_t give_handles(struct spawning *s) {
         kpio_handle from;
         kpio_handle *to;
     } all[] = {{s->process, &l->process}, {s->thread, &l->thread}, {s->aspace, &l->aspace}, {s->program, &l->program},
-               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->memory_fs, &l->memory_fs},
-               {spec->posixd, &l->posixd}, {spec->log, &l->log}};
+               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->posixd, &l->posixd},
+               {spec->log, &l->log}};
     s->what = "giving it handles";
     int64_t result = give_image(s);
+    if (result >= 0) result = give_memory_fs(s);
     for (unsigned i = 0; i < ARRAY_SIZE(all) && result >= 0; i++) result = give(s, all[i].from, all[i].to);
     struct lx_launch_fd *fds = (struct lx_launch_fd *)((char *)l + l->fds_at);
     for (uint32_t i = 0; i < spec->fd_count && result >= 0; i++) {

@@ -58,7 +58,7 @@ LX_CALL(close_range) {
 
 enum {
     F_DUPFD = 0, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC = 1030, FD_CLOEXEC = 1,
+    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033, F_GET_SEALS, FD_CLOEXEC = 1,
 };
 
 static int64_t duplicate_from(struct lx_thread *t, uint64_t number, uint64_t from, uint8_t flags) {
@@ -89,6 +89,8 @@ LX_CALL(fcntl) {
     case F_OFD_GETLK: return lx_fcntl_test_lock(&fd, a2, true);
     case F_OFD_SETLK: return lx_fcntl_lock(t, &fd, a2, true, false);
     case F_OFD_SETLKW: return lx_fcntl_lock(t, &fd, a2, true, true);
+    case F_ADD_SEALS: return lx_fcntl_add_seals(&fd, a2);
+    case F_GET_SEALS: return lx_fcntl_get_seals(&fd);
     default: return -EINVAL;
     }
 }

@@ -103,7 +103,6 @@ static int64_t make_link(struct lx_thread *t, uint64_t dirfd, uint64_t path, uin
     return result != 0 ? result : kpio_path_link(from.handle, from.path, to.handle, to.path, native);
 }
 LX_CALL(link) { return make_link(t, (uint64_t)LX_AT_FDCWD, a0, (uint64_t)LX_AT_FDCWD, a1, 0); }
-// ABI linkat: a file of O_TMPFILE gets no name
 LX_CALL(linkat) { return make_link(t, a0, a1, a2, a3, (uint32_t)a4); }
 
 enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2, RENAME_WHITEOUT = 4 };

@@ -89,9 +89,19 @@ static int64_t run(struct transfer *x, uint64_t at, uint64_t count) {
     return done;
 }
 
+// Of a file: one operation of the kernel.
+static int64_t run_file(const struct transfer *x, uint64_t at, uint64_t count) {
+    const struct kpio_io_vector *parts = (const struct kpio_io_vector *)at;
+    if (count > VECTORS_MAX) return -EINVAL;
+    if (!x->write) return kpio_file_read_vector(x->fd.handle, parts, count, x->offset, 0);
+    return kpio_file_write_vector(x->fd.handle, parts, count, x->offset, x->write_flags);
+}
+_Static_assert(sizeof(struct kpio_io_vector) == sizeof(struct lx_iovec), "read as it is");
+
 static int64_t vector(struct lx_thread *t, uint64_t number, uint64_t at, uint64_t count, bool write, int64_t offset) {
     struct transfer x = {.t = t};
     int64_t error = begin(&x, number, write, offset);
+    if (error == 0 && x.fd.kind == LX_KIND_FILE) return run_file(&x, at, count);
     if (error == 0) error = check(at, count);
     return error != 0 ? error : run(&x, at, count);
 }
@@ -113,6 +123,7 @@ static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64
     if (flags & RWF_APPEND) x.write_flags |= KPIO_WRITE_APPEND;
     if (flags & RWF_SYNC) x.write_flags |= KPIO_WRITE_SYNC;
     else if (flags & RWF_DSYNC) x.write_flags |= KPIO_WRITE_DATA_SYNC;
+    if (x.fd.kind == LX_KIND_FILE) return run_file(&x, at, count);
     return run(&x, at, count);
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/entry.h"
 #include "kernel/fs/vfs/lock.h"
+#include "kernel/fs/vfs/seal.h"
 #include "kernel/mm/slub.h"
 
 static struct kmem_cache file_cache_objects;
@@ -154,7 +155,8 @@ static int check_write(const struct inode *inode, bool append) {
 static int64_t write_parts(struct inode *inode, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
     int64_t done = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t n = content_write(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        int64_t n = seal_check_write(inode, offset + (uint64_t)done, parts[i].size);
+        if (n == 0) n = content_write(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
         if (n < 0) return done != 0 ? done : n;
         done += n;
         if ((uint64_t)n < parts[i].size) break;
@@ -212,6 +214,7 @@ static int64_t write_chunk(struct file *to, const void *bytes, uint64_t size, ui
     struct inode *inode = to->inode;
     rw_mutex_lock(&inode->lock);
     int64_t n = check_write(inode, false);
+    if (n == 0) n = seal_check_write(inode, offset, size);
     if (n == 0) n = content_write_kernel(inode, offset, bytes, size);
     if (n > 0) {
         inode->modified = inode->changed = fs_now();
@@ -302,6 +305,7 @@ int inode_resize(struct inode *inode, uint64_t size) {
     if (error != 0) return error;
     rw_mutex_lock(&inode->lock);
     error = check_write(inode, false);
+    if (error == 0) error = seal_check_resize(inode, size);
     if (error == 0) error = content_resize(inode, size);
     if (error == 0) {
         inode->modified = inode->changed = fs_now();
@@ -322,6 +326,7 @@ int file_allocate(struct file *f, unsigned flags, uint64_t offset, uint64_t byte
     if (bytes == 0 || (int64_t)offset < 0 || (int64_t)bytes < 0) return -EINVAL;
     rw_mutex_lock(&inode->lock);
     error = check_write(inode, !(flags & (FS_ALLOCATE_PUNCH_HOLE | FS_ALLOCATE_ZERO_RANGE)));
+    if (error == 0) error = seal_check_allocate(inode, flags, offset, bytes);
     if (error == 0) error = content_allocate(inode, offset, bytes, flags);
     if (error == 0) {
         inode->modified = inode->changed = fs_now();

@@ -4,6 +4,7 @@
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/entry.h"
 #include "kernel/fs/vfs/file.h"
+#include "kernel/fs/vfs/seal.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/vmo_object.h"
 
@@ -21,7 +22,10 @@ static struct file_memory *memory_of(struct object *o) {
 }
 
 static void uncount(struct inode *inode, uint32_t rights) {
-    if (rights & KPIO_RIGHT_WRITE) inode_put_write(inode);
+    if (rights & KPIO_RIGHT_WRITE) {
+        inode_put_write(inode);
+        seal_put_map(inode);
+    }
     if (rights & KPIO_RIGHT_EXECUTE) inode_put_execute(inode);
 }
 
@@ -68,7 +72,10 @@ int file_memory_create(struct job *job, struct file *f, uint32_t rights, struct 
     if (FS_TYPE(f->inode->mode) != FS_REGULAR) return -EINVAL;
     if (rights & KPIO_RIGHT_WRITE && rights & KPIO_RIGHT_EXECUTE) return -EINVAL;
     int error = rights & KPIO_RIGHT_WRITE ? inode_check_change(f->inode) : 0;
-    if (error == 0 && rights & KPIO_RIGHT_WRITE) error = inode_get_write(f->inode);
+    if (error == 0 && rights & KPIO_RIGHT_WRITE) {
+        error = seal_get_map(f->inode);
+        if (error == 0 && (error = inode_get_write(f->inode)) != 0) seal_put_map(f->inode);
+    }
     if (error == 0 && rights & KPIO_RIGHT_EXECUTE) error = inode_get_execute(f->inode);
     if (error != 0) return error;
     error = memory_make(job, f, rights, out);

@@ -63,6 +63,8 @@ struct inode {
     struct list names;        // directory: the cached names in it
     uint32_t mounts;          // directory: what is mounted on it; atomic
     int32_t writers;          // file: who may write it, or less than 0: who may execute it; atomic
+    uint32_t seals;           // file in memory: KPIO_SEAL_*; changed under lock
+    uint32_t write_maps;      // file: objects through which it may be mapped to be written; under lock, excl, when it grows
     void *vfs;                // file: its locks; symlink: its target
 };
 

@@ -141,6 +141,8 @@ static int check_type(const struct opening *o, const struct inode *inode) {
 static void widen(struct opening *o, const struct inode *inode, uint32_t limit) {
     uint32_t more = o->have & limit, type = FS_TYPE(inode->mode);
     if (type == FS_DIRECTORY) o->wanted |= more & FS_RIGHTS_ACCESS;
+    // A nameless file that is to get a name in this directory must have what the directory has.
+    if (o->r->flags & KPIO_OPEN_TEMPORARY) o->wanted |= more & KPIO_RIGHT_EXECUTE;
     if (type == FS_REGULAR && !(o->wanted & KPIO_RIGHT_WRITE)) o->wanted |= more & (KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
 }
 

@@ -36,7 +36,8 @@ LT_TEST(copy_ranges) {
 LT_TEST(sends) {
     char text[32] = {0};
     lt_make("in", "0123456789");
-    int in = (int)LT_OK(open("in", O_RDONLY)), out = (int)LT_OK(open("out", O_RDWR | O_CREAT, 0644)), null = (int)LT_OK(open("/dev/null", O_RDWR));
+    int in = (int)LT_OK(open("in", O_RDONLY)), out = (int)LT_OK(open("out", O_RDWR | O_CREAT, 0644));
+    int null = (int)LT_OK(open("/dev/null", O_RDWR));
     off_t from = 4;
     LT_EQUAL(sendfile(out, in, &from, 3), 3);
     LT_EQUAL(from, 7);

@@ -38,7 +38,8 @@ LX_CALL(memfd_create) {
 // Files that have a name, or had none as O_TMPFILE made them, count as sealed against seals.
 static bool is_memfd(const struct lx_fd *fd) {
     struct kpio_stat stat;
-    return fd->kind == LX_KIND_FILE && (fd->extra & LX_O_TMPFILE) == 0 && kpio_path_stat(fd->handle, NULL, 0, &stat) == 0 && stat.links == 0;
+    if (fd->kind != LX_KIND_FILE || fd->extra & LX_O_TMPFILE) return false;
+    return kpio_path_stat(fd->handle, NULL, 0, &stat) == 0 && stat.links == 0;
 }
 
 int64_t lx_fcntl_get_seals(const struct lx_fd *fd) {

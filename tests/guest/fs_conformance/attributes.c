@@ -85,3 +85,31 @@ KT_TEST(room) {
     KT_CHECK(s.flags == 0);
     fs_end();
 }
+
+KT_TEST(a_size_by_path) {
+    kpio_handle dir = fs_begin();
+    fs_write_text(dir, "file", "0123456789");
+    fs_mkdir(dir, "folder");
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_SIZE, .size = 4}));
+    fs_expect_text(dir, "file", "0123");
+    KT_ERROR(set(dir, "folder", (struct kpio_attributes){.what = KPIO_SET_SIZE}), EISDIR);
+    KT_ERROR(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_SIZE, .size = 1ull << 63}), EINVAL);
+    KT_ERROR(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_SIZE | KPIO_SET_MODE}), EINVAL);
+    kpio_handle file = fs_open(dir, "file", 0, RW);
+    KT_ERROR(kpio_path_set_attributes(file, NULL, 0, &(struct kpio_attributes){.what = KPIO_SET_SIZE}), EINVAL);
+    kt_close(file);
+    fs_end();
+}
+
+KT_TEST(another_owner_takes_set_id_bits) {
+    if (!fs_has_modes()) kt_skip("no modes here");
+    kpio_handle dir = fs_begin();
+    fs_write_text(dir, "file", "x");
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_MODE, .mode = 06755}));
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_UID, .uid = 5}));
+    KT_EQUAL(fs_stat(dir, "file").mode, 0100755);
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_MODE, .mode = 02644}));
+    KT_OK(set(dir, "file", (struct kpio_attributes){.what = KPIO_SET_GID, .gid = 5}));
+    KT_EQUAL(fs_stat(dir, "file").mode, 0102644);
+    fs_end();
+}

@@ -190,6 +190,19 @@ struct kpio_system_info {
     uint64_t idle_ns, context_switches, interrupts, rcu_pending;
 };
 
+// A page that every process may map for reading (system_page). The fields change together: sequence is odd meanwhile, and
+// different afterwards. Monotonic nanoseconds: ((TSC - base) * mult) >> shift, 128 bits in between; only with KPIO_CLOCK_TSC.
+enum { KPIO_CLOCK_TSC = 1 << 0 };
+struct kpio_system_page {
+    uint32_t sequence, flags;
+    uint32_t mult, shift;
+    uint64_t base;               // TSC at monotonic 0
+    uint64_t realtime_base;      // UNIX nanoseconds at monotonic 0
+    uint64_t tsc_hz;
+    uint32_t cpus, reserved;     // CPUs that are on
+};
+_Static_assert(sizeof(struct kpio_system_page) == 48, "ABI");
+
 enum { KPIO_DISK_READ_ONLY = 1 << 0, KPIO_DISK_DISCARD = 1 << 1, KPIO_DISK_PARTITION = 1 << 2, KPIO_DISK_CLAIMED = 1 << 3 };
 struct kpio_disk_info {
     uint64_t sectors, first_sector;  // of 512 bytes; first_sector: where a partition begins on its disk

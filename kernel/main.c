@@ -18,6 +18,7 @@
 #include "kernel/object/console.h"
 #include "kernel/object/process.h"
 #include "kernel/object/system.h"
+#include "kernel/object/system_page.h"
 #include "kernel/sched/sched.h"
 
 static struct sched_idle_hook zero_wasm_pool = {.step = wasm_pool_idle_step};
@@ -48,6 +49,7 @@ void kernel_main(void) {
     sched_idle_hook_register(&zero_wasm_pool);
     objects_init();
     arch_start_cpus();
+    system_page_init();
     hal_init();
     page_cache_init();
     vfs_init();

@@ -12,9 +12,18 @@ $(OUT)/lobj/calls.o: $(LIBLINUX_GEN)/calls.S
 $(OUT)/lobj/%.o: %.c $(GEN) $(LIBLINUX_GEN)/calls.S Makefile mk/liblinux.mk
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -mgeneral-regs-only -mno-80387 -ffunction-sections -MMD -MP -c $< -o $@
+# The vDSO is an image of its own inside this one.
+$(OUT)/lobj/vdso.o: user/liblinux/vdso/vdso.c $(GEN) Makefile mk/liblinux.mk
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE -O%,$(USER_CFLAGS)) -O2 -fPIC -mgeneral-regs-only -fno-sanitize=all -MMD -MP -c $< -o $@
+$(OUT)/lobj/vdso.so: $(OUT)/lobj/vdso.o user/liblinux/vdso/versions.ld
+	$(LD) -shared -soname linux-vdso.so.1 --version-script user/liblinux/vdso/versions.ld --hash-style=both -z norelro -z noexecstack \
+	  -z max-page-size=4096 -z text -z rodynamic --no-rosegment --build-id=none --no-undefined --strip-all $< -o $@
+$(OUT)/lobj/user/liblinux/vdso_image.S.o: $(OUT)/lobj/vdso.so
+$(OUT)/lobj/user/liblinux/vdso_image.S.o: ASSEMBLE += -DVDSO_FILE='"$(OUT)/lobj/vdso.so"'
 $(OUT)/lobj/%.S.o: %.S $(GEN) Makefile mk/liblinux.mk
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O%,$(USER_CFLAGS)) -D__ASSEMBLER__=1 -MMD -MP -c $< -o $@
+	$(CC) $(filter-out -O%,$(USER_CFLAGS)) -D__ASSEMBLER__=1 $(ASSEMBLE) -MMD -MP -c $< -o $@
 $(OUT)/sym/lib/liblinux.so: $(LIBLINUX_OBJ)
 	@mkdir -p $(@D)
 	$(filter-out -e _start,$(USER_LINK)) -e lx_begin $^ -o $@

@@ -271,18 +271,26 @@ static uint64_t count_pages(struct process *p) {
     return pages;
 }
 
+nanos_t process_cpu_time(struct process *p) {
+    spin_lock(&p->lock);
+    nanos_t time = p->cpu_ns;
+    list_for_each(node, &p->threads) time += sched_cpu_time(&container_of(node, struct thread_object, process_node)->thread);
+    spin_unlock(&p->lock);
+    return time;
+}
+
 void process_get_info(struct process *p, struct kpio_process_info *info) {
     *info = (struct kpio_process_info){
         .id = p->id,
         .job_id = p->job->object.id,
         .handles = handle_table_count(&p->handles),
         .pages = count_pages(p),
+        .cpu_ns = process_cpu_time(p),
     };
     spin_lock(&p->lock);
     info->state = p->state;
     info->status = p->status;
     info->threads = p->live_threads;
-    info->cpu_ns = p->cpu_ns;
     memcpy(info->name, p->name, sizeof(info->name));
     spin_unlock(&p->lock);
 }

@@ -74,6 +74,7 @@ struct thread_object;
 // points; no lock held.
 void process_kill(struct process *p, int32_t status);
 // Preemptible; no lock held.
+nanos_t process_cpu_time(struct process *p);  // of all its threads, those that ended too
 void process_get_info(struct process *p, struct kpio_process_info *info);
 
 struct thread_object {

@@ -252,7 +252,7 @@ void thread_get_info(struct thread_object *t, struct kpio_thread_info *info) {
         .class_ = e->class_,
         .priority = e->class_ == KPIO_SCHED_REALTIME ? e->priority : e->weight,
         .affinity = thread->affinity,
-        .cpu_ns = e->runtime,
+        .cpu_ns = sched_cpu_time(thread),
     };
     memcpy(info->name, thread->name, sizeof(info->name));
 }

@@ -278,3 +278,17 @@ void sched_stats(struct sched_stats *out) {
         out->interrupts += runqueues[i].interrupts;
     }
 }
+
+// Read while another CPU may charge it: exec_start changes whenever runtime does.
+nanos_t sched_cpu_time(const struct thread *t) {
+    const struct sched_entity *e = &t->own_entity;
+    for (;;) {
+        uint64_t start = __atomic_load_n(&e->exec_start, __ATOMIC_ACQUIRE);
+        uint64_t runtime = __atomic_load_n(&e->runtime, __ATOMIC_ACQUIRE);
+        const struct thread *on = __atomic_load_n(&e->thread, __ATOMIC_ACQUIRE);
+        bool running = on->entity == e && __atomic_load_n(&on->on_cpu, __ATOMIC_ACQUIRE);
+        nanos_t now = arch_now();
+        if (__atomic_load_n(&e->exec_start, __ATOMIC_ACQUIRE) != start) continue;
+        return runtime + (running && now > start ? now - start : 0);
+    }
+}

@@ -165,6 +165,9 @@ void ktimer_arm(struct ktimer *timer, nanos_t deadline);
 // Returns false when it was not armed (it fired or fires now). On another CPU's timer: asks that CPU and waits.
 bool ktimer_cancel(struct ktimer *timer);
 
+// CPU time of t up to now, what it lent to those it called included. No quiescent point meanwhile.
+nanos_t sched_cpu_time(const struct thread *t);
+
 struct sched_stats {
     uint64_t idle_ns, switches, interrupts;
 };

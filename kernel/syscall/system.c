@@ -7,6 +7,7 @@
 #include "kernel/hal/hal.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
+#include "kernel/object/process.h"
 #include "kernel/sched/sched.h"
 #include "kernel/syscall/args.h"
 
@@ -14,6 +15,8 @@ int64_t sys_clock_get(uint64_t clock, uint64_t b, uint64_t c, uint64_t d, uint64
     switch ((uint32_t)clock) {
     case 0: return (int64_t)arch_now();
     case 1: return (int64_t)(arch_clock.realtime_base + arch_now());
+    case 2: return (int64_t)process_cpu_time(current_process());
+    case 3: return (int64_t)sched_cpu_time(current_thread());
     default: return -EINVAL;
     }
 }

@@ -3,6 +3,7 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/object/handle.h"
 #include "kernel/object/process.h"
+#include "kernel/object/system_page.h"
 #include "kernel/object/vmo_object.h"
 
 #define VMO_CREATE_FLAGS (KPIO_VMO_RESIZABLE | KPIO_VMO_LARGE)
@@ -128,4 +129,11 @@ int64_t sys_vmo_info(uint64_t handle, uint64_t info, uint64_t a2, uint64_t a3, u
     };
     vmo_put_slowly(vmo);
     return copy_to_user(user_ptr(info), &out, sizeof(out));
+}
+
+int64_t sys_system_page(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct process *p = current_process();
+    struct object *o;
+    int error = vmo_object_create(p->job, system_page_vmo(), &o);
+    return error ? error : handle_install_in(&p->handles, o, KPIO_RIGHT_READ | KPIO_RIGHT_MAP | KPIO_RIGHT_INSPECT);
 }

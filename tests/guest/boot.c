@@ -42,7 +42,7 @@ KT_TEST(clocks_go_forward) {
     }
     KT_CHECK(last > before);
     KT_CHECK(KT_OK(kpio_clock_get(1)) > 1000000000ll * 1000000000ll);  // after 2001
-    KT_ERROR(kpio_clock_get(2), EINVAL);
+    KT_ERROR(kpio_clock_get(4), EINVAL);
 }
 
 KT_TEST(sleeping_takes_its_time) {

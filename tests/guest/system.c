@@ -213,6 +213,36 @@ KT_TEST(random_bytes) {
     KT_ERROR(kpio_random_get((uint8_t *)UINT64_MAX - 3, 8), EFAULT);
 }
 
+// The page tells the same time as the call, and cannot be written.
+KT_TEST(page_of_the_clock) {
+    kpio_handle vmo = (kpio_handle)KT_OK(kpio_system_page());
+    kpio_handle space = kt_aspace();
+    KT_ERROR(kpio_aspace_map(space, vmo, 0, 4096, KPIO_MAP_READ | KPIO_MAP_WRITE, 0), EACCES);
+    KT_ERROR(kpio_aspace_map(space, vmo, 0, 4096, KPIO_MAP_READ | KPIO_MAP_EXECUTE, 0), EACCES);
+    uint64_t at = (uint64_t)KT_OK(kpio_aspace_map(space, vmo, 0, 4096, KPIO_MAP_READ, 0));
+    const volatile struct kpio_system_page *page = (const volatile struct kpio_system_page *)at;
+    KT_EQUAL(page->sequence & 1, 0);
+    KT_CHECK(page->flags & KPIO_CLOCK_TSC);
+    uint64_t before = (uint64_t)kpio_clock_get(0);
+    unsigned __int128 ticks = __builtin_ia32_rdtsc() - page->base;
+    uint64_t told = (uint64_t)(ticks * page->mult >> page->shift);
+    uint64_t after = (uint64_t)kpio_clock_get(0);
+    KT_CHECK(told >= before && told <= after);
+    KT_CHECK(page->realtime_base + told <= (uint64_t)kpio_clock_get(1));
+    KT_CHECK(page->cpus >= 1);
+    KT_OK(kpio_aspace_unmap(space, at, 4096));
+    KT_OK(kpio_handle_close((uint64_t)vmo));
+}
+
+// A thread that computes sees its own time pass, and the process's with it.
+KT_TEST(clocks_of_cpu_time) {
+    uint64_t thread = (uint64_t)KT_OK(kpio_clock_get(3)), process = (uint64_t)KT_OK(kpio_clock_get(2));
+    uint64_t until = (uint64_t)kpio_clock_get(0) + 1000000000;
+    KT_CHECK(process >= thread);
+    while ((uint64_t)kpio_clock_get(3) < thread + 1000000) KT_CHECK((uint64_t)kpio_clock_get(0) < until);
+    KT_CHECK((uint64_t)kpio_clock_get(2) >= process + 1000000);
+}
+
 KT_TEST(clocks) {
     uint64_t last = 0;
     for (unsigned i = 0; i < 1000; i++) {
@@ -221,7 +251,7 @@ KT_TEST(clocks) {
         last = now;
     }
     KT_CHECK(kpio_clock_get(1) > 1600000000000000000);  // after 2020
-    KT_ERROR(kpio_clock_get(2), EINVAL);
+    KT_ERROR(kpio_clock_get(4), EINVAL);
     KT_ERROR(kpio_clock_get(UINT32_MAX), EINVAL);
 }
 

@@ -4,7 +4,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/lock.h"
-#include "user/liblinux/thread.h"
+#include "user/liblinux/vdso.h"
 
 LX_CALL(sched_yield) { return kpio_thread_yield(); }
 
@@ -47,6 +47,8 @@ LX_CALL(sched_getaffinity) {
     struct kpio_thread_info info;
     if ((a1 & 7) != 0 || a1 < 8) return -EINVAL;
     int64_t error = look(t, a0, &info);
+    const volatile struct kpio_system_page *page = lx_system_page(lx_space(t));
+    if (page != NULL && page->cpus < 64) info.affinity &= (1ull << page->cpus) - 1;
     if (error == 0) error = lx_copy_out(a2, &info.affinity, sizeof info.affinity);
     return error < 0 ? error : 8;
 }

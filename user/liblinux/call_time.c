@@ -57,7 +57,7 @@ LX_CALL(time) {
 LX_CALL(times) {
     const struct lx_process *p = lx_process(t);
     const int64_t words[4] = {
-        [0] = (int64_t)(lx_process_cpu(p) / (LX_SECOND / TICKS)), [2] = (int64_t)(p->children_cpu / (LX_SECOND / TICKS))};
+        [0] = (int64_t)(lx_process_cpu() / (LX_SECOND / TICKS)), [2] = (int64_t)(p->children_cpu / (LX_SECOND / TICKS))};
     int64_t error = a0 != 0 ? lx_copy_out(a0, words, sizeof words) : 0;
     return error < 0 ? error : (int64_t)(lx_now() / (LX_SECOND / TICKS));
 }
@@ -117,7 +117,7 @@ LX_CALL(clock_nanosleep) {
     const int32_t clock = (int32_t)a0;
     uint64_t ns, deadline, now;
     int64_t error = lx_clock_read(t, clock, &now);
-    if (error < 0 || clock == LX_CLOCK_THREAD_CPUTIME) return -EINVAL;
+    if (error < 0) return error;
     bool cpu = clock == LX_CLOCK_PROCESS_CPUTIME || clock < 0;
     bool real = clock == LX_CLOCK_REALTIME || clock == LX_CLOCK_TAI;
     if (!cpu && !real && clock != LX_CLOCK_MONOTONIC && clock != LX_CLOCK_BOOTTIME) return -EOPNOTSUPP;

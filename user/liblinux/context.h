@@ -140,6 +140,7 @@ struct lx_space {
     void *heap_free[16];
     char *heap_chunk;
     uint64_t heap_left;
+    uint64_t vdso;                  // address of the vDSO's image; 0: none
     uint64_t barrier_page;          // of membarrier; 0: none yet
     struct lx_thread *free_areas;   // that threads left; guarded by lock
     uint32_t free_area_count;

@@ -12,6 +12,7 @@
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/trace.h"
+#include "user/liblinux/vdso.h"
 
 struct elf_rela {
     uint64_t offset, info;
@@ -173,6 +174,7 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     uint64_t entry = program.entry;
     if (program.interpreter[0] != 0) result = map_interpreter(p, program.interpreter, &entry, &interpreter);
     if (result < 0) lx_start_fail(p, program.interpreter, result);
+    (void)lx_vdso_map(p->space);  // without it the C library makes calls instead
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
     lx_trace_begin(p);

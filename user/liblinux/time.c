@@ -45,10 +45,7 @@ int64_t lx_sleep(struct lx_thread *t, uint64_t deadline) {
 
 // ---- clocks -------------------------------------------------------------------------------------------------------------
 
-uint64_t lx_process_cpu(const struct lx_process *p) {
-    struct kpio_process_info info;
-    return kpio_process_info(p->handle, &info) < 0 ? 0 : info.cpu_ns;
-}
+uint64_t lx_process_cpu(void) { return (uint64_t)kpio_clock_get(2); }
 
 uint64_t lx_thread_cpu(const struct lx_thread *t) {
     struct kpio_thread_info info;
@@ -63,7 +60,7 @@ static int64_t read_dynamic(struct lx_thread *t, int32_t clock, uint64_t *ns) {
     if ((clock & 3) == 3) return -EINVAL;
     if (!(clock & 4)) {
         if (id != 0 && id != p->pid) return -EINVAL;
-        *ns = lx_process_cpu(p);
+        *ns = lx_process_cpu();
         return 0;
     }
     lx_lock(&p->signal_lock);
@@ -89,8 +86,8 @@ int64_t lx_clock_read(struct lx_thread *t, int32_t clock, uint64_t *ns) {
     case LX_CLOCK_MONOTONIC_COARSE:
     case LX_CLOCK_BOOTTIME:
     case LX_CLOCK_BOOTTIME_ALARM: *ns = lx_now(); return 0;
-    case LX_CLOCK_PROCESS_CPUTIME: *ns = lx_process_cpu(lx_process(t)); return 0;
-    case LX_CLOCK_THREAD_CPUTIME: *ns = lx_thread_cpu(t); return 0;
+    case LX_CLOCK_PROCESS_CPUTIME: *ns = lx_process_cpu(); return 0;
+    case LX_CLOCK_THREAD_CPUTIME: *ns = (uint64_t)kpio_clock_get(3); return 0;
     default: return clock < 0 ? read_dynamic(t, clock, ns) : -EINVAL;
     }
 }

@@ -35,5 +35,5 @@ uint64_t lx_deadline_at(uint64_t ns, bool real);
 [[nodiscard]] int64_t lx_sleep(struct lx_thread *t, uint64_t deadline);
 // The time of a clock: 0, -EINVAL (no such clock).
 [[nodiscard]] int64_t lx_clock_read(struct lx_thread *t, int32_t clock, uint64_t *ns);
-uint64_t lx_process_cpu(const struct lx_process *p);
+uint64_t lx_process_cpu(void);  // of the calling thread's process
 uint64_t lx_thread_cpu(const struct lx_thread *t);

@@ -55,7 +55,7 @@ static uint64_t now_of(struct lx_process *p, const struct timer *timer) {
     const struct lx_thread *t;
     switch (timer->clock) {
     case LX_CLOCK_REALTIME: return (uint64_t)kpio_clock_get(1);
-    case LX_CLOCK_PROCESS_CPUTIME: return lx_process_cpu(p);
+    case LX_CLOCK_PROCESS_CPUTIME: return lx_process_cpu();
     case LX_CLOCK_THREAD_CPUTIME: t = find_thread(p, timer->thread); return t != NULL ? lx_thread_cpu(t) : 0;
     default: return lx_now();
     }

@@ -141,8 +141,8 @@ KT_TEST(owners_that_are_none) {
     KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);
     word = 0;
     KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);
-    word = (uint32_t)thread_self()->process_id;  // an id, but no thread's
-    KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);
+    word = (uint32_t)thread_self()->process_id;  // stands for its first thread, which is this one
+    KT_ERROR(wait_for(&word, kt_soon()), EDEADLK);
     word = own_id();
     KT_ERROR(wait_for(&word, kt_soon()), EDEADLK);
     word = own_id() | 3u << 30;  // the upper two bits are the program's

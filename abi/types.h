@@ -117,12 +117,14 @@ _Static_assert(sizeof(struct kpio_exception_frame) == 26 * 8, "ABI");
 #define KPIO_SIGNAL_USER_MASK 0x00ffffffu  // event: bits set by event_signal
 #define KPIO_SIGNAL_TERMINATED (1u << 24)  // process, thread, job empty
 #define KPIO_SIGNAL_READABLE   (1u << 25)  // endpoint: a caller waits; pipe: data or end; counter: not 0
-#define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room; counter: below its most
+#define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room (4,096 bytes, of the smallest 1); counter: below its most
 #define KPIO_SIGNAL_PEER_GONE  (1u << 27)  // pipe: other end closed; endpoint: nobody can receive any more
 #define KPIO_SIGNAL_FIRED      (1u << 28)  // timer expired; irq raised
 #define KPIO_SIGNAL_REVOKED    (1u << 29)  // the handle that the binding went through is gone (delivered once)
 
-#define KPIO_SIGNALS_ALL 0x3fffffffu
+#define KPIO_SIGNAL_DATA       (1u << 30)  // pipe: data, where READABLE may mean the end
+
+#define KPIO_SIGNALS_ALL 0x7fffffffu
 
 // What handle_wait_many waits for.
 struct kpio_wait_item {
@@ -259,5 +261,17 @@ _Static_assert(sizeof(struct kpio_pipe_info) == 24, "ABI");
 // ---- limits that the ABI names ------------------------------------------------------------------------------------------
 #define KPIO_NAME_MAX 31u
 #define KPIO_PORT_BATCH_MAX 64u
+// Bits of handle_flags: what all handles on an object share. The rest are the holders' own, but for the highest.
+#define KPIO_OBJECT_NONBLOCK 1ull      // pipes, counters, timers: calls that would wait say EAGAIN
+#define KPIO_OBJECT_FLAGS    0x7fffffffffffffffull
+
+enum {                                // port_watch: a mode, and
+    KPIO_WATCH_ONCE, KPIO_WATCH_LEVEL, KPIO_WATCH_EDGE,
+    KPIO_WATCH_CHANGE = 1 << 8,       // there is such a binding already; it becomes as told now
+};
+struct kpio_timer_info {
+    uint64_t deadline, period;        // when it fires next, KPIO_TIME_NEVER: not; ns
+};
+
 #define KPIO_WAIT_ITEMS_MAX 1024u
 #define KPIO_HANDLES_PER_PROCESS 262144u

@@ -47,7 +47,7 @@ static inline bool counter_fits(const struct counter *counter, uint64_t value) {
     struct counter *counter = counter_of(via->object);
     spin_lock(&counter->lock);
     if (counter->value == 0) {
-        if (nowait) {
+        if (nowait || object_nonblock(&counter->object)) {
             spin_unlock(&counter->lock);
             return -EAGAIN;
         }
@@ -69,7 +69,7 @@ static inline bool counter_fits(const struct counter *counter, uint64_t value) {
     struct counter *counter = counter_of(via->object);
     spin_lock(&counter->lock);
     if (unlikely(!counter_fits(counter, value))) {
-        if (nowait) {
+        if (nowait || object_nonblock(&counter->object)) {
             spin_unlock(&counter->lock);
             return -EAGAIN;
         }

@@ -92,16 +92,17 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buf
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = &pipe->reader;
     struct pipe_parcel *parcel = NULL;
+    bool nowait = options & KPIO_PIPE_NOWAIT || object_nonblock(&end->object);
     if (end->writer) return -EBADF;
     spin_lock(&pipe->lock);
     while (side->busy || pipe_ring_used(&pipe->ring) == 0) {
-        if (!side->busy && !pipe->writer.open) {
+        if (!side->busy && !(pipe->writer.open && side->open)) {
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
             if (options & KPIO_PIPE_TAKE_HANDLES) pipe_parcel_deliver(NULL);
             return 0;
         }
-        int64_t error = wait_on_side(pipe, side, value, false, options & KPIO_PIPE_NOWAIT, deadline);
+        int64_t error = wait_on_side(pipe, side, value, false, nowait, deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
@@ -155,7 +156,7 @@ static int64_t wait_for_room(struct writing *w, uint64_t size) {
     struct pipe *pipe = w->pipe;
     struct pipe_side *side = &pipe->writer;
     for (;;) {
-        if (!pipe->reader.open) {
+        if (!pipe->reader.open || !side->open) {
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
             return -EPIPE;
@@ -202,7 +203,8 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_bu
     struct pipe *pipe = end->pipe;
     uint64_t size = b->size;
     unsigned handles = options / KPIO_PIPE_SEND_HANDLES(1);
-    struct writing w = {.pipe = pipe, .value = value, .nowait = options & KPIO_PIPE_NOWAIT, .deadline = deadline};
+    bool nowait = options & KPIO_PIPE_NOWAIT || object_nonblock(&end->object);
+    struct writing w = {.pipe = pipe, .value = value, .nowait = nowait, .deadline = deadline};
     if (!end->writer) return -EBADF;
     if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) return -EMSGSIZE;
     if (pipe->mode == PIPE_STREAM && size == 0) return handles != 0 ? -EINVAL : 0;

@@ -47,6 +47,8 @@ struct pipe {
 static inline struct pipe_end *pipe_end_of(struct object *o) { return (struct pipe_end *)o; }
 
 void pipe_init(void);
+// The end takes part no more, as if nobody could name it; what is in the pipe stays.
+void pipe_shut(struct pipe_end *end);
 void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
 // A ring of another size, with what is in it: the size that it has then, -EINVAL, -EBUSY (more is in it), -EAGAIN (somebody
 // copies right now), -ENFILE, -ENOMEM.

@@ -37,18 +37,29 @@ static void end_handle_gone(struct object *o, struct handle *h) {
     spin_unlock(&end->pipe->lock);
 }
 
-static void end_unreachable(struct object *o) {
-    struct pipe_end *end = pipe_end_of(o);
+// Who waits at this end gets `result`.
+static void close_side(struct pipe_end *end, int64_t result) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = side_of(end), *other = end->writer ? &pipe->reader : &pipe->writer;
     spin_lock(&pipe->lock);
     side->open = false;
-    pipe_wake_locked(side, NULL, true, -ECANCELED);
+    pipe_wake_locked(side, NULL, true, result);
     pipe_wake_locked(other, NULL, true, 0);  // to see that its peer is gone
     struct pipe_end *peer = other->end;
     spin_unlock(&pipe->lock);
     if (peer != NULL) object_signal(&peer->object);
-    if (!end->writer) pipe_parcels_drop(pipe);  // nobody can take them any more
+}
+
+static void end_unreachable(struct object *o) {
+    struct pipe_end *end = pipe_end_of(o);
+    close_side(end, -ECANCELED);
+    if (!end->writer) pipe_parcels_drop(end->pipe);  // nobody can take them any more
+}
+
+// What was written stays to be read, also by the end that is shut.
+void pipe_shut(struct pipe_end *end) {
+    close_side(end, 0);
+    object_signal(&end->object);
 }
 
 static void end_destroy(struct object *o) {
@@ -60,6 +71,12 @@ static void end_destroy(struct object *o) {
     pipe_put(end->pipe);
 }
 
+// From which room on a pipe is WRITABLE: what is written as a whole fits. The smallest rings hold little more than that.
+static uint32_t room_to_tell(const struct pipe *pipe) {
+    uint32_t header = pipe->mode == PIPE_STREAM ? 0 : PIPE_RECORD_HEADER;
+    return header + (pipe->ring.size > PIPE_ATOMIC ? PIPE_ATOMIC : 1);
+}
+
 static uint32_t end_signals(struct object *o, uint64_t *value) {
     struct pipe_end *end = pipe_end_of(o);
     struct pipe *pipe = end->pipe;
@@ -67,12 +84,14 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
     spin_lock(&pipe->lock);
     if (end->writer) {
         *value = pipe_ring_room(&pipe->ring);
-        if (*value > PIPE_RECORD_HEADER && pipe->parcel_count < PIPE_PARCELS_MAX) signals |= KPIO_SIGNAL_WRITABLE;
-        if (!pipe->reader.open) signals |= KPIO_SIGNAL_PEER_GONE;
+        if (*value >= room_to_tell(pipe) && pipe->parcel_count < PIPE_PARCELS_MAX) signals |= KPIO_SIGNAL_WRITABLE;
+        if (!(pipe->reader.open && pipe->writer.open)) signals |= KPIO_SIGNAL_PEER_GONE;
     } else {
+        bool open = pipe->reader.open && pipe->writer.open;
         *value = pipe_ring_used(&pipe->ring);
-        if (*value != 0 || !pipe->writer.open) signals |= KPIO_SIGNAL_READABLE;
-        if (!pipe->writer.open) signals |= KPIO_SIGNAL_PEER_GONE;
+        if (*value != 0) signals |= KPIO_SIGNAL_DATA;
+        if (*value != 0 || !open) signals |= KPIO_SIGNAL_READABLE;
+        if (!open) signals |= KPIO_SIGNAL_PEER_GONE;
     }
     spin_unlock(&pipe->lock);
     return signals;

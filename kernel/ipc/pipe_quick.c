@@ -28,7 +28,8 @@ static inline uint8_t *bytes_at(const struct pipe_ring *ring, uint32_t position)
 
 // The lock is held; released unless it says PIPE_SLOWLY.
 static inline int64_t wait_for_data(struct pipe *pipe, struct handle *via, uint32_t options, nanos_t deadline) {
-    if (!pipe->writer.open || options & KPIO_PIPE_NOWAIT || via->value == KPIO_HANDLE_NONE) return PIPE_SLOWLY;
+    bool waits = pipe->writer.open && pipe->reader.open && !(options & KPIO_PIPE_NOWAIT) && !object_nonblock(via->object);
+    if (!waits || via->value == KPIO_HANDLE_NONE) return PIPE_SLOWLY;
     list_push_back(&pipe->reader.waiters, &current_thread()->wait.node);
     wait_prepare(&pipe->lock, pipe_unlink_waiter, via, pipe);
     spin_unlock(&pipe->lock);
@@ -89,7 +90,7 @@ int64_t pipe_write_quick(struct handle *via, struct user_ptr buffer, uint64_t si
     int64_t result = PIPE_SLOWLY;
     if (unlikely(!end->writer || size - 1 >= PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
-    if (likely(!pipe->writer.busy && pipe->reader.open)) result = put(pipe, buffer, (uint32_t)size);
+    if (likely(!pipe->writer.busy && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
     if (unlikely(result == PIPE_SLOWLY)) {
         spin_unlock(&pipe->lock);
         return result;

@@ -20,9 +20,11 @@ void port_binding_tell(struct watcher *w, uint32_t signals, uint64_t value) {
     spin_lock(&port->waiters.lock);
     bool was_empty = false;
     if (b->mode != PORT_ONCE || b->armed) {
-        b->armed = false;
-        if (b->mode != PORT_LEVEL) b->pending |= match;
-        b->value = value;
+        if (!b->afresh) {
+            b->armed = false;
+            if (b->mode != PORT_LEVEL) b->pending |= match;
+            b->value = value;
+        }
         was_empty = port_queue_binding(port, b);
     }
     spin_unlock(&port->waiters.lock);
@@ -36,10 +38,14 @@ static void binding_free(struct port_binding *b, struct job *job) {
     job_uncharge(job, JOB_KERNEL_BYTES, sizeof *b);
 }
 
+static bool is_key_of(const struct port_binding *b, uint64_t key) {
+    return b->afresh ? (uint32_t)b->key == (uint32_t)key : b->key == key;
+}
+
 // The watch lock is held.
 static struct port_binding *find_binding(struct object *source, const struct port *port, uint64_t key) {
     for (struct watcher *w = source->watchers; w != NULL; w = w->next)
-        if (!w->waits && binding_of(w)->port == port && binding_of(w)->key == key) return binding_of(w);
+        if (!w->waits && binding_of(w)->port == port && is_key_of(binding_of(w), key)) return binding_of(w);
     return NULL;
 }
 
@@ -70,7 +76,7 @@ static int link_binding(struct port *port, struct object *source, struct port_bi
     return error;
 }
 
-int port_bind(struct port *port, struct handle *source, uint32_t signals, uint64_t key, enum port_mode mode) {
+int port_bind(struct port *port, struct handle *source, const struct port_wish *wish) {
     struct object *o = source->object;
     if (o->ops->signals == NULL) return -EINVAL;
     int error = job_charge(port->object.job, JOB_KERNEL_BYTES, sizeof(struct port_binding));
@@ -80,16 +86,38 @@ int port_bind(struct port *port, struct handle *source, uint32_t signals, uint64
         job_uncharge(port->object.job, JOB_KERNEL_BYTES, sizeof *b);
         return -ENOMEM;
     }
-    b->watch = (struct watcher){.source = o, .via = source, .signals = signals};
+    b->watch = (struct watcher){.source = o, .via = source, .signals = wish->signals};
     b->port = port;
-    b->key = key;
-    b->mode = (uint8_t)mode;
+    b->key = wish->key;
+    b->value = wish->value;
+    b->mode = (uint8_t)wish->mode;
+    b->afresh = wish->afresh;
     b->kind = o->kind;
     b->armed = true;
     error = link_binding(port, o, b);
     if (error != 0) binding_free(b, port->object.job);
     watch_signal_ports();
     return error;
+}
+
+int port_change(struct port *port, struct object *source, const struct port_wish *wish) {
+    struct spinlock *lock = watch_lock(source);
+    spin_lock(lock);
+    struct port_binding *b = find_binding(source, port, wish->key);
+    if (b != NULL && !b->afresh) b = NULL;
+    if (b != NULL) {
+        spin_lock(&port->waiters.lock);
+        b->watch.signals = wish->signals;
+        b->key = wish->key;
+        b->value = wish->value;
+        b->mode = (uint8_t)wish->mode;
+        b->armed = true;
+        spin_unlock(&port->waiters.lock);
+        report_now(b);
+    }
+    spin_unlock(lock);
+    watch_signal_ports();
+    return b != NULL ? 0 : -ENOENT;
 }
 
 int port_rearm(struct port *port, struct object *source, uint64_t key) {
@@ -122,6 +150,10 @@ int port_unbind(struct port *port, struct object *source, uint64_t key) {
 void port_binding_left(struct watcher *w) {
     struct port_binding *b = binding_of(w);
     struct port *port = b->port;
+    if (b->afresh) {
+        port_binding_drop(w);
+        return;
+    }
     spin_lock(&port->waiters.lock);
     w->source = NULL;
     w->via = NULL;
@@ -155,6 +187,21 @@ int port_post(struct port *port, uint64_t key, uint64_t value) {
 static void free_ended(struct port *port, struct list *ended) {
     struct port_binding *b;
     while ((b = list_pop_front_entry(ended, struct port_binding, ready_node)) != NULL) binding_free(b, port->object.job);
+}
+
+#define SETTLE_STEP 64u  // packets between preemption points
+
+uint32_t port_settle(struct port *port) {
+    bool ended = false;
+    spin_lock(&port->waiters.lock);
+    while (!ended && !port_queue_settle(port, SETTLE_STEP)) {
+        spin_unlock(&port->waiters.lock);
+        ended = sched_preempt_point();
+        spin_lock(&port->waiters.lock);
+    }
+    uint32_t left = port->ready_count;
+    spin_unlock(&port->waiters.lock);
+    return left;
 }
 
 // The lock is held and released. What a wait took once it was woken, or at once.

@@ -88,8 +88,10 @@ void port_free_posted(struct port *port) {
 
 // ---- taking ------------------------------------------------------------------------------------------------------------
 
-// What a level binding reports now.
+// What a binding reports now.
 static uint32_t level_now(struct port_binding *b) {
+    uint64_t value;
+    if (b->afresh) return b->watch.source->ops->signals(b->watch.source, &value) & b->watch.signals;
     if (b->mode != PORT_LEVEL || b->watch.source == NULL) return b->pending;
     return b->pending | (b->watch.source->ops->signals(b->watch.source, &b->value) & b->watch.signals);
 }
@@ -105,6 +107,8 @@ static bool take_binding(struct port *port, struct port_binding *b, struct kpio_
         list_push_back(ended, &b->ready_node);
     } else if (b->mode == PORT_LEVEL && signals != 0) {
         list_push_back(again, &b->ready_node);
+    } else if (b->afresh && signals != 0) {
+        b->armed = false;
     }
     *packet = (struct kpio_port_packet){.key = b->key, .signals = signals, .kind = b->kind, .value = b->value};
     return signals != 0;
@@ -126,4 +130,14 @@ uint32_t port_take(struct port *port, struct kpio_port_packet *packets, uint32_t
         __atomic_store_n(&port->ready_count, port->ready_count + 1, __ATOMIC_RELAXED);
     }
     return taken;
+}
+
+bool port_queue_settle(struct port *port, uint32_t most) {
+    struct port_binding *b;
+    for (uint32_t looked = 0; looked < most; looked++) {
+        b = list_first_entry(&port->ready, struct port_binding, ready_node);
+        if (b == NULL || !b->afresh || level_now(b) != 0) return true;
+        port_dequeue_binding(port, b);
+    }
+    return false;
 }

@@ -38,6 +38,12 @@ void timer_set(struct timer *timer, nanos_t deadline, uint64_t period) {
     spin_unlock(&timer->waiters.lock);
 }
 
+void timer_describe(struct timer *timer, struct kpio_timer_info *info) {
+    spin_lock(&timer->waiters.lock);
+    *info = (struct kpio_timer_info){.deadline = timer->next, .period = timer->period};
+    spin_unlock(&timer->waiters.lock);
+}
+
 int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline) {
     struct timer *timer = timer_of(via->object);
     spin_lock(&timer->waiters.lock);
@@ -49,7 +55,7 @@ int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline) {
         spin_unlock(&timer->waiters.lock);
         return (int64_t)fired;
     }
-    if (nowait) error = -EAGAIN;
+    if (nowait || object_nonblock(&timer->object)) error = -EAGAIN;
     else if (deadline == 0) error = -ETIMEDOUT;
     else if (via->value == KPIO_HANDLE_NONE) error = -ECANCELED;
     if (error != 0) {

@@ -21,6 +21,7 @@ void timer_init(void);
 [[nodiscard]] int timer_create(struct job *job, struct timer **out);
 // Forgets what fired, fires at deadline and every period ns after it (0: once). TIME_NEVER stops it.
 void timer_set(struct timer *timer, nanos_t deadline, uint64_t period);
+void timer_describe(struct timer *timer, struct kpio_timer_info *info);
 // Takes the number of times it fired; waits while it is 0. -EAGAIN (with nowait), -ETIMEDOUT, ...
 [[nodiscard]] int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline);
 

@@ -52,7 +52,12 @@ struct object {
     uint32_t charged_bytes;               // kernel memory charged to job
     uint32_t receivers;                   // atomic: handles with the right RECEIVE
     uint32_t revokes;                     // of object_family: revocations at work in its tree; guarded by *tree
+    uint64_t status;                      // atomic: KPIO_OBJECT_NONBLOCK, and bits that user space keeps here (handle_flags)
 };
+// Calls on it that would wait say EAGAIN.
+static inline bool object_nonblock(const struct object *o) {
+    return __atomic_load_n(&o->status, __ATOMIC_RELAXED) & KPIO_OBJECT_NONBLOCK;
+}
 // The object whose tree o's handles are nodes of: its own, or that of the object which it was got through.
 static inline struct object *object_family(const struct object *o) { return container_of(o->tree, struct object, tree_lock); }
 enum { OBJECT_DEAD = 1 << 0 };

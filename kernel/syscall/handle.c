@@ -61,3 +61,15 @@ int64_t sys_handle_give(uint64_t process, uint64_t h, uint64_t rights, uint64_t 
     if (target->state >= KPIO_PROCESS_DYING) return -EDESTROYED;
     return handle_give(&target->handles, (kpio_handle)h, (uint32_t)rights, (unsigned)mode);
 }
+
+int64_t sys_handle_flags(uint64_t h, uint64_t clear, uint64_t set, uint64_t d, uint64_t e, uint64_t f) {
+    struct handle *handle;
+    int error = handle_get_full((kpio_handle)h, KPIO_KIND_NONE, 0, &handle);
+    if (error) return error;
+    if ((clear | set) & ~KPIO_OBJECT_FLAGS) return -EINVAL;
+    uint64_t *status = &handle->object->status, before = __atomic_load_n(status, __ATOMIC_RELAXED);
+    if ((clear | set) == 0) return (int64_t)before;
+    if (!(handle->rights & (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_MANAGE))) return -EACCES;
+    while (!__atomic_compare_exchange_n(status, &before, (before & ~clear) | set, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {}
+    return (int64_t)before;
+}

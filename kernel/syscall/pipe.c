@@ -118,11 +118,27 @@ int64_t sys_pipe_info(uint64_t pipe, uint64_t info, uint64_t c, uint64_t d, uint
     return copy_to_user(user_ptr(info), &described, sizeof(described));
 }
 
-int64_t sys_pipe_resize(uint64_t pipe, uint64_t size, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+// The end, with the right to use it.
+static int get_end(uint64_t pipe, struct pipe_end **out) {
     struct handle *h;
     int error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, 0, &h);
     if (error) return error;
     uint32_t right = pipe_end_of(h->object)->writer ? KPIO_RIGHT_WRITE : KPIO_RIGHT_READ;
     error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, right, &h);
-    return error ? error : pipe_resize(pipe_end_of(h->object), size);
+    if (error == 0) *out = pipe_end_of(h->object);
+    return error;
+}
+
+int64_t sys_pipe_resize(uint64_t pipe, uint64_t size, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct pipe_end *end;
+    int error = get_end(pipe, &end);
+    return error ? error : pipe_resize(end, size);
+}
+
+int64_t sys_pipe_shut(uint64_t pipe, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct pipe_end *end;
+    int error = get_end(pipe, &end);
+    if (error) return error;
+    pipe_shut(end);
+    return 0;
 }

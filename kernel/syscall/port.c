@@ -27,7 +27,20 @@ int64_t sys_port_bind(uint64_t port, uint64_t source, uint64_t signals, uint64_t
     int error = get_pair(port, source, &p, &h);
     if (error) return error;
     if (signals == 0 || signals & ~(uint64_t)KPIO_SIGNALS_ALL || options > PORT_EDGE) return -EINVAL;
-    return port_bind(p, h, (uint32_t)signals, key, (enum port_mode)options);
+    const struct port_wish wish = {.signals = (uint32_t)signals, .mode = (enum port_mode)options, .key = key};
+    return port_bind(p, h, &wish);
+}
+
+int64_t sys_port_watch(uint64_t port, uint64_t source, uint64_t signals, uint64_t key, uint64_t options, uint64_t data) {
+    struct port *p;
+    struct handle *h;
+    int error = get_pair(port, source, &p, &h);
+    if (error) return error;
+    uint64_t mode = options & ~(uint64_t)KPIO_WATCH_CHANGE;
+    if (signals & ~(uint64_t)KPIO_SIGNALS_ALL || mode > PORT_EDGE) return -EINVAL;
+    const struct port_wish wish = {
+        .signals = (uint32_t)signals, .mode = (enum port_mode)mode, .afresh = true, .key = key, .value = data};
+    return options & KPIO_WATCH_CHANGE ? port_change(p, h->object, &wish) : port_bind(p, h, &wish);
 }
 
 int64_t sys_port_rearm(uint64_t port, uint64_t source, uint64_t key, uint64_t d, uint64_t e, uint64_t f) {
@@ -74,4 +87,14 @@ int64_t sys_port_wait(uint64_t port, uint64_t packets, uint64_t count, uint64_t 
     }
     object_put(&p->object);
     return result;
+}
+
+int64_t sys_port_settle(uint64_t port, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct object *o;
+    int error = handle_get((kpio_handle)port, KPIO_KIND_PORT, KPIO_RIGHT_READ, &o);
+    if (error) return error;
+    if (!object_tryget(o)) return -EBADF;
+    uint32_t left = port_settle(port_of(o));
+    object_put(o);
+    return left;
 }

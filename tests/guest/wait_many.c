@@ -65,7 +65,7 @@ KT_TEST(bad_input) {
     KT_ERROR(wait_two(event, 1, deaf, 1, kt_soon()), EACCES);
     int64_t result = wait_two(event, 1, vmo, 1, kt_soon());
     KT_CHECK(result == -EACCES || result == -EINVAL);
-    KT_ERROR(wait_two(event, 1, event, 1u << 30, kt_soon()), EINVAL);
+    KT_ERROR(wait_two(event, 1, event, 1u << 31, kt_soon()), EINVAL);
     items[0] = item(event, 1);
     items[0].reserved = 1;
     KT_ERROR(kpio_handle_wait_many(items, 1, kt_soon()), EINVAL);

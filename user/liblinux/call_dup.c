@@ -2,6 +2,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/fcntl.h"
+#include "user/liblinux/fd_kinds.h"
 
 // ---- duplicates ----------------------------------------------------------------------------------------------------------
 
@@ -58,7 +59,8 @@ LX_CALL(close_range) {
 
 enum {
     F_DUPFD = 0, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033, F_GET_SEALS, FD_CLOEXEC = 1,
+    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC = 1030, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS,
+    FD_CLOEXEC = 1,
 };
 
 static int64_t duplicate_from(struct lx_thread *t, uint64_t number, uint64_t from, uint8_t flags) {
@@ -86,6 +88,8 @@ LX_CALL(fcntl) {
     case F_GETLK: return lx_fcntl_test_lock(&fd, a2, false);
     case F_SETLK: return lx_fcntl_lock(t, &fd, a2, false, false);
     case F_SETLKW: return lx_fcntl_lock(t, &fd, a2, false, true);
+    case F_SETPIPE_SZ: return lx_pipe_set_size(&fd, a2);
+    case F_GETPIPE_SZ: return lx_pipe_size(&fd);
     case F_OFD_GETLK: return lx_fcntl_test_lock(&fd, a2, true);
     case F_OFD_SETLK: return lx_fcntl_lock(t, &fd, a2, true, false);
     case F_OFD_SETLKW: return lx_fcntl_lock(t, &fd, a2, true, true);

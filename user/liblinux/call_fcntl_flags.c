@@ -15,21 +15,39 @@ static bool has_extra(const struct lx_fd *fd) {
     return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PATH;
 }
 
+// Of kinds whose kernel object has status flags: what they are then. -LX_NO_OBJECT: there is none.
+static int64_t change_status(const struct lx_fd *fd, uint32_t clear, uint32_t set) {
+    const struct lx_fd_ops *ops = lx_fd_ops(fd->kind);
+    return ops->status != NULL ? ops->status(fd, clear, set) : -LX_NO_OBJECT;
+}
+
 int64_t lx_fcntl_get_flags(const struct lx_fd *fd) {
     uint32_t flags = access_of(fd) | (has_extra(fd) ? fd->extra & ~LX_O_ACCMODE : 0);
-    if (fd->kind != LX_KIND_FILE) return flags | (fd->flags & LX_FD_NONBLOCK ? LX_O_NONBLOCK : 0);
+    if (fd->kind != LX_KIND_FILE) {
+        int64_t status = change_status(fd, 0, 0);
+        if (status >= 0) return flags | (uint32_t)status;
+        return flags | (fd->flags & LX_FD_NONBLOCK ? LX_O_NONBLOCK : 0);
+    }
     int64_t native = kpio_file_flags(fd->handle, 0, 0);
     return native < 0 ? native : (int64_t)(flags | lx_file_flags_linux((uint32_t)native));
 }
 
 static int64_t set_nonblock(struct lx_thread *t, uint64_t number, const struct lx_fd *fd, bool on) {
-    if (fd->kind != LX_KIND_FILE) return lx_fd_set_flags(lx_process(t), number, LX_FD_NONBLOCK, on ? LX_FD_NONBLOCK : 0);
+    if (fd->kind != LX_KIND_FILE) {
+        int64_t status = change_status(fd, LX_O_NONBLOCK, on ? LX_O_NONBLOCK : 0);
+        if (status != -LX_NO_OBJECT) return status < 0 ? status : 0;
+        return lx_fd_set_flags(lx_process(t), number, LX_FD_NONBLOCK, on ? LX_FD_NONBLOCK : 0);
+    }
     int64_t result = kpio_file_flags(fd->handle, LX_FILE_NONBLOCK, on ? LX_FILE_NONBLOCK : 0);
     return result < 0 ? result : 0;
 }
 
 int64_t lx_fcntl_set_flags(struct lx_thread *t, uint64_t number, const struct lx_fd *fd, uint64_t flags) {
-    if (fd->kind != LX_KIND_FILE) return set_nonblock(t, number, fd, flags & LX_O_NONBLOCK);
+    if (fd->kind != LX_KIND_FILE) {
+        int64_t status = change_status(fd, LX_O_NONBLOCK | LX_O_ASYNC, (uint32_t)flags & (LX_O_NONBLOCK | LX_O_ASYNC));
+        if (status != -LX_NO_OBJECT) return status < 0 ? status : 0;
+        return set_nonblock(t, number, fd, flags & LX_O_NONBLOCK);
+    }
     int64_t result = kpio_file_flags(fd->handle, lx_file_flags_native(LX_O_CHANGEABLE), lx_file_flags_native(flags & LX_O_CHANGEABLE));
     return result < 0 ? result : 0;
 }

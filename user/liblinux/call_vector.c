@@ -103,7 +103,13 @@ static int64_t vector(struct lx_thread *t, uint64_t number, uint64_t at, uint64_
     int64_t error = begin(&x, number, write, offset);
     if (error == 0 && x.fd.kind == LX_KIND_FILE) return run_file(&x, at, count);
     if (error == 0) error = check(at, count);
-    return error != 0 ? error : run(&x, at, count);
+    if (error != 0) return error;
+    const struct lx_fd_ops *ops = lx_fd_ops(x.fd.kind);
+    if (ops->vector != NULL && offset == KPIO_OFFSET_CURRENT) {
+        int64_t moved = ops->vector(t, &x.fd, at, count, write);
+        if (moved != -LX_NO_VECTOR) return moved;
+    }
+    return run(&x, at, count);
 }
 
 LX_CALL(readv) { return vector(t, a0, a1, a2, false, KPIO_OFFSET_CURRENT); }

@@ -152,6 +152,28 @@ int64_t lx_fd_set_flags(struct lx_process *p, uint64_t number, uint8_t clear, ui
     return fd == NULL ? -EBADF : 0;
 }
 
+int64_t lx_fd_replace(struct lx_process *p, uint64_t number, const struct lx_fd *old, const struct lx_fd *fresh) {
+    lx_lock(&p->files_lock);
+    struct lx_fd *fd = find(p, number);
+    bool same = fd != NULL && fd->kind == old->kind && fd->handle == old->handle && fd->second == old->second;
+    if (same) {
+        const uint8_t flags = fd->flags;  // somebody may have changed them meanwhile
+        *fd = *fresh;
+        fd->flags = (uint8_t)((fresh->flags & ~LX_FD_CLOEXEC) | (flags & LX_FD_CLOEXEC));
+    }
+    lx_unlock(&p->files_lock);
+    return same ? 0 : -EBADF;
+}
+
+bool lx_fd_extra_used(struct lx_process *p, uint8_t kind, uint32_t extra) {
+    bool used = false;
+    lx_lock(&p->files_lock);
+    for (uint32_t i = 0; i < p->files->capacity && !used; i++)
+        used = p->files->entries[i].kind == kind && p->files->entries[i].extra == extra;
+    lx_unlock(&p->files_lock);
+    return used;
+}
+
 int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out) {
     struct lx_fd made = *from;
     made.flags &= (uint8_t)~LX_FD_CLOEXEC;

@@ -57,6 +57,10 @@ struct lx_files {
 [[nodiscard]] int64_t lx_fd_remove(struct lx_process *p, uint64_t number, struct lx_fd *out);
 // Sets or clears flags of the entry: 0 or -EBADF.
 [[nodiscard]] int64_t lx_fd_set_flags(struct lx_process *p, uint64_t number, uint8_t clear, uint8_t set);
+// Puts `fresh` in the place of an entry that still has old's handle; nothing is closed: 0, or -EBADF.
+[[nodiscard]] int64_t lx_fd_replace(struct lx_process *p, uint64_t number, const struct lx_fd *old, const struct lx_fd *fresh);
+// Whether an entry of that kind has this in `extra`.
+[[nodiscard]] bool lx_fd_extra_used(struct lx_process *p, uint8_t kind, uint32_t extra);
 // A second entry with handles of its own: 0 or a negative errno.
 [[nodiscard]] int64_t lx_fd_duplicate(const struct lx_fd *from, struct lx_fd *out);
 // As a launch block says it, and back.
@@ -73,11 +77,15 @@ void lx_fd_close_handles(const struct lx_fd *fd);  // whatever its kind
 
 // ---- what each kind does; fd_ops.c has the table ----------------------------------------------------------------------
 // offset KPIO_OFFSET_CURRENT: the description's own. Bytes or a negative errno; buffer is the program's.
+#define LX_NO_VECTOR 600
+#define LX_NO_OBJECT 601  // of `status`: there is no kernel object (yet); LX_FD_NONBLOCK of the entry counts
 struct lx_fd_ops {
     int64_t (*read)(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset);
     int64_t (*write)(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset);
-    // KPIO_SIGNAL_* of `handle` that mean POLLIN and POLLOUT; NULL: always ready for both.
-    void (*signals)(const struct lx_fd *fd, uint32_t *in, uint32_t *out);
+    // `count` pieces at `at`, as one transfer; NULL, or what returns -LX_NO_VECTOR: one after the other.
+    int64_t (*vector)(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, uint64_t count, bool write);
+    // Clears, then sets LX_O_* that fcntl may change: what they are then; NULL: there are none. Files: file_flags.h.
+    int64_t (*status)(const struct lx_fd *fd, uint32_t clear, uint32_t set);
     int64_t (*ioctl)(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument);
     int64_t (*stat)(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out);
 };

@@ -4,7 +4,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/entry.h"
-#include "user/liblinux/fd.h"
+#include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/local.h"
 
 // ---- files -------------------------------------------------------------------------------------------------------------
@@ -103,13 +103,18 @@ static int64_t device_stat(struct lx_thread *t, const struct lx_fd *fd, struct k
 
 // ---- the table ---------------------------------------------------------------------------------------------------------
 
-static const struct lx_fd_ops table[LX_KINDS] = {
-    [LX_KIND_FILE] = {.read = file_read, .write = file_write, .stat = kernel_stat},
-    [LX_KIND_DIRECTORY] = {.read = directory_read, .stat = kernel_stat},
-    [LX_KIND_PATH] = {.stat = kernel_stat},
-    [LX_KIND_CONSOLE] = {.read = console_read, .write = console_write, .stat = console_stat, .ioctl = console_ioctl},
-    [LX_KIND_LOCAL] = {.read = directory_read, .stat = local_stat},
-    [LX_KIND_DEVICE] = {.read = device_read, .write = device_write, .stat = device_stat},
+static const struct lx_fd_ops none_ops = {}, file_ops = {.read = file_read, .write = file_write, .stat = kernel_stat},
+                              directory_ops = {.read = directory_read, .stat = kernel_stat}, path_ops = {.stat = kernel_stat},
+                              console_ops = {.read = console_read, .write = console_write, .stat = console_stat, .ioctl = console_ioctl},
+                              local_ops = {.read = directory_read, .stat = local_stat},
+                              device_ops = {.read = device_read, .write = device_write, .stat = device_stat};
+
+static const struct lx_fd_ops *const table[LX_KINDS] = {
+    [LX_KIND_FILE] = &file_ops,       [LX_KIND_DIRECTORY] = &directory_ops, [LX_KIND_PATH] = &path_ops,
+    [LX_KIND_CONSOLE] = &console_ops, [LX_KIND_LOCAL] = &local_ops,         [LX_KIND_DEVICE] = &device_ops,
+    [LX_KIND_PIPE] = &lx_pipe_ops,    [LX_KIND_COUNTER] = &lx_counter_ops,  [LX_KIND_TIMER] = &lx_timer_ops,
+    [LX_KIND_EPOLL] = &lx_epoll_ops,  [LX_KIND_SIGNAL] = &lx_signalfd_ops,  [LX_KIND_SOCKET] = &lx_socket_ops,
+    [LX_KIND_PROCESS] = &lx_pidfd_ops,
 };
 
-const struct lx_fd_ops *lx_fd_ops(uint8_t kind) { return &table[kind]; }
+const struct lx_fd_ops *lx_fd_ops(uint8_t kind) { return table[kind] != NULL ? table[kind] : &none_ops; }

@@ -5,6 +5,7 @@
 #include "lib/util.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/signalfd.h"
 #include "user/liblinux/timer.h"
 
 #define QUEUED_MAX 16384u  // entries of a process (RLIMIT_SIGPENDING)
@@ -58,6 +59,7 @@ static int64_t enqueue(struct lx_process *p, struct lx_pending *pending, const s
         p->queued_signals++;
     }
     pending->set |= bit;
+    if (unlikely(p->signalfds != NULL)) lx_signalfd_tell_locked(p, bit);
     return s != NULL ? LX_SIGNAL_QUEUED : LX_SIGNAL_DROPPED;
 }
 

@@ -11,6 +11,7 @@
 #include "user/liblinux/heap.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
+#include "user/liblinux/signalfd.h"
 #include "user/liblinux/trace.h"
 #include "user/liblinux/vdso.h"
 
@@ -103,6 +104,7 @@ static int64_t set_descriptors(struct lx_process *p, const struct lx_launch *l) 
             continue;
         }
         int64_t result = lx_fd_install_at(p, &fd, (uint64_t)fds[i].number);
+        if (result >= 0 && fd.kind == LX_KIND_SIGNAL) result = lx_signalfd_adopt(p, &fd);
         if (result < 0) return result;
     }
     return 0;

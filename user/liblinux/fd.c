@@ -157,9 +157,9 @@ int64_t lx_fd_replace(struct lx_process *p, uint64_t number, const struct lx_fd 
     struct lx_fd *fd = find(p, number);
     bool same = fd != NULL && fd->kind == old->kind && fd->handle == old->handle && fd->second == old->second;
     if (same) {
-        const uint8_t flags = fd->flags;  // somebody may have changed them meanwhile
-        *fd = *fresh;
-        fd->flags = (uint8_t)((fresh->flags & ~LX_FD_CLOEXEC) | (flags & LX_FD_CLOEXEC));
+        struct lx_fd changed = *fresh;  // but for what somebody may have changed meanwhile
+        changed.flags = (uint8_t)((fresh->flags & ~LX_FD_CLOEXEC) | (fd->flags & LX_FD_CLOEXEC));
+        set_entry(p->files, (uint32_t)number, &changed);
     }
     lx_unlock(&p->files_lock);
     return same ? 0 : -EBADF;

@@ -75,7 +75,6 @@ uint32_t lx_ready_events(enum lx_ready_type type, uint32_t first, uint32_t secon
     case LX_READY_LISTENER:
     case LX_READY_PORT:
     case LX_READY_PROCESS: return first != 0 ? LX_POLL_IN : 0;
-    case LX_READY_NEVER: break;
     }
     return 0;
 }

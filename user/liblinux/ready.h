@@ -11,7 +11,7 @@ enum {
 #define LX_POLL_ALWAYS (LX_POLLERR | LX_POLLHUP)  // told whether asked for or not
 
 enum lx_ready_type {
-    LX_READY_ALWAYS, LX_READY_NEVER,  // for both; nothing is ever told but what is now
+    LX_READY_ALWAYS,  // for both
     LX_READY_READER, LX_READY_WRITER, LX_READY_SOCKET, LX_READY_LISTENER, LX_READY_UNCONNECTED, LX_READY_COUNTER, LX_READY_TIMER,
     LX_READY_PORT, LX_READY_SIGNAL, LX_READY_PROCESS,
 };
@@ -25,5 +25,5 @@ struct lx_ready {
 void lx_ready_items(const struct lx_fd *fd, uint32_t events, struct lx_ready *out);
 // Events that these signals, asserted at the two places, mean; all that hold, wanted or not.
 uint32_t lx_ready_events(enum lx_ready_type type, uint32_t first, uint32_t second);
-// The events of a descriptor now; -EBADF and its like: 0.
+// The events of a descriptor now; 0 where it cannot be looked at.
 uint32_t lx_ready_now(const struct lx_fd *fd);

@@ -37,15 +37,14 @@ struct lx_credentials lx_socket_peer(const struct lx_fd *fd);
 uint32_t lx_socket_mode(const struct lx_fd *fd);
 // SOCK_CLOEXEC and SOCK_NONBLOCK, the bits beside a type.
 #define LX_SOCK_FLAGS (LX_O_CLOEXEC | LX_O_NONBLOCK)
-// Reads the program's int at an address, and so on: see call_socket_options.c.
 
-// A parcel of handles in the thread block (socket_rights.c).
-// Puts the descriptors of an SCM_RIGHTS message there: how many handles, or a negative errno. *made: handles that were made for
-// the journey; close them after it.
+// ---- descriptors in messages (socket_rights.c) -------------------------------------------------------------------------
 struct lx_rights {
-    kpio_handle made[4];
-    uint32_t made_count, handles;
+    kpio_handle made[4];           // for the journey; lx_rights_end closes them
+    uint32_t made_count, handles;  // of these; of all in the thread block
 };
+// Puts the handles of descriptors into the thread block, for the next pipe_write: 0, -EBADF, -ETOOMANYREFS (no room), -EOPNOTSUPP
+// (a kind that cannot travel). lx_rights_end after the write.
 [[nodiscard]] int64_t lx_rights_put(struct lx_thread *t, const int32_t *numbers, uint32_t count, struct lx_rights *out);
 void lx_rights_end(struct lx_rights *rights);
 // Makes descriptors of the handles that came: how many; at most `room`, what has none is closed (then *cut).

@@ -11,8 +11,8 @@ struct lx_waited {            // one descriptor
 };
 #define LX_WAITED_MAX 512u    // two places each
 
-// The memory for `count` of them: of the heap beyond a few that are the caller's. NULL: no memory.
-// Waits until something is found: how many have some; 0 at the deadline; -EINTR.
+// Waits until something is found: how many have some; 0 at the deadline; -EINTR, -ENOMEM. At most LX_WAITED_MAX, whose `found` is 0
+// unless something is known already (LX_POLLNVAL).
 [[nodiscard]] int64_t lx_wait_for(struct lx_thread *t, struct lx_waited *all, uint64_t count, uint64_t deadline);
 // The signal mask while a call waits: begins (set 0: nothing changes), ends with the call's result.
 [[nodiscard]] int64_t lx_wait_mask_begin(struct lx_thread *t, uint64_t set, uint64_t size);

@@ -8,7 +8,7 @@
 //     tx                  an operation: a journal's handle, or plain write-back without a journal
 //
 // Locks, in order: inode->lock (VFS) ─▶ a journal handle (tx) ─▶ node->map_lock ─▶ volume->alloc_lock ─▶ orphan_lock ─▶
-// counters (spin). A transaction is never begun with one of the inner locks held.
+// node->raw_lock, counters (spin). A transaction is never begun with one of the inner locks held.
 #pragma once
 #include "kernel/block/buffer.h"
 #include "kernel/fs/ext4/disk.h"
@@ -79,7 +79,7 @@ struct ext4 {
 struct ext4_node {
     struct inode inode;
     struct rw_mutex map_lock;     // extents and their blocks
-    struct spinlock raw_lock;     // the checksum on disk, and the fields copied there; a leaf
+    struct spinlock raw_lock;     // the checksum on disk, the fields copied there, inode.blocks; a leaf
     struct buffer *table;         // block of the inode table, held
     uint32_t table_offset;
     uint32_t seed;                // checksums of what belongs to the inode
@@ -196,8 +196,9 @@ void ext4_drop_freed(struct ext4 *volume);
 void ext4_await_discards(struct ext4 *volume);  // of what has committed; no lock
 
 // ---- ialloc.c -----------------------------------------------------------------------------------------------------------------
-// A free inode number near the directory's: bitmap and descriptor recorded. Credits: 2.
-[[nodiscard]] int ext4_allocate_inode(struct ext4_tx *tx, const struct ext4_node *parent, bool directory, uint32_t *out, bool *fresh);
+// A free inode number near the directory's: bitmap and descriptor recorded, its block of the table ready to be read. Credits: 3.
+[[nodiscard]] int ext4_allocate_inode(struct ext4_tx *tx, const struct ext4_node *parent, bool directory, uint32_t *out);
+// From here on the number, and its place in the table, are another's. Credits: 2.
 [[nodiscard]] int ext4_free_inode(struct ext4_tx *tx, uint32_t number, bool directory);
 // Is the number in range, and not one of the reserved ones (but root)?
 bool ext4_inode_is_valid(const struct ext4 *volume, uint32_t number);
@@ -207,8 +208,8 @@ int ext4_read_inode(struct inode *inode);
 // An inode of the volume's own, outside of the inode cache; ext4_close_private takes it back.
 [[nodiscard]] int ext4_open_private(struct ext4 *volume, uint32_t number, struct inode **out);
 void ext4_close_private(struct inode *inode);
-// Binds a node to its place in the table. `fresh`: the whole block was never written, it need not be read.
-[[nodiscard]] int ext4_bind_inode(struct ext4_node *node, bool fresh);
+// Binds a node to its place in the table. -ESTALE: it lies where nothing was ever written.
+[[nodiscard]] int ext4_bind_inode(struct ext4_node *node);
 // Attributes from memory into the table's block, with checksum. Credits: 1.
 [[nodiscard]] int ext4_write_inode(struct ext4_tx *tx, struct ext4_node *node);
 // The checksum only, after a change of raw fields that ext4_access was called for; marks dirty.
@@ -333,7 +334,9 @@ bool ext4_link_is_fast(const struct ext4_node *node);
 // Credits: 3 (super block, inode, its neighbour in the list).
 [[nodiscard]] int ext4_orphan_add(struct ext4_tx *tx, struct ext4_node *node);
 [[nodiscard]] int ext4_orphan_remove(struct ext4_tx *tx, struct ext4_node *node);
-void ext4_orphan_forget(struct ext4_node *node);  // in memory only; any context
+// The node leaves the list in memory only; ext4_orphan_leave waits for who changes the list, _forget is for any context.
+void ext4_orphan_leave(struct ext4_node *node);
+void ext4_orphan_forget(struct ext4_node *node);
 // After a mount for writing: frees or truncates what a crash has left. Errors are logged as damage.
 [[nodiscard]] int ext4_clear_orphans(struct ext4 *volume);
 [[nodiscard]] int ext4_clear_orphan_file(struct ext4 *volume);

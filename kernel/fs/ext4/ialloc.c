@@ -49,7 +49,30 @@ static bool block_is_fresh(const struct ext4 *v, uint32_t index, uint32_t used) 
     return index / per_block * per_block >= used;
 }
 
-int ext4_allocate_inode(struct ext4_tx *tx, const struct ext4_node *parent, bool directory, uint32_t *out, bool *fresh) {
+// Zeros in a block of the table that was never written, before any of its inodes can be somebody's.
+static int begin_block(struct ext4_tx *tx, const struct ext4_group *g, uint32_t index) {
+    struct buffer *b;
+    int error = ext4_new_block(tx, g->inode_table + index / (tx->volume->block_size / tx->volume->inode_size), &b);
+    if (error != 0) return error;
+    ext4_dirty(tx, b);
+    buffer_put(b);
+    return 0;
+}
+
+static void take(struct ext4_tx *tx, uint32_t group, struct ext4_group *g, struct buffer *bitmap, uint32_t index, bool directory) {
+    struct ext4 *v = tx->volume;
+    bitmap_set((uint64_t *)bitmap->data, index);
+    g->inode_hint = index + 1;
+    g->free_inodes--;
+    g->directories += directory;
+    g->flags &= (uint16_t)~EXT4_GROUP_INODES_UNUSED;
+    g->unused_inodes = MIN(g->unused_inodes, v->inodes_per_group - index - 1);
+    ext4_dirty(tx, bitmap);
+    ext4_group_dirty(tx, group, NULL, bitmap);
+    count_inode(v, false);
+}
+
+int ext4_allocate_inode(struct ext4_tx *tx, const struct ext4_node *parent, bool directory, uint32_t *out) {
     struct ext4 *v = tx->volume;
     struct ext4_group *g = NULL;
     struct buffer *b;
@@ -58,23 +81,13 @@ int ext4_allocate_inode(struct ext4_tx *tx, const struct ext4_node *parent, bool
     int error = choose_group(v, parent, directory, &group);
     if (error == 0) error = join(tx, group, &g, &b);
     if (error == 0) {
-        uint64_t *map = (uint64_t *)b->data;
-        index = (uint32_t)bitmap_find_clear(map, v->inodes_per_group, g->inode_hint);
-        if (index >= v->inodes_per_group || (group == 0 && index + 1 < v->super->first_inode && v->super->revision != 0)) {
+        index = (uint32_t)bitmap_find_clear((const uint64_t *)b->data, v->inodes_per_group, g->inode_hint);
+        if (index >= v->inodes_per_group || (group == 0 && index + 1 < v->super->first_inode && v->super->revision != 0))
             error = ext4_damaged(v, "group %u: inode bitmap", group);
-        } else {
-            bitmap_set(map, index);
-            g->inode_hint = index + 1;
-            g->free_inodes--;
-            g->directories += directory;
-            g->flags &= (uint16_t)~EXT4_GROUP_INODES_UNUSED;
-            *fresh = block_is_fresh(v, index, v->inodes_per_group - g->unused_inodes);
-            g->unused_inodes = MIN(g->unused_inodes, v->inodes_per_group - index - 1);
-            ext4_dirty(tx, b);
-            ext4_group_dirty(tx, group, NULL, b);
-            count_inode(v, false);
-            *out = group * v->inodes_per_group + index + 1;
-        }
+        else if (block_is_fresh(v, index, v->inodes_per_group - g->unused_inodes))
+            error = begin_block(tx, g, index);
+        if (error == 0) take(tx, group, g, b, index, directory);
+        *out = group * v->inodes_per_group + index + 1;
         buffer_put(b);
     }
     mutex_unlock(&v->alloc_lock);

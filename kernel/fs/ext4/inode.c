@@ -57,16 +57,15 @@ bool ext4_inode_is_valid(const struct ext4 *v, uint32_t number) {
     return number <= v->inodes && (number >= first || number == EXT4_ROOT_INODE);
 }
 
-int ext4_bind_inode(struct ext4_node *node, bool fresh) {
+int ext4_bind_inode(struct ext4_node *node) {
     struct ext4 *v = ext4_of(&node->inode);
     uint32_t index = (uint32_t)(node->inode.number - 1) % v->inodes_per_group, per_block = v->block_size / v->inode_size;
     uint32_t used;
     uint64_t table;
     int error = ext4_group_table(v, (uint32_t)(node->inode.number - 1) / v->inodes_per_group, &table, &used);
     if (error != 0) return error;
-    if (!fresh && index >= used) return -ESTALE;
-    uint64_t block = table + index / per_block;
-    error = fresh ? buffer_new(v->buffers, block, &node->table) : buffer_read(v->buffers, block, &node->table);
+    if (index >= used) return -ESTALE;
+    error = buffer_read(v->buffers, table + index / per_block, &node->table);
     if (error == 0) node->table_offset = index % per_block * v->inode_size;
     return error;
 }
@@ -130,7 +129,7 @@ int ext4_read_inode(struct inode *inode) {
     struct ext4 *v = ext4_of(inode);
     struct ext4_node *node = ext4_node(inode);
     if (inode->number == 0 || inode->number > v->inodes) return -ENOENT;
-    int error = ext4_bind_inode(node, false);
+    int error = ext4_bind_inode(node);
     if (error != 0) return error;
     const struct ext4_raw_inode *raw = ext4_raw(node);
     inode->generation = raw->generation;
@@ -170,8 +169,10 @@ void ext4_seal_inode(struct ext4_tx *tx, struct ext4_node *node) {
 void ext4_add_blocks(struct ext4_node *node, int64_t blocks) {
     struct ext4 *v = ext4_of(&node->inode);
     int64_t sectors = blocks * (v->block_size / 512);
+    spin_lock(&node->raw_lock);
     if (sectors < 0 && node->inode.blocks < (uint64_t)-sectors) sectors = -(int64_t)node->inode.blocks;
     node->inode.blocks += (uint64_t)sectors;
+    spin_unlock(&node->raw_lock);
 }
 
 static void encode_blocks(const struct ext4 *v, struct ext4_raw_inode *raw, uint64_t blocks) {

@@ -73,10 +73,10 @@ static int make_directory(struct ext4_tx *tx, struct ext4_node *node, const stru
 // The inode itself: number, place in the table, attributes. *out is held on success.
 static int make_inode(struct ext4_tx *tx, struct ext4_node *dir, const struct inode_new *init, struct inode **out) {
     struct ext4 *v = tx->volume;
-    bool directory = FS_TYPE(init->mode) == FS_DIRECTORY, fresh;
+    bool directory = FS_TYPE(init->mode) == FS_DIRECTORY;
     uint32_t number;
     struct inode *inode;
-    int error = ext4_allocate_inode(tx, dir, directory, &number, &fresh);
+    int error = ext4_allocate_inode(tx, dir, directory, &number);
     if (error != 0) return error;
     error = inode_enter(&v->fs, number, &inode);
     if (error == 0) {
@@ -87,7 +87,7 @@ static int make_inode(struct ext4_tx *tx, struct ext4_node *dir, const struct in
         inode->device = init->device;
         inode->generation = (uint32_t)random_u64();
         inode->accessed = inode->modified = inode->changed = inode->born = fs_now();
-        error = ext4_bind_inode(node, fresh);
+        error = ext4_bind_inode(node);
         if (error == 0) error = ext4_inode_access(tx, node);
         if (error == 0) {
             ext4_set_seed(node);

@@ -21,6 +21,13 @@ void ext4_orphan_forget(struct ext4_node *node) {
     spin_unlock(&v->counters);
 }
 
+void ext4_orphan_leave(struct ext4_node *node) {
+    struct ext4 *v = ext4_of(&node->inode);
+    mutex_lock(&v->orphan_lock);
+    ext4_orphan_forget(node);
+    mutex_unlock(&v->orphan_lock);
+}
+
 int ext4_orphan_add(struct ext4_tx *tx, struct ext4_node *node) {
     struct ext4 *v = tx->volume;
     mutex_lock(&v->orphan_lock);

@@ -39,7 +39,9 @@ int ext4_resize(struct inode *inode, uint64_t size) {
     if (error != 0) return error;
     uint64_t before = node->disk_size;
     inode->modified = inode->changed = fs_now();
+    rw_mutex_lock(&node->map_lock);  // write-back raises it
     node->disk_size = size;
+    rw_mutex_unlock(&node->map_lock);
     if (size >= before) {
         error = ext4_write_inode(&tx, node);
         ext4_joined(&tx, node, true);
@@ -57,27 +59,39 @@ int ext4_resize(struct inode *inode, uint64_t size) {
     return error;
 }
 
+// The table first: once the bitmap says that the number is free, another may have it and write there.
+static int free_node(struct ext4_tx *tx, struct ext4_node *node) {
+    struct inode *inode = &node->inode;
+    if (FS_TYPE(inode->mode) != FS_REGULAR) inode->size = 0;
+    inode->links = 0;
+    int error = ext4_inode_access(tx, node);
+    if (error != 0) return error;
+    ext4_raw(node)->deleted = (uint32_t)fs_now().seconds;
+    error = ext4_write_inode(tx, node);
+    if (error == 0) error = ext4_free_inode(tx, (uint32_t)inode->number, FS_TYPE(inode->mode) == FS_DIRECTORY);
+    if (error == 0) return 0;
+    int undone = ext4_orphan_add(tx, node);
+    return undone != 0 ? undone : error;
+}
+
 void ext4_evict(struct inode *inode) {
     struct ext4_node *node = ext4_node(inode);
     struct ext4 *v = ext4_of(inode);
     struct ext4_tx tx;
-    bool directory = FS_TYPE(inode->mode) == FS_DIRECTORY;
-    bool has_blocks = FS_TYPE(inode->mode) == FS_REGULAR || directory || (FS_TYPE(inode->mode) == FS_SYMLINK && !ext4_link_is_fast(node));
-    if (node->table == NULL || ext4_begin(v, EXT4_REMOVE_CREDITS + 10, &tx) != 0) return;
+    uint32_t type = FS_TYPE(inode->mode);
+    bool has_blocks = type == FS_REGULAR || type == FS_DIRECTORY || (type == FS_SYMLINK && !ext4_link_is_fast(node));
+    if (node->table == NULL) return;
+    if (ext4_begin(v, EXT4_REMOVE_CREDITS + 10, &tx) != 0) {
+        ext4_orphan_leave(node);
+        return;
+    }
     node->disk_size = 0;
     int error = has_blocks ? ext4_truncate(&tx, node, 0, 1ull << 32) : 0;
     if (error == 0) error = ext4_xattr_release(&tx, node);
     if (error == 0) error = ext4_orphan_remove(&tx, node);
-    if (error == 0) error = ext4_inode_access(&tx, node);
-    if (error == 0) error = ext4_free_inode(&tx, (uint32_t)inode->number, directory);
-    if (error == 0) {
-        if (FS_TYPE(inode->mode) != FS_REGULAR) inode->size = 0;
-        inode->links = 0;
-        ext4_raw(node)->deleted = (uint32_t)fs_now().seconds;
-        error = ext4_write_inode(&tx, node);
-    }
+    if (error == 0) error = free_node(&tx, node);
+    if (error != 0) ext4_orphan_leave(node);  // what cannot be freed now stays on the disk's list for the next mount
     end(&tx);
-    (void)error;  // what cannot be freed now stays on the orphan list for the next mount
 }
 
 void ext4_drop_node(struct ext4_node *node) {

@@ -110,7 +110,7 @@ void file_cache_destroy(struct file_cache *cache, bool discard) {
     if (!vmo) return;
     cache_domain_wait_visits(cache);
     mutex_lock(&cache->writeback);
-    assert(discard || cache->dirty_pages == 0);
+    if (!discard && cache->dirty_pages != 0) (void)cache_writeback(cache, 0, PAGE_TREE_PAGES_MAX, UINT64_MAX);  // the log has its error
     cache_remove_range(cache, 0, PAGE_TREE_PAGES_MAX, true);
     mutex_unlock(&cache->writeback);
     cache_domain_leave(cache);

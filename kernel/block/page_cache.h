@@ -99,8 +99,8 @@ struct file_cache {
 };
 
 void file_cache_init(struct file_cache *cache, const struct file_cache_ops *ops, struct cache_domain *domain, uint64_t size);
-// The inode leaves memory: nothing is dirty (or it is discarded, with `discard`), no mapping is left. Does not wait for
-// the device except for writes at work.
+// The inode leaves memory: what is dirty is discarded, with `discard`, or else written; what cannot be is dropped with a
+// message. No mapping is left. Does not wait for the device except for writes.
 void file_cache_destroy(struct file_cache *cache, bool discard);
 
 // Bytes read (short at the end of the file), or -EFAULT, -EIO, -ENOMEM. May be called by many at once.

@@ -233,6 +233,35 @@ TEST(page_cache_write_error_reaches_the_next_sync_once) {
     vm_check_empty();
 }
 
+// The file is used up by its end: a new one takes its place.
+static void file_end(void) {
+    const struct file_cache_ops *ops = host.file.ops;
+    file_cache_destroy(&host.file, false);
+    CHECK_EQ(host.file.dirty_pages, 0);
+    CHECK_EQ(host.promised, 0);
+    file_cache_init(&host.file, ops, host.domain, 0);
+}
+
+TEST(page_cache_ends_a_file_with_dirty_pages_written_or_dropped) {
+    uint8_t data[3 * PAGE_SIZE];
+    struct page_cache_stats stats;
+    cache_host_start(1024);
+    memset(data, 5, sizeof(data));
+    CHECK_EQ(file_cache_write_kernel(&host.file, 0, data, sizeof(data)), sizeof(data));
+    file_end();
+    CHECK_EQ(cache_host_on_disk(0), 5);
+    CHECK_EQ(cache_host_on_disk(sizeof(data) - 1), 5);
+    memset(data, 6, sizeof(data));
+    CHECK_EQ(file_cache_write_kernel(&host.file, 0, data, sizeof(data)), sizeof(data));
+    host.prepare_error = -EROFS;
+    file_end();
+    host.prepare_error = 0;
+    CHECK_EQ(cache_host_on_disk(0), 5);
+    page_cache_stats(&stats);
+    CHECK_EQ(stats.dirty, 0);
+    cache_host_end();
+}
+
 TEST(page_cache_no_space_changes_nothing) {
     cache_host_start(1024);
     fill_file(4 * PAGE_SIZE);

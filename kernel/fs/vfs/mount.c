@@ -157,8 +157,10 @@ struct filesystem *filesystem_next(struct filesystem *previous) {
 }
 
 int filesystem_sync(struct filesystem *fs) {
-    if (__atomic_load_n(&fs->flags, __ATOMIC_RELAXED) & FS_MOUNT_READ_ONLY) return 0;
+    uint32_t flags = __atomic_load_n(&fs->flags, __ATOMIC_RELAXED);
+    if (flags & FS_MOUNT_READ_ONLY && !(flags & FS_MOUNT_DAMAGED)) return 0;
     int first = fs->domain != NULL ? cache_domain_sync(fs->domain) : 0;
+    if (flags & FS_MOUNT_DAMAGED) return first != 0 ? first : -EIO;  // what is still dirty was dropped just now, with a message
     int error = inodes_write(fs);
     if (first == 0) first = error;
     error = fs->ops->sync != NULL ? fs->ops->sync(fs) : 0;

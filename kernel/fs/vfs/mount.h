@@ -74,5 +74,5 @@ bool vfs_worker_help(void);
 struct filesystem *filesystem_next(struct filesystem *previous);  // NULL: the first; held; puts the previous one
 void filesystem_put(struct filesystem *fs);
 uint32_t filesystems_mounted(void);  // how many, those included whose unmounting is not finished
-// Everything of fs durable: 0 or the first error.
+// Everything of fs durable: 0 or the first error. A damaged one drops, with a message, what it cannot write any more: -EIO.
 [[nodiscard]] int filesystem_sync(struct filesystem *fs);

@@ -24,10 +24,12 @@ def make_disks(folder: Path) -> tuple:
     return tuple(Disk(folder / name, durable=False) for name in ("raw", *(volume[0] for volume in VOLUMES)))
 
 
+def flaw(image: Path, check: tuple) -> str:
+    """What the program finds wrong with a volume; "": nothing."""
+    result = command.run([*check, str(image)], limit=120)
+    return "" if result.status == 0 else f"{check[0]} exits with {result.status}\n{result.tail()}"
+
+
 def examine_disks(folder: Path) -> list[tuple[str, str]]:
     """After the guest has ended well: each volume's name, and what is wrong with it ("": nothing)."""
-    found = []
-    for name, _, check in VOLUMES:
-        result = command.run([*check, str(folder / name)], limit=120)
-        found.append((name, "" if result.status == 0 else f"{check[0]} exits with {result.status}\n{result.tail()}"))
-    return found
+    return [(name, flaw(folder / name, check)) for name, _, check in VOLUMES]

@@ -46,6 +46,12 @@ def ext4_disk(folder):
     return (Disk(image, durable=False),)
 
 
+def examine(folder):
+    """The volume that a suite has left, if it had one: whether e2fsck or fsck.fat finds faults."""
+    volumes = (("ext4", fuzzed.E2FSCK), ("fat32", fuzzed.FSCK_FAT))
+    return [(name, fuzzed.flaw(folder / name, check)) for name, check in volumes if (folder / name).exists()]
+
+
 def fat32_disk(folder):
     image = images.blank(folder / "fat32", 64)
     command.check(["mkfs.fat", "-F", "32", str(image)])
@@ -70,6 +76,7 @@ MACHINES = {
 # More of a suite's boots: silence, total, long, long_append, disks, examine, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
+           "fs_conformance": {"examine": examine},
            "power": {"disks": ext4_disk},
            "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "silence": 300, "total": 24 * 3600,
                     "least_coverage": 70.0}}

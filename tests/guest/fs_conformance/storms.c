@@ -46,6 +46,59 @@ KT_TEST(nobody_climbs_out_under_renames) {
     fs_end();
 }
 
+// ---- directories made at once ------------------------------------------------------------------------------------------------
+
+#define MAKERS 8
+#define MADE 40u
+
+// Each in a directory of its own, that no lock is shared but the volume's.
+KT_CHILD(makes) {
+    kpio_handle dir = startup_handle("dir");
+    char own[16], path[32];
+    unsigned mine = 0;
+    for (int64_t error = -EEXIST; error == -EEXIST; mine++) {
+        (void)fmt_print(own, sizeof own, "d/%u", mine);
+        error = directory_make(dir, own);
+        if (error != 0 && error != -EEXIST) return __LINE__;
+    }
+    while (!fs_exists(dir, "start")) time_sleep_ms(1);
+    for (unsigned i = 0; i < MADE; i++) {
+        (void)fmt_print(path, sizeof path, "%s/%u", own, i);
+        if (directory_make(dir, path) != 0) return __LINE__;
+        (void)fmt_print(path, sizeof path, "%s/%u/f", own, i);
+        if (fs_exists(dir, path)) return __LINE__;
+        int64_t file = file_open(dir, path, KPIO_OPEN_CREATE, RW);
+        if (file < 0 || kpio_handle_close((uint64_t)file) != 0) return __LINE__;
+    }
+    return 0;
+}
+
+KT_TEST(directories_made_at_once) {
+    struct kpio_stat stat;
+    char path[32];
+    kpio_handle dir = fs_begin(), makers[MAKERS];
+    const struct process_grant grant = {"dir", dir, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    fs_mkdir(dir, "d");
+    for (unsigned i = 0; i < MAKERS; i++) makers[i] = kt_spawn("makes", &grant, 1);
+    for (unsigned i = 0; i < MAKERS; i++) {
+        (void)fmt_print(path, sizeof path, "d/%u", i);
+        while (!fs_exists(dir, path)) time_sleep_ms(1);
+    }
+    fs_write_text(dir, "start", "");
+    for (unsigned i = 0; i < MAKERS; i++) {
+        int64_t status = -1;
+        KT_EQUAL(wait_terminated(makers[i], time_after_ms(60000), &status), 0);
+        kt_close(makers[i]);
+        KT_EQUAL(status, 0);
+    }
+    for (unsigned i = 0; i < MAKERS * MADE; i++) {
+        (void)fmt_print(path, sizeof path, "d/%u/%u/f", i / MADE, i % MADE);
+        KT_OK(kpio_path_stat(dir, path, 0, &stat));
+        KT_EQUAL(stat.links, 1);
+    }
+    fs_end();
+}
+
 // ---- eight processes, one tree ------------------------------------------------------------------------------------------------
 
 #define WORKERS 8
@@ -69,6 +122,8 @@ static void name_one(char *path, size_t size) {
     (void)fmt_print(path, size, "%s%c%lu", dirs[draw(4)], draw(5) == 0 ? 'd' : 'f', (unsigned long)draw(FILES));
 }
 
+static kpio_handle scratch;  // a VMO of one page
+
 // A file's pages all begin with its own inode number: whoever finds another has seen lost or mixed content.
 static int64_t work_on_file(kpio_handle dir, const char *path) {
     uint64_t mark[2], offset = draw(16) * 4096;
@@ -90,11 +145,11 @@ static int64_t work_on_file(kpio_handle dir, const char *path) {
     case 5: {
         int64_t vmo = kpio_file_vmo(file, KPIO_RIGHT_READ);
         int64_t at = vmo > 0 ? kpio_aspace_map(startup_handle("aspace"), (kpio_handle)vmo, 0, 4096, KPIO_MAP_READ, 0) : vmo;
-        // Beyond the end there is nothing: read through a call, which says so.
-        if (at > 0 && kpio_file_write(file, (uint8_t *)at, 8, 0, 0) == 8) {
-            uint64_t seen = *(volatile uint64_t *)at;
-            if (seen != stat.inode && seen != 0) error = -EIO;
-        }
+        // Beyond the end, which others move, there is nothing: read through calls, which say so.
+        uint64_t seen = 0;
+        if (at > 0 && kpio_file_write(file, (uint8_t *)at, 8, 0, 0) == 8 && kpio_vmo_write(scratch, 0, (uint8_t *)at, 8) == 8 &&
+            (kpio_vmo_read(scratch, 0, (uint8_t *)&seen, 8) != 8 || (seen != stat.inode && seen != 0)))
+            error = -EIO;
         if (at > 0) (void)kpio_aspace_unmap(startup_handle("aspace"), (uint64_t)at, 4096);
         if (vmo > 0) (void)kpio_handle_close((uint64_t)vmo);
         break;
@@ -110,6 +165,9 @@ KT_CHILD(works) {
     char a[32], b[32];
     const char *seed = startup_page()->text;
     random_state = (uint64_t)kpio_clock_get(0) * 2654435761u + (uint64_t)seed + 1;
+    int64_t vmo = kpio_vmo_create(4096, 0);
+    if (vmo < 0) return __LINE__;
+    scratch = (kpio_handle)vmo;
     for (unsigned i = 0, rounds = startup_handle("long") > 0 ? 20000 : 1200; i < rounds; i++) {
         int64_t error;
         name_one(a, sizeof a);

@@ -79,14 +79,15 @@ static void aspace_free(struct aspace *a) {
     slub_free(&aspace_cache, a);
 }
 
-// Clears a piece of m; true when its page tables are empty.
-static __attribute__((noinline)) bool mapping_clear_step(struct mapping *m, uint64_t *position) {
+// Once its tables are empty its VMO must not look into them any more: the place is another's then, with another lock.
+__attribute__((noinline)) bool mapping_clear_step(struct mapping *m) {
     if (!m->vmo || !(m->flags & MAPPING_TOUCHED)) return true;
     struct tlb_batch batch;
     tlb_batch_init(&batch, m->aspace);
     spin_lock(m->vmo->lock);
-    bool done = mapping_clear(m, position, m->end, false, STEP_ENTRIES, &batch);
+    bool done = mapping_clear(m, &(uint64_t){m->start}, m->end, false, STEP_ENTRIES, &batch);
     tlb_batch_flush(&batch);
+    if (done) m->flags &= (uint8_t)~MAPPING_TOUCHED;
     spin_unlock(m->vmo->lock);
     return done;
 }
@@ -98,7 +99,7 @@ static bool aspace_reap_step(struct reap_item *item) {
         aspace_free(a);
         return false;
     }
-    if (!mapping_clear_step(m, &(uint64_t){m->start})) return true;
+    if (!mapping_clear_step(m)) return true;
     aspace_remove_locked(a, m);
     struct vmo *vmo = mapping_detach(m);
     if (m->flags & MAPPING_GRANTED) mapping_untie(m);
@@ -124,7 +125,7 @@ void aspace_put(struct aspace *a) {
 static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
     m->flags |= MAPPING_DYING;
     if (unlikely(m->flags & MAPPING_TOUCHED)) {
-        if (!mapping_clear_step(m, &(uint64_t){m->start})) return false;
+        if (!mapping_clear_step(m)) return false;
         if (m->end - m->start >= LARGE_PAGE_SIZE) {
             struct mapping *next = mapping_next(m);
             uint64_t below = m->prev->end;
@@ -154,6 +155,11 @@ static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
             if (!error) error = aspace_cut_locked(a, end);
             spin_unlock(&a->lock);
             if (error) return error;
+            continue;
+        }
+        if (unlikely(m->flags & MAPPING_DYING && a->replaced)) {  // its place may not be empty yet
+            spin_unlock(&a->lock);
+            aspace_end_replaced(a);
             continue;
         }
         uint64_t m_end = m->end;
@@ -299,42 +305,10 @@ static inline int64_t insert(struct aspace *a, const struct aspace_map *r, struc
     return (int64_t)place.address;
 }
 
-// Replaces up to so many mappings without page tables under one hold of the lock, so that nobody else gets the place in
-// between: a reservation that is being filled. -EAGAIN: that is not what is there.
-#define REPLACED_AT_ONCE 16u
-static coldpath int64_t replace_at_once(struct aspace *a, const struct aspace_map *r, struct mapping *fresh) {
-    struct mapping *gone[REPLACED_AT_ONCE];
-    unsigned count = 0;
-    uint64_t start = r->address, end = start + r->size;
-    spin_lock(&a->lock);
-    int error = a->closed ? -EDESTROYED : aspace_cut_locked(a, start);
-    if (!error) error = aspace_cut_locked(a, end);
-    for (struct mapping *m = mapping_tree_from(&a->mappings, start); !error && m && m->start < end; m = mapping_next(m)) {
-        if (count == REPLACED_AT_ONCE || (m->vmo && m->flags & MAPPING_TOUCHED)) error = -EAGAIN;
-        else gone[count++] = m;
-    }
-    if (!error) {
-        for (unsigned i = 0; i < count; i++) {
-            gone[i]->flags |= MAPPING_DYING;
-            aspace_remove_locked(a, gone[i]);
-        }
-        fresh->start = start;
-        fresh->end = end;
-        aspace_insert_locked(a, fresh, choose_given_place(a, r).above);
-        a->recent = fresh;
-    }
-    spin_unlock(&a->lock);
-    for (unsigned i = 0; i < count && !error; i++) mapping_end(gone[i]);
-    return error ? error : (int64_t)start;
-}
-
 static coldpath int64_t insert_replacing(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
-    for (;;) {
-        int64_t address = replace_at_once(a, r, m);
-        if (address != -EAGAIN) return address;
-        int error = unmap_range(a, r->address, r->address + r->size);
-        if (error) return error;
-    }
+    int64_t address = aspace_replace(a, r->address, r->address + r->size, m);
+    if (unlikely(a->tables >= a->prune_at)) prune_all(a);
+    return address;
 }
 
 // Makes the pages be there before anything changes, and after it fills the page tables as far as memory allows.

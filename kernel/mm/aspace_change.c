@@ -58,7 +58,7 @@ int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned p
     uint64_t end = address + size;
     unsigned lost = 0;
     bool gained_execute = false;
-    spin_lock(&a->lock);
+    aspace_lock_settled(a);
     int error = check_range_locked(a, address, end, prot);
     if (!error) error = aspace_cut_locked(a, address);
     if (!error) error = aspace_cut_locked(a, end);
@@ -119,7 +119,7 @@ bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struc
 }
 
 int aspace_resolve(struct aspace *a, uint64_t address, struct vmo **vmo, uint64_t *offset) {
-    spin_lock(&a->lock);
+    aspace_lock_settled(a);
     struct mapping *m = mapping_tree_from(&a->mappings, address);
     bool found = m && m->start <= address && m->vmo && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING));
     if (found) {

@@ -59,7 +59,7 @@ struct piece {
 
 // The first one from *position on that is inherited; *position moves behind it. False: there is none.
 static bool next_inherited(struct aspace *a, uint64_t *position, struct piece *piece) {
-    spin_lock(&a->lock);
+    aspace_lock_settled(a);
     struct mapping *m = mapping_tree_from(&a->mappings, *position);
     while (m && (m->flags & (MAPPING_NO_CLONE | MAPPING_DYING) || (m->vmo && m->vmo->kind == VMO_POOL)))
         m = mapping_next(m);

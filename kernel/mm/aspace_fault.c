@@ -31,7 +31,7 @@ void aspace_fault_refuse(bool refuse) { fault_errors[cpu_id()].refuse = refuse; 
 static __attribute__((noinline)) struct mapping *find_elsewhere(struct aspace *a, uint64_t address) {
     struct mapping *m = mapping_tree_from(&a->mappings, address);
     if (!m || m->start > address) return NULL;
-    a->recent = m;
+    if (!(m->flags & MAPPING_DYING)) a->recent = m;  // unmap_recent does not ask whether its place is empty
     return m;
 }
 
@@ -128,12 +128,12 @@ static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t 
 }
 
 static coldpath int refuse(struct aspace *a, const struct mapping *m) {
-    int error = m && m->flags & MAPPING_REVOKED ? -ECANCELED : -EFAULT;
+    int error = m && m->flags & MAPPING_REVOKED ? -ECANCELED : m && m->flags & MAPPING_DYING && a->replaced ? -EAGAIN : -EFAULT;
     spin_unlock(&a->lock);
     return error;
 }
 
-// One try; -EAGAIN when a pager must be asked first.
+// One try; -EAGAIN when a pager must be asked first, or what was there before must end.
 static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot) {
     spin_lock(&a->lock);
     struct mapping *m = find(a, address);
@@ -147,9 +147,14 @@ static inline __attribute__((always_inline)) int fault_once(struct aspace *a, ui
     return error;
 }
 
-static coldpath int fault_paged(struct aspace *a, uint64_t address, unsigned prot) {
+static coldpath int fault_slowly(struct aspace *a, uint64_t address, unsigned prot) {
     int error;
     do {
+        if (__atomic_load_n(&a->replaced, __ATOMIC_RELAXED)) {
+            aspace_end_replaced(a);
+            error = fault_once(a, address, prot);
+            continue;
+        }
         struct vmo *vmo;
         uint64_t offset;
         error = aspace_resolve(a, address, &vmo, &offset);
@@ -164,13 +169,13 @@ static coldpath int fault_paged(struct aspace *a, uint64_t address, unsigned pro
 int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
     address = align_down(address, PAGE_SIZE);
     int error = fault_once(a, address, prot);
-    return likely(error != -EAGAIN) ? error : fault_paged(a, address, prot);
+    return likely(error != -EAGAIN) ? error : fault_slowly(a, address, prot);
 }
 
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
     bool may_wait = frame->cs & 3 || !fault_errors[cpu_id()].no_wait;
-    if (error == -EAGAIN && may_wait) error = fault_paged(a, align_down(address, PAGE_SIZE), prot);
+    if (error == -EAGAIN && may_wait) error = fault_slowly(a, align_down(address, PAGE_SIZE), prot);
     if (error == 0) return true;
     if (!(frame->cs & 3)) fault_errors[cpu_id()].error = error;
     else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;

@@ -69,6 +69,22 @@ static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {
     m->flags &= (uint8_t)~MAPPING_IN_TREE;
     if (a->recent == m) a->recent = NULL;
 }
+// Clears a piece of m from its start on; true when its page tables are empty. a->lock held.
+bool mapping_clear_step(struct mapping *m);
+// Puts m, which is in no tree yet, at [start, end) in place of all that is there, in one step as others see it: its address,
+// or an error (-EDESTROYED, -ENOMEM, -ENFILE) with nothing changed. No lock held; preemptible.
+[[nodiscard]] int64_t aspace_replace(struct aspace *a, uint64_t start, uint64_t end, struct mapping *m);
+// The same under a->lock, where start and end are boundaries: it cannot fail. The caller ends what was replaced.
+void aspace_replace_locked(struct aspace *a, uint64_t start, uint64_t end, struct mapping *m);
+// Ends what was replaced, whoever began it. No lock held; preemptible.
+void aspace_end_replaced(struct aspace *a);
+// Takes a->lock when nothing is being replaced. Preemptible.
+static inline void aspace_lock_settled(struct aspace *a) {
+    for (spin_lock(&a->lock); unlikely(a->replaced); spin_lock(&a->lock)) {
+        spin_unlock(&a->lock);
+        aspace_end_replaced(a);
+    }
+}
 // Makes address a boundary between mappings. 0, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_cut_locked(struct aspace *a, uint64_t address);
 // Whether nobody else ever sees the pages that m shows.

@@ -19,7 +19,7 @@ enum {                           // struct mapping flags
     MAPPING_PRIVATE = 1 << 1,    // its VMO is an overlay made for it
     MAPPING_NO_CLONE = 1 << 2,   // not inherited: memory that belongs to a thread
     MAPPING_TOUCHED = 1 << 3,    // page tables may hold entries of it
-    MAPPING_DYING = 1 << 4,      // being unmapped: no faults
+    MAPPING_DYING = 1 << 4,      // being unmapped, or its place not yet empty (aspace_replace.c): no faults
     MAPPING_REVOKED = 1 << 5,    // its handle was revoked: no faults, until it is unmapped
     MAPPING_GRANTED = 1 << 6,    // glue is in a derivation tree
     MAPPING_IN_TREE = 1 << 7,

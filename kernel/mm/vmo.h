@@ -191,6 +191,6 @@ struct vmo_frame {     // two registers
 [[nodiscard]] struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write);
 // Whether there is a page at index, loaded, its own or the source's.
 bool vmo_is_resident_locked(const struct vmo *vmo, uint64_t index);
-// Asks the pager. May block.
+// Asks the pager, if there is one. May block.
 [[nodiscard]] int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write);
 static inline struct vmo *vmo_root(struct vmo *vmo) { return vmo->source ? vmo->source : vmo; }

@@ -97,7 +97,7 @@ int vmo_wait_page(struct vmo *vmo, uint64_t index, bool write) {
         index += vmo->source_first;
         write = false;  // the overlay writes its own copy
     }
-    if (paged->kind != VMO_PAGED) return -EFAULT;
+    if (paged->kind != VMO_PAGED) return 0;
     int error = paged->pager->get_page(paged, index);
     return error || !write ? error : paged->pager->dirty(paged, index);
 }

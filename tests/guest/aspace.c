@@ -190,3 +190,51 @@ KT_TEST(many_mappings_come_and_go) {
     for (unsigned i = 0; i < COUNT; i++) unmap(at[i * 7 % COUNT], PAGE);
     kt_close(vmo);
 }
+
+// A thread puts mappings in place of others, parts of which were written, while two more read there and ask for just these
+// places: a hint is taken where there is room, and there never is.
+enum { PLACE_PAGES = 24, ROUNDS = 100 };
+static volatile uint8_t *place;
+static volatile bool replacing;
+
+static int64_t read_the_place(void *arg) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; replacing; i++) sum += place[i * 7 % PLACE_PAGES * PAGE];
+    return (int64_t)(sum & 0xff);
+}
+
+static int64_t ask_for_the_place(void *arg) {
+    kpio_handle vmo = *(const kpio_handle *)arg;
+    for (uint64_t i = 0; replacing; i++) {
+        uint64_t wanted = (uint64_t)place + i * 5 % PLACE_PAGES * PAGE;
+        int64_t at = kpio_aspace_map(kt_aspace(), vmo, 0, PAGE, KPIO_MAP_READ, wanted);
+        if (at < 0) return at;
+        if ((uint64_t)at - (uint64_t)place < PLACE_PAGES * PAGE) return 1;
+        if (kpio_aspace_unmap(kt_aspace(), (uint64_t)at, PAGE) != 0) return 2;
+    }
+    return 0;
+}
+
+KT_TEST(what_is_replaced_is_never_free) {
+    struct thread reader, asker;
+    int64_t result;
+    kpio_handle vmo = KT_HANDLE(kpio_vmo_create(PLACE_PAGES * PAGE, 0)), other = KT_HANDLE(kpio_vmo_create(PAGE, 0));
+    place = (volatile uint8_t *)map(vmo, PLACE_PAGES * PAGE, READ_WRITE);
+    replacing = true;
+    KT_EQUAL(thread_spawn(&reader, "reader", read_the_place, NULL, NULL, 0), 0);
+    KT_EQUAL(thread_spawn(&asker, "asker", ask_for_the_place, &other, NULL, 0), 0);
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        uint64_t first = i * 11 % PLACE_PAGES, count = 1 + i * 3 % (PLACE_PAGES - first);
+        uint64_t at = (uint64_t)place + first * PAGE;
+        KT_EQUAL(kpio_aspace_map(kt_aspace(), vmo, first * PAGE, count * PAGE, READ_WRITE | KPIO_MAP_FIXED, at), at);
+        for (uint64_t page = first; page < first + count; page += 2) place[page * PAGE] = (uint8_t)i;
+        KT_EQUAL(place[first * PAGE], (uint8_t)i);
+    }
+    replacing = false;
+    KT_EQUAL(thread_join(&asker, &result), 0);
+    KT_EQUAL(result, 0);
+    KT_EQUAL(thread_join(&reader, &result), 0);
+    unmap((uint64_t)place, PLACE_PAGES * PAGE);
+    kt_close(other);
+    kt_close(vmo);
+}

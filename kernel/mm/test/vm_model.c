@@ -39,6 +39,12 @@ static struct aspace *spaces[SPACES];
 static struct model_page windows[SPACES][WINDOW];
 static bool with_failures;
 
+// A mapping that is being put in place of others, as other threads may see it.
+static struct {
+    unsigned space, at, count;  // count 0: none
+    bool readable;              // all of it, once it is there
+} replacing;
+
 // ---- the model ---------------------------------------------------------------------------------------------------------
 
 static void model_put(struct model_vmo *v) {
@@ -202,7 +208,11 @@ static void do_map(unsigned s) {
     };
     bool taken = false;
     for (unsigned i = at; i < at + count; i++) taken |= is_mapped(&windows[s][i]);
+    replacing.space = s, replacing.at = at, replacing.count = r.flags & KPIO_MAP_FIXED ? count : 0;
+    replacing.readable = !reserve && prot & PROT_READ &&
+                         (anonymous || (model_inside(v, (unsigned)r.first + count - 1) && !v->source));
     int64_t at_or_error = anonymous ? aspace_map_anonymous(spaces[s], &r) : aspace_map(spaces[s], &r);
+    replacing.count = 0;
     int error = at_or_error < 0 ? (int)at_or_error : 0;
     if (error == -EEXIST) {
         CHECK(taken && r.flags & KPIO_MAP_FIXED_NOREPLACE);
@@ -394,10 +404,33 @@ static void do_revoke(unsigned s) {
     }
 }
 
+// Another thread in the middle of a mapping being put in place of others. It sees the old or the new, and where something was
+// mapped it gets no place: a hint is taken where there is room.
+static void see_replacing(void) {
+    unsigned i = replacing.at + (unsigned)below(replacing.count);
+    const struct model_page *p = &windows[replacing.space][i];
+    uint64_t address = BASE + i * PAGE_SIZE;
+    uint8_t value;
+    vm_load(spaces[replacing.space]);
+    if (replacing.readable && expected(p, PROT_READ) == 0) {
+        int error = vm_read(address, &value);
+        CHECK(error == 0 || failed(error));
+    }
+    if (!is_mapped(p)) return;
+    struct aspace_map hint = {.size = PAGE_SIZE, .address = address, .flags = KPIO_MAP_RESERVE};
+    int64_t got = aspace_map(spaces[replacing.space], &hint);
+    if (got < 0) CHECK(failed(got));
+    else CHECK(got != (int64_t)address && aspace_unmap(spaces[replacing.space], (uint64_t)got, PAGE_SIZE) == 0);
+}
+
 // Another thread's accesses in the middle of an operation. They must find no freed page; what they read is checked by the
 // machine only, as the model is between two states.
 static void other_threads(void) {
+    static bool inside;  // what other threads do has preemption points as well
     struct aspace *now = this_cpu()->aspace;
+    if (inside) return;
+    inside = true;
+    if (replacing.count) see_replacing();
     for (unsigned n = 0; n < 3; n++) {
         unsigned s = (unsigned)below(SPACES);
         uint64_t address = BASE + below(WINDOW) * PAGE_SIZE;
@@ -407,6 +440,7 @@ static void other_threads(void) {
         (void)vm_read(address, &value);
     }
     if (now) vm_load(now);
+    inside = false;
 }
 
 static void step(void) {
@@ -439,6 +473,7 @@ void vm_model_run(unsigned rounds, bool failures) {
     with_failures = failures;
     memset(handles, 0, sizeof(handles));  // a case before this one may have ended in the middle
     memset(windows, 0, sizeof(windows));
+    replacing.count = 0;
     vm_start();
     for (unsigned s = 0; s < SPACES; s++) CHECK_EQ(aspace_create(vm_job, false, &spaces[s]), 0);
     vm_preempt = other_threads;

@@ -1,5 +1,5 @@
 // Address spaces and VMOs: the model's random operations, then the edges one by one.
-// links: kernel/mm/test/vm_host.c kernel/mm/test/vm_model.c kernel/mm/page_tree.c kernel/mm/vmo.c kernel/mm/vmo_map.c kernel/mm/vmo_paged.c kernel/mm/vmo_copy.c kernel/mm/vmo_io.c kernel/mm/pte.c kernel/mm/mapping.c kernel/mm/mapping_tree.c kernel/mm/aspace.c kernel/mm/aspace_anonymous.c kernel/mm/aspace_move.c kernel/mm/aspace_advise.c kernel/mm/page_tables.c kernel/mm/aspace_fault.c kernel/mm/aspace_change.c kernel/mm/aspace_clone.c kernel/mm/tlb.c kernel/mm/reaper.c kernel/mm/usercopy.c lib/rbtree.c lib/string.c
+// links: kernel/mm/test/vm_host.c kernel/mm/test/vm_model.c kernel/mm/page_tree.c kernel/mm/vmo.c kernel/mm/vmo_map.c kernel/mm/vmo_paged.c kernel/mm/vmo_copy.c kernel/mm/vmo_io.c kernel/mm/pte.c kernel/mm/mapping.c kernel/mm/mapping_tree.c kernel/mm/aspace.c kernel/mm/aspace_anonymous.c kernel/mm/aspace_move.c kernel/mm/aspace_advise.c kernel/mm/page_tables.c kernel/mm/aspace_fault.c kernel/mm/aspace_change.c kernel/mm/aspace_clone.c kernel/mm/aspace_replace.c kernel/mm/tlb.c kernel/mm/reaper.c kernel/mm/usercopy.c lib/rbtree.c lib/string.c
 #include "abi/gen/errors.h"
 #include "abi/types.h"
 #include "kernel/core/cpu.h"

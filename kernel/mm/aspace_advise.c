@@ -18,7 +18,7 @@ struct part {
 
 // The first part in [at, end): false when nothing more is mapped there.
 static bool find_part(struct aspace *a, uint64_t at, uint64_t end, struct part *out) {
-    spin_lock(&a->lock);
+    aspace_lock_settled(a);
     struct mapping *m = mapping_tree_from(&a->mappings, at);
     while (m && m->flags & MAPPING_DYING) m = mapping_next(m);
     bool found = m && m->start < end;
@@ -114,7 +114,7 @@ int aspace_residency(struct aspace *a, uint64_t address, struct user_ptr bytes, 
     if (count > USER_MAX >> PAGE_SHIFT || !aspace_range_valid(address, count << PAGE_SHIFT)) return -EINVAL;
     for (uint64_t done = 0; done < count;) {
         unsigned n = (unsigned)MIN(count - done, (uint64_t)CHUNK);
-        spin_lock(&a->lock);
+        aspace_lock_settled(a);
         bool mapped = look_locked(a, address + (done << PAGE_SHIFT), chunk, n);
         spin_unlock(&a->lock);
         if (!mapped) return -ENOMEM;

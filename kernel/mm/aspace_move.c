@@ -105,15 +105,24 @@ static bool has_copy_locked(struct move *mv, const struct mapping *m) {
 
 static struct mapping_place choose_place(const struct move *mv, const struct mapping *m) {
     struct aspace *a = mv->a;
-    if (mv->target) {
-        struct mapping *there = mapping_tree_from(&a->mappings, mv->target);
-        bool taken = there && there->start < mv->target + mv->new_size;
-        return (struct mapping_place){taken ? 0 : mv->target, there ? there : mapping_tree_edge(&a->mappings)};
-    }
+    if (mv->target) return (struct mapping_place){mv->target, NULL};
     bool large = mv->new_size >= LARGE_PAGE_SIZE && m->vmo && m->vmo->flags & VMO_LARGE;
     uint64_t align = large ? LARGE_PAGE_SIZE : PAGE_SIZE;
     struct mapping_place place = mapping_tree_find_gap(&a->mappings, mv->new_size, align, USER_MIN, a->ceiling);
     return place.address ? place : mapping_tree_find_gap(&a->mappings, mv->new_size, align, USER_MIN, USER_MAX);
+}
+
+// A given place is taken from what is mapped there.
+static void put_in_locked(struct move *mv, struct mapping_place place) {
+    struct mapping *fresh = mv->fresh;
+    if (mv->target) {
+        aspace_replace_locked(mv->a, place.address, place.address + mv->new_size, fresh);
+        return;
+    }
+    fresh->start = place.address;
+    fresh->end = place.address + mv->new_size;
+    aspace_insert_locked(mv->a, fresh, place.above);
+    mv->a->recent = fresh;
 }
 
 // mv->fresh shows what m shows, at place. If m's handle is being revoked, nobody will look for it: it takes the marker here.
@@ -124,16 +133,13 @@ static void follow_locked(struct move *mv, struct mapping *m, struct mapping_pla
     fresh->max_prot = m->max_prot;
     fresh->flags = m->flags & (MAPPING_SHARE | MAPPING_PRIVATE);
     mapping_set_prot(fresh, m->prot);
-    fresh->start = place.address;
-    fresh->end = place.address + mv->new_size;
     if (m->flags & MAPPING_GRANTED) fresh->flags |= mapping_tie_sibling(fresh, m) ? MAPPING_REVOKED : MAPPING_GRANTED;
     if (vmo && !(fresh->flags & MAPPING_REVOKED)) {
         if (grows(mv)) verify(extend(m, vmo, first, pages, (mv->new_size >> PAGE_SHIFT) - pages));
         vmo_get(vmo);
         mapping_attach(fresh, vmo, first);
     }
-    aspace_insert_locked(mv->a, fresh, place.above);
-    mv->a->recent = fresh;
+    put_in_locked(mv, place);
     if (!mv->copy) m->flags |= MAPPING_SHARE;
     m->flags |= MAPPING_DYING;
     fresh->refs++;
@@ -141,12 +147,15 @@ static void follow_locked(struct move *mv, struct mapping *m, struct mapping_pla
     mv->old = m;
 }
 
-enum { JOIN_MORE = 1, COPY_FIRST, MAKE_ROOM };  // what must be done without the lock before another try
+enum { JOIN_MORE = 1, COPY_FIRST };  // what must be done without the lock before another try
 
 static int cut_locked(struct move *mv) {
     int error = aspace_cut_locked(mv->a, mv->old_end);
     if (!error) error = aspace_cut_locked(mv->a, mv->end);
-    return error ? error : aspace_cut_locked(mv->a, mv->start);
+    if (!error) error = aspace_cut_locked(mv->a, mv->start);
+    if (!error && mv->target) error = aspace_cut_locked(mv->a, mv->target);
+    if (!error && mv->target) error = aspace_cut_locked(mv->a, mv->target + mv->new_size);
+    return error;
 }
 
 // The new address, an error with nothing changed, or what must be done first.
@@ -168,13 +177,12 @@ static int64_t move_locked(struct move *mv) {
     m = mapping_tree_from(&a->mappings, mv->start);
     if (!has_copy_locked(mv, m)) return COPY_FIRST;
     struct mapping_place place = choose_place(mv, m);
-    if (!place.address) return mv->target ? MAKE_ROOM : -ENOSPC;
+    if (!place.address) return -ENOSPC;
     follow_locked(mv, m, place);
     return (int64_t)place.address;
 }
 
 static int prepare(struct move *mv, int64_t what) {
-    if (what == MAKE_ROOM) return aspace_unmap(mv->a, mv->target, mv->new_size);
     if (what != COPY_FIRST) return 0;
     int error = vmo_snapshot(mv->copy_of, mv->copy_first, (mv->end - mv->start) >> PAGE_SHIFT, mv->a->job, &mv->copy);
     return error == -EINVAL ? 0 : error;  // another thread has unmapped it meanwhile
@@ -239,16 +247,20 @@ static void end_old(struct move *mv) {
 static int64_t resize_or_move(struct move *mv) {
     int64_t result = mapping_alloc(mv->a, 0, 0, 0, &mv->fresh);
     while (result == 0) {
-        spin_lock(&mv->a->lock);
+        aspace_lock_settled(mv->a);
         result = move_locked(mv);
         spin_unlock(&mv->a->lock);
         end_joined(mv);
-        if (result != JOIN_MORE && result != COPY_FIRST && result != MAKE_ROOM) break;
+        if (result != JOIN_MORE && result != COPY_FIRST) break;
         result = prepare(mv, result);
         if (sched_preempt_point() && !result) result = -EINTR;
     }
-    if (mv->old) end_old(mv);
-    else if (mv->fresh) mapping_put(mv->fresh);
+    if (mv->old) {
+        aspace_end_replaced(mv->a);
+        end_old(mv);
+    } else if (mv->fresh) {
+        mapping_put(mv->fresh);
+    }
     if (mv->copy) vmo_put_slowly(mv->copy);
     if (mv->copy_of) vmo_put_slowly(mv->copy_of);
     // Its edges are boundaries: what cannot be unmapped is what another thread has put there since.
@@ -257,7 +269,7 @@ static int64_t resize_or_move(struct move *mv) {
 }
 
 static int64_t shrink(struct aspace *a, uint64_t address, uint64_t size, uint64_t new_size) {
-    spin_lock(&a->lock);
+    aspace_lock_settled(a);
     struct mapping *m = mapping_tree_from(&a->mappings, address);
     bool mapped = m && m->start <= address && !(m->flags & MAPPING_DYING);
     spin_unlock(&a->lock);

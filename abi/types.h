@@ -173,7 +173,8 @@ struct kpio_thread_info {
     uint64_t id, process_id;
     uint32_t state, cpu;         // KPIO_THREAD_*
     uint32_t class_, priority;   // KPIO_SCHED_*
-    uint64_t affinity, cpu_ns;
+    uint64_t affinity, online;   // CPUs that it may run on, and all: a bit each
+    uint64_t cpu_ns;
     char name[32];
 };
 enum { KPIO_THREAD_NEW, KPIO_THREAD_READY, KPIO_THREAD_RUNNING, KPIO_THREAD_BLOCKED, KPIO_THREAD_DEAD };

@@ -9,6 +9,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/arch/x86_64/asm.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/cpu.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/slub.h"
 #include "lib/string.h"
@@ -244,6 +245,7 @@ void thread_serve_pending(struct trap_frame *frame) {
 void thread_get_info(struct thread_object *t, struct kpio_thread_info *info) {
     const struct thread *thread = &t->thread;
     const struct sched_entity *e = &thread->own_entity;
+    const uint64_t online = cpu_count == 64 ? UINT64_MAX : (1ull << cpu_count) - 1;
     *info = (struct kpio_thread_info){
         .id = thread->id,
         .process_id = thread->process->id,
@@ -251,7 +253,8 @@ void thread_get_info(struct thread_object *t, struct kpio_thread_info *info) {
         .cpu = thread->cpu,
         .class_ = e->class_,
         .priority = e->class_ == KPIO_SCHED_REALTIME ? e->priority : e->weight,
-        .affinity = thread->affinity,
+        .affinity = thread->affinity & online,
+        .online = online,
         .cpu_ns = sched_cpu_time(thread),
     };
     memcpy(info->name, thread->name, sizeof(info->name));

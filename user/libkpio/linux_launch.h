@@ -42,7 +42,9 @@ enum {                   // struct lx_fd flags
     LX_FD_APPEND = 1 << 4,
 };
 
-enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC };  // keys of the local mounts (mount_attach)
+#define LX_LIMITS 16u
+#define LX_GROUPS_MAX 32u
+enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC, LX_LOCAL_SYS };  // keys of the local mounts (mount_attach)
 
 struct lx_launch_fd {
     int32_t number;
@@ -59,12 +61,15 @@ struct lx_launch {
     kpio_handle image;                 // VMO that the library comes from; READ, EXECUTE, MAP
     kpio_handle root, cwd;             // directories
     kpio_handle program;               // the executable's file: READ, EXECUTE
-    kpio_handle memory_fs, posixd, log; // or 0
+    kpio_handle memory_fs, posixd, system; // or 0
     uint64_t image_offset, image_size; // of the library in its VMO
     uint64_t library, library_size;    // where it is mapped
     uint64_t area, area_size;          // the thread's
     uint32_t pid, ppid, umask;
     uint32_t uid, gid, euid, egid, suid, sgid;
+    uint32_t groups[LX_GROUPS_MAX], group_count;
+    uint32_t persona, limits_known;    // limits_known: what `limits` says holds, else the defaults
+    uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor
     uint64_t blocked, ignored;         // signals
     uint32_t fd_count, argc, envc, reserved;

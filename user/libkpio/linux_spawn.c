@@ -112,6 +112,18 @@ static int64_t give_image(struct spawning *s) {
     return result;
 }
 
+// With as much of the two rights as the caller has.
+static int64_t give_system(struct spawning *s) {
+    struct kpio_handle_info info;
+    if (s->spec->system == KPIO_HANDLE_NONE) return 0;
+    int64_t result = kpio_handle_info(s->spec->system, &info);
+    if (result < 0) return result;
+    const uint32_t rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_LOG | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    result = kpio_handle_give(s->process, s->spec->system, rights & info.rights, KPIO_SEND_COPY);
+    if (result > 0) s->launch->system = (kpio_handle)result;
+    return result;
+}
+
 static int64_t give_handles(struct spawning *s) {
     const struct linux_spec *spec = s->spec;
     struct lx_launch *l = s->launch;
@@ -119,12 +131,12 @@ static int64_t give_handles(struct spawning *s) {
         kpio_handle from;
         kpio_handle *to;
     } all[] = {{s->process, &l->process}, {s->thread, &l->thread}, {s->aspace, &l->aspace}, {s->program, &l->program},
-               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->posixd, &l->posixd},
-               {spec->log, &l->log}};
+               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->posixd, &l->posixd}};
     s->what = "giving it handles";
     int64_t result = give_image(s);
     if (result >= 0) result = give_memory_fs(s);
     for (unsigned i = 0; i < ARRAY_SIZE(all) && result >= 0; i++) result = give(s, all[i].from, all[i].to);
+    if (result >= 0) result = give_system(s);
     struct lx_launch_fd *fds = (struct lx_launch_fd *)((char *)l + l->fds_at);
     for (uint32_t i = 0; i < spec->fd_count && result >= 0; i++) {
         fds[i] = spec->fds[i];
@@ -137,9 +149,10 @@ static int64_t give_handles(struct spawning *s) {
 static int64_t build(struct spawning *s) {
     struct lx_place place;
     int64_t result = open_files(s);
-    s->what = result < 0 ? s->what : "/dev and /proc";
+    s->what = result < 0 ? s->what : "/dev, /proc and /sys";
     if (result >= 0) result = attach_local(s->spec->root, "/dev", LX_LOCAL_DEV);
     if (result >= 0) result = attach_local(s->spec->root, "/proc", LX_LOCAL_PROC);
+    if (result >= 0) result = attach_local(s->spec->root, "/sys", LX_LOCAL_SYS);
     if (result >= 0) result = make_block(s);
     if (result >= 0) result = create(s);
     if (result >= 0) result = give_handles(s);

@@ -6,6 +6,7 @@
 #include "user/liblinux/exec.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/fork.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
 
@@ -21,7 +22,7 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->program = e->program;
     l->memory_fs = p->memory_fs;
     l->posixd = p->posixd;
-    l->log = p->log;
+    l->system = p->system;
     l->pid = p->pid;
     l->ppid = p->ppid;
     l->umask = p->umask;
@@ -31,6 +32,15 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->egid = p->egid;
     l->suid = p->suid;
     l->sgid = p->sgid;
+    l->persona = p->persona;
+    l->group_count = p->group_count;
+    memcpy(l->groups, p->groups, sizeof l->groups);
+    l->limits_known = true;
+    for (unsigned i = 0; i < LX_LIMITS; i++) {
+        const struct lx_limit limit = lx_limit_get(p, i);
+        l->limits[i][0] = limit.current;
+        l->limits[i][1] = limit.most;
+    }
     l->blocked = t->blocked;
     for (unsigned i = 1; i <= LX_SIGNALS; i++)
         if (p->signals->actions[i].handler == LX_SIG_IGN) l->ignored |= LX_SIGNAL_BIT(i);

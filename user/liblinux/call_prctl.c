@@ -9,15 +9,23 @@ enum {
     PR_GET_PDEATHSIG,
     PR_GET_DUMPABLE,
     PR_SET_DUMPABLE,
+    PR_GET_KEEPCAPS = 7,
+    PR_SET_KEEPCAPS,
     PR_SET_NAME = 15,
     PR_GET_NAME,
     PR_GET_SECCOMP = 21,
     PR_CAPBSET_READ = 23,
-    PR_SET_TIMERSLACK = 29,
+    PR_CAPBSET_DROP,
+    PR_GET_SECUREBITS = 27,
+    PR_SET_SECUREBITS,
+    PR_SET_TIMERSLACK,
     PR_GET_TIMERSLACK,
     PR_SET_NO_NEW_PRIVS = 38,
     PR_GET_NO_NEW_PRIVS,
-    PR_GET_TID_ADDRESS
+    PR_GET_TID_ADDRESS,
+    PR_SET_THP_DISABLE,
+    PR_GET_THP_DISABLE,
+    PR_CAP_AMBIENT = 47
 };
 #define CAPABILITIES 41u
 #define SLACK 50000
@@ -32,9 +40,16 @@ static int64_t set_name(struct lx_thread *t, uint64_t at) {
     return 0;
 }
 
+enum { AMBIENT_IS_SET = 1, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR };
+static int64_t ambient(uint64_t what, uint64_t capability) {
+    if (what == AMBIENT_CLEAR) return capability != 0 ? -EINVAL : 0;
+    if (what < AMBIENT_IS_SET || what > AMBIENT_LOWER || capability >= CAPABILITIES) return -EINVAL;
+    return what == AMBIENT_RAISE ? -EPERM : 0;
+}
+
 static int64_t give_int(uint64_t at, int32_t value) { return lx_copy_out(at, &value, sizeof value); }
 
-// ABI prctl: names, no_new_privs, dumpable, the parent's death signal (kept, not sent), timer slack (told); all else EINVAL
+// ABI prctl: of dumpable, death signal and slack the value only; capabilities are checked and forgotten; other options are EINVAL
 LX_CALL(prctl) {
     struct lx_process *p = lx_process(t);
     switch ((uint32_t)a0) {
@@ -50,8 +65,16 @@ LX_CALL(prctl) {
         if (a1 > 1) return -EINVAL;
         p->undumpable = a1 == 0;
         return 0;
-    case PR_GET_SECCOMP: return 0;
+    case PR_GET_SECCOMP:
+    case PR_GET_KEEPCAPS:
+    case PR_GET_SECUREBITS:
+    case PR_GET_THP_DISABLE: return 0;
+    case PR_SET_KEEPCAPS: return a1 > 1 ? -EINVAL : 0;
+    case PR_SET_THP_DISABLE: return a2 != 0 || a3 != 0 || a4 != 0 ? -EINVAL : 0;
     case PR_CAPBSET_READ: return a1 < CAPABILITIES ? 1 : -EINVAL;
+    case PR_CAPBSET_DROP: return p->euid != 0 ? -EPERM : a1 < CAPABILITIES ? 0 : -EINVAL;
+    case PR_SET_SECUREBITS: return p->euid != 0 ? -EPERM : 0;
+    case PR_CAP_AMBIENT: return ambient(a1, a2);
     case PR_SET_TIMERSLACK: return 0;
     case PR_GET_TIMERSLACK: return SLACK;
     case PR_SET_NO_NEW_PRIVS:

@@ -13,6 +13,7 @@
 
 #include "abi/types.h"
 #include "lib/list.h"
+#include "user/libkpio/linux_launch.h"
 #include "user/liblinux/linux.h"
 #include "user/liblinux/offsets.h"
 
@@ -31,6 +32,10 @@ struct lx_fd {               // an entry of the table of descriptors (fd.h)
 // kpio_exception_frame.
 struct lx_registers {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp;
+};
+
+struct lx_limit {
+    uint64_t current, most;
 };
 
 struct lx_lock {
@@ -102,10 +107,13 @@ struct lx_process {
     kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
     kpio_handle posixd;             // or 0: alone
     kpio_handle program;            // the executable's file, or 0
-    kpio_handle log;                // the system, with LOG, for what a trace tells; or 0: descriptor 2
+    kpio_handle system;             // the system, with INSPECT for what /proc tells of it and LOG for what a trace tells; or 0
     uint32_t trace;                 // LX_TRACE_*
     uint32_t umask;
     uint32_t uid, gid, euid, egid, suid, sgid;  // plain data: no authority follows from them
+    uint32_t groups[LX_GROUPS_MAX], group_count;
+    struct lx_limit limits[LX_LIMITS];  // limits.h
+    uint32_t persona;               // personality
     struct lx_lock files_lock, signal_lock;
     struct lx_files *files;
     struct list threads;

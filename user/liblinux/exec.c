@@ -4,6 +4,7 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/liblinux/at.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/lock.h"
@@ -54,10 +55,15 @@ struct script {
     unsigned depth;
 };
 
-static int64_t open_program(struct lx_exec *e, kpio_handle directory, const char *path) {
-    int64_t file = kpio_path_open(directory, path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
-    if (file == -EISDIR) return -EACCES;
+// A path through a local mount (/proc/self/exe) becomes the one that it leads to.
+static int64_t open_program(struct lx_thread *t, struct lx_exec *e, kpio_handle directory, char path[PATH_BYTES]) {
+    struct lx_at at = {.handle = directory, .path = path};
+    int64_t file;
+    do file = kpio_path_open(at.handle, at.path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
+    while (lx_at_again(t, &at, file));
+    if (file == -EISDIR || file == -EREMOTE) return -EACCES;
     if (file < 0) return file;
+    if (at.path != path) memcpy(path, at.path, strlen(at.path) + 1);
     e->program = (kpio_handle)(uint32_t)file;
     return (file >> 32 & 0170000) == 0100000 && file >> 32 & 0111 ? 0 : -EACCES;
 }
@@ -80,10 +86,10 @@ static int64_t parse_line(char *line, char out[2][LINE_BYTES]) {
 }
 
 // Follows "#!" lines to a program that is an ELF file.
-static int64_t resolve(struct lx_thread *t, struct lx_exec *e, kpio_handle directory, const char *path, struct script *script) {
+static int64_t resolve(struct lx_thread *t, struct lx_exec *e, kpio_handle directory, char path[PATH_BYTES], struct script *script) {
     char line[LINE_BYTES + 1], interpreter[LINE_BYTES];
     for (script->depth = 0;; script->depth++) {
-        int64_t result = open_program(e, directory, path);
+        int64_t result = open_program(t, e, directory, path);
         if (result < 0) return result;
         int64_t got = kpio_file_read(e->program, (uint8_t *)line, LINE_BYTES, 0);
         if (got < 0) return got;
@@ -94,7 +100,7 @@ static int64_t resolve(struct lx_thread *t, struct lx_exec *e, kpio_handle direc
         if (result < 0) return result;
         (void)kpio_handle_close((uint32_t)e->program);
         e->program = KPIO_HANDLE_NONE;
-        path = script->text[script->depth][0];
+        memcpy(path, script->text[script->depth][0], LINE_BYTES);
         directory = lx_process(t)->root;
     }
     int64_t result = lx_program_check(e->program, interpreter, sizeof interpreter);
@@ -149,6 +155,19 @@ static int64_t add_descriptors(struct lx_process *p, struct lx_exec *e) {
     return result;
 }
 
+// The path of what runs, made absolute.
+static int64_t add_executable(struct lx_exec *e, kpio_handle directory, const char *path) {
+    char *at = (char *)e->launch + e->used;
+    e->launch->executable_at = (uint32_t)e->used;
+    if (*path == '/') return add_text(e, path);
+    if (LX_LAUNCH_MAX - e->used < PATH_BYTES) return -E2BIG;
+    int64_t bytes = kpio_directory_path(directory, at, PATH_BYTES);
+    if (bytes < 0) return bytes;
+    if (at[bytes - 1] != '/') at[bytes++] = '/';
+    e->used += (uint64_t)bytes;
+    return add_text(e, path);
+}
+
 static int64_t add_own(struct lx_exec *e, kpio_handle handle) {
     if (handle <= 0) return 0;
     struct lx_launch_fd *out = (struct lx_launch_fd *)room(e, sizeof *out);
@@ -184,9 +203,7 @@ int64_t lx_exec_prepare(struct lx_thread *t, struct lx_exec *e, kpio_handle dire
     if (result == 0) result = add_own(e, p->program);
     if (result == 0) result = add_own(e, p->space->aspace);
     if (result == 0) result = add_own(e, p->children_port);
-    e->launch->executable_at = (uint32_t)e->used;
-    const char *executable = script.depth > 0 ? script.text[script.depth - 1][0] : text;
-    if (result == 0) result = add_text(e, executable);
+    if (result == 0) result = add_executable(e, directory, script.depth > 0 ? script.text[script.depth - 1][0] : text);
     set_name(e->launch, text);
     e->launch->text_at = (uint32_t)e->used;
     if (result == 0) result = add_arguments(e, &script, text, arguments);

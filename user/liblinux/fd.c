@@ -9,7 +9,6 @@
 #include "user/liblinux/memory.h"
 
 #define FIRST_CAPACITY 64u
-#define LIMIT_DEFAULT 1024u
 
 int lx_files_create(struct lx_process *p) {
     struct lx_files *files = lx_alloc(p->space, sizeof *files);
@@ -17,7 +16,6 @@ int lx_files_create(struct lx_process *p) {
     files->entries = lx_alloc(p->space, FIRST_CAPACITY * sizeof(struct lx_fd));
     if (files->entries == NULL) return -ENOMEM;
     files->capacity = FIRST_CAPACITY;
-    files->limit = LIMIT_DEFAULT;
     p->files = files;
     return 0;
 }

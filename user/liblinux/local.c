@@ -6,7 +6,7 @@
 #include "user/liblinux/directory.h"
 #include "user/liblinux/entry.h"
 
-static const struct lx_local_mount *const mounts[] = {&lx_local_dev, &lx_local_proc};
+static const struct lx_local_mount *const mounts[] = {&lx_local_dev, &lx_local_proc, &lx_local_sys};
 
 const struct lx_local_mount *lx_local_find(uint64_t key) {
     for (unsigned i = 0; i < ARRAY_SIZE(mounts); i++)

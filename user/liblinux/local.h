@@ -22,7 +22,7 @@ struct lx_local_mount {
     // -ENOTDIR. *type: mode >> 12.
     int64_t (*list)(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type);
 };
-extern const struct lx_local_mount lx_local_dev, lx_local_proc;
+extern const struct lx_local_mount lx_local_dev, lx_local_proc, lx_local_sys;
 
 // The mount of a key, or NULL.
 const struct lx_local_mount *lx_local_find(uint64_t key);

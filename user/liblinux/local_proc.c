@@ -1,14 +1,295 @@
-// /proc: only the directory itself.
-#include "user/liblinux/local.h"
+// /proc: the machine, and the process itself under its number and as "self". Links lead on by a path where there is one; an open
+// descriptor that has none is opened by a copy of it.
+// ABI (proc): other processes are not there
+#include "abi/gen/errors.h"
+#include "abi/gen/stubs.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/liblinux/lock.h"
+#include "user/liblinux/proc.h"
+
+#define INODE_PROCESS 1000u
+#define INODE_FD 2000u
+
+// ---- links ------------------------------------------------------------------------------------------------------------------
+
+// Puts what the link at a path's end leads to in its place: 0, or a negative errno when it is none.
+static int64_t through_link(const struct lx_process *p, char *path, uint64_t size) {
+    char to[1024];
+    int64_t bytes = kpio_path_readlink(p->root, path, (uint8_t *)to, sizeof to - 1);
+    if (bytes < 0) return bytes;
+    to[bytes] = 0;
+    char *last = path;
+    for (char *c = path; *c != 0; c++)
+        if (*c == '/') last = c + 1;
+    if (*to == '/') last = path;
+    if ((uint64_t)(last - path) + (uint64_t)bytes >= size) return -ENAMETOOLONG;
+    memcpy(last, to, (size_t)bytes + 1);
+    return 0;
+}
+
+// The folder of a path by its own name.
+static void name_folder(const struct lx_process *p, char *path, uint64_t size) {
+    char name[256];
+    char *last = path;
+    for (char *c = path; *c != 0; c++)
+        if (*c == '/') last = c + 1;
+    if (last <= path + 1 || strlen(last) >= sizeof name) return;
+    memcpy(name, last, strlen(last) + 1);
+    last[-1] = 0;
+    int64_t opened = kpio_path_open(p->root, path, KPIO_OPEN_DIRECTORY, 0, 0);
+    last[-1] = '/';
+    if (opened < 0) return;
+    int64_t bytes = kpio_directory_path((kpio_handle)(uint32_t)opened, path, size - sizeof name - 1);
+    (void)kpio_handle_close((uint32_t)opened);
+    if (bytes < 0) return;
+    if (path[bytes - 1] != '/') path[bytes++] = '/';
+    memcpy(path + bytes, name, strlen(name) + 1);
+}
+
+#define LINKS_MAX 40u
+int64_t lx_proc_executable(const struct lx_process *p, char *out, uint64_t size) {
+    if (p->executable == NULL) return -ENOENT;
+    uint64_t bytes = strlen(p->executable);
+    if (bytes >= size) return -ENAMETOOLONG;
+    memcpy(out, p->executable, bytes + 1);
+    for (unsigned i = 0; i < LINKS_MAX && through_link(p, out, size) == 0; i++) {
+    }
+    name_folder(p, out, size);
+    return (int64_t)strlen(out);
+}
+
+static int64_t cwd_text(const struct lx_process *p, char *out, uint64_t size) {
+    if (p->cwd_local.kind != LX_KIND_LOCAL) return kpio_directory_path(p->cwd, out, size);
+    char text[KPIO_PATH_MAX];
+    int64_t error = lx_local_path(&p->cwd_local, text);
+    if (error != 0) return error;
+    return (int64_t)fmt_print(out, size, "%s", text);
+}
+
+static bool is_directory(const struct lx_fd *fd) {
+    return fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_LOCAL ||
+           (fd->kind == LX_KIND_PATH && fd->device == LX_TYPE_DIRECTORY);
+}
+
+// What an open descriptor's link says: a path where there is one.
+static int64_t fd_text(struct lx_process *p, uint64_t number, char *out, uint64_t size) {
+    static const char devices[][14] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"};
+    struct lx_fd fd;
+    struct kpio_handle_info info = {.object_id = 0};
+    if (lx_fd_get(p, number, &fd) != 0) return -ENOENT;
+    if (fd.kind != LX_KIND_LOCAL && is_directory(&fd)) return kpio_directory_path(fd.handle, out, size);
+    if (fd.kind == LX_KIND_CONSOLE) return (int64_t)fmt_print(out, size, "/dev/console");
+    if (fd.kind == LX_KIND_DEVICE) return (int64_t)fmt_print(out, size, "%s", devices[fd.device]);
+    if (fd.kind == LX_KIND_LOCAL) {
+        char text[KPIO_PATH_MAX];
+        int64_t error = lx_local_path(&fd, text);
+        return error != 0 ? error : (int64_t)fmt_print(out, size, "%s", text);
+    }
+    if (fd.handle > 0) (void)kpio_handle_info(fd.handle, &info);
+    const char *what = fd.kind == LX_KIND_PIPE     ? "pipe"
+                       : fd.kind == LX_KIND_SOCKET ? "socket"
+                       : fd.kind == LX_KIND_FILE   ? "file"
+                                                   : "anon_inode";
+    return (int64_t)fmt_print(out, size, "%s:[%lu]", what, (unsigned long)info.object_id);
+}
+
+static bool is_number(const char *text) {
+    if (*text == 0) return false;
+    for (; *text != 0 && *text != '/'; text++)
+        if (*text < '0' || *text > '9') return false;
+    return true;
+}
+
+static uint64_t number_of(const char *text) {
+    uint64_t number = 0;
+    for (; *text >= '0' && *text <= '9' && number < UINT32_MAX; text++) number = number * 10 + (uint64_t)(*text - '0');
+    return number;
+}
+
+static bool names_fd(const char *below) { return strlen(below) > 3 && memcmp(below, "fd/", 3) == 0 && is_number(below + 3); }
+
+// Behind the process's own number in a path; NULL: the path is elsewhere.
+static const char *below_own(const struct lx_process *p, const char *path) {
+    if (!is_number(path) || number_of(path) != p->pid) return NULL;
+    const char *slash = strchr(path, '/');
+    return slash == NULL ? path + strlen(path) : slash + 1;
+}
+
+// The text of a link; -EINVAL: it is none, -ENOENT: nothing is there.
+static int64_t link_text(struct lx_thread *t, const char *path, char *out, uint64_t size) {
+    struct lx_process *p = lx_process(t);
+    if (strcmp(path, "self") == 0) return (int64_t)fmt_print(out, size, "%u", p->pid);
+    if (strcmp(path, "thread-self") == 0) return (int64_t)fmt_print(out, size, "%u/task/%u", p->pid, t->tid);
+    if (strcmp(path, "mounts") == 0) return (int64_t)fmt_print(out, size, "self/mounts");
+    const char *below = below_own(p, path);
+    if (below == NULL) return -EINVAL;
+    if (strcmp(below, "exe") == 0) return lx_proc_executable(p, out, size);
+    if (strcmp(below, "cwd") == 0) return cwd_text(p, out, size);
+    if (strcmp(below, "root") == 0) return (int64_t)fmt_print(out, size, "/");
+    if (names_fd(below) && strchr(below + 3, '/') == NULL) return fd_text(p, number_of(below + 3), out, size);
+    return -EINVAL;
+}
+
+static bool fd_of(struct lx_process *p, const char *path, struct lx_fd *fd) {
+    const char *below = below_own(p, path);
+    if (below == NULL || !names_fd(below)) return false;
+    return lx_fd_get(p, number_of(below + 3), fd) == 0;
+}
+
+// ---- the mount --------------------------------------------------------------------------------------------------------------
+
+// The link is `bytes` long; what follows it goes behind where it leads, from the root.
+static bool lead(struct lx_thread *t, struct lx_at *at, size_t bytes, const char *to) {
+    char from[KPIO_PATH_MAX];
+    const bool absolute = *to == '/';
+    size_t length = strlen(to) + (absolute ? 0 : sizeof "/proc/" - 1), rest = strlen(at->text + bytes) + 1;
+    if (length + rest > sizeof from) return false;
+    (void)fmt_print(from, sizeof from, "%s%s%s", absolute ? "" : "/proc/", to, at->text + bytes);
+    memcpy(at->text, from, length + rest);
+    at->handle = lx_process(t)->root;
+    at->path = at->text;
+    return true;
+}
+
+static bool proc_follow(struct lx_thread *t, struct lx_at *at, bool last) {
+    char part[KPIO_PATH_MAX], to[KPIO_PATH_MAX];
+    struct lx_fd fd;
+    for (size_t bytes = 0; at->text[bytes] != 0;) {
+        bytes++;
+        while (at->text[bytes] != 0 && at->text[bytes] != '/') bytes++;
+        if (at->text[bytes] == 0 && !last) return false;
+        memcpy(part, at->text, bytes);
+        part[bytes] = 0;
+        int64_t length = link_text(t, part, to, sizeof to);
+        if (length < 0 || length >= (int64_t)sizeof to) continue;
+        if (fd_of(lx_process(t), part, &fd) && !is_directory(&fd)) return false; // opened by a copy
+        const bool path = *to == '/' || strchr(part, '/') == NULL;
+        return path && lead(t, at, bytes, to);
+    }
+    return false;
+}
+
+static bool has_thread(struct lx_process *p, uint64_t tid) {
+    bool found = false;
+    lx_lock(&p->signal_lock);
+    list_for_each(node, &p->threads) found = found || container_of(node, struct lx_thread, node)->tid == tid;
+    lx_unlock(&p->signal_lock);
+    return found;
+}
+
+// The node of a path with contents; NULL: there is none.
+static const struct lx_text_node *find(struct lx_thread *t, const char *path) {
+    const char *below = below_own(lx_process(t), path);
+    if (below == NULL) return is_number(path) ? NULL : lx_text_find(&lx_proc_machine, path);
+    const struct lx_text_node *node = lx_text_find(&lx_proc_process, path);
+    if (node != NULL && strlen(below) > 5 && memcmp(below, "task/", 5) == 0 && !has_thread(lx_process(t), number_of(below + 5)))
+        return NULL;
+    return node;
+}
 
 static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, struct kpio_stat *out) {
-    out->inode = 1;
-    out->mode = LX_S_IFDIR | 0555;
-    return *path == 0 ? 0 : -ENOENT;
+    char text[KPIO_PATH_MAX];
+    struct lx_fd fd;
+    out->inode = INODE_PROCESS;
+    if (follow && fd_of(lx_process(t), path, &fd))
+        return lx_fd_ops(fd.kind)->stat == NULL ? -EBADF : lx_fd_ops(fd.kind)->stat(t, &fd, out);
+    int64_t length = link_text(t, path, text, sizeof text);
+    if (length >= 0) {
+        out->mode = LX_S_IFLNK | 0777;
+        out->size = (uint64_t)length;
+        return 0;
+    }
+    if (length != -EINVAL) return length;
+    const struct lx_text_node *node = find(t, path);
+    if (node == NULL) return -ENOENT;
+    out->inode = *path == 0 ? 1 : INODE_PROCESS + (uint64_t)strlen(path);
+    out->mode = node->make == NULL ? LX_S_IFDIR | 0555 : LX_S_IFREG | 0444;
+    return 0;
+}
+
+static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
+    struct lx_fd fd;
+    if (fd_of(lx_process(t), path, &fd)) {
+        int64_t error = lx_fd_duplicate(&fd, out);
+        out->flags &= (uint8_t)~(LX_FD_READ | LX_FD_WRITE);
+        return error;
+    }
+    const struct lx_text_node *node = find(t, path);
+    return node == NULL ? -ENOENT : lx_text_open(t, node, flags, out);
+}
+
+static int64_t proc_readlink(struct lx_thread *t, const char *path, char *out, uint64_t size) {
+    char text[KPIO_PATH_MAX];
+    int64_t length = link_text(t, path, text, sizeof text);
+    if (length < 0) return length;
+    length = MIN(length, (int64_t)size);
+    memcpy(out, text, (size_t)length);
+    return length;
+}
+
+// ---- listing ------------------------------------------------------------------------------------------------------------------
+
+static int64_t list_fds(struct lx_process *p, uint64_t index, char name[256]) {
+    int64_t result = -ENOENT;
+    lx_lock(&p->files_lock);
+    for (uint32_t i = 0; i < p->files->capacity && result != 0; i++) {
+        if (p->files->entries[i].kind == LX_KIND_NONE || index-- > 0) continue;
+        (void)fmt_print(name, 256, "%u", i);
+        result = 0;
+    }
+    lx_unlock(&p->files_lock);
+    return result;
+}
+
+static int64_t list_threads(struct lx_process *p, uint64_t index, char name[256]) {
+    int64_t result = -ENOENT;
+    lx_lock(&p->signal_lock);
+    list_for_each(node, &p->threads) {
+        if (result == 0 || index-- > 0) continue;
+        (void)fmt_print(name, 256, "%u", container_of(node, struct lx_thread, node)->tid);
+        result = 0;
+    }
+    lx_unlock(&p->signal_lock);
+    return result;
+}
+
+static int64_t list_links(const char *const *names, unsigned count, uint64_t index, char name[256], uint8_t *type) {
+    if (index >= count) return -ENOENT;
+    (void)fmt_print(name, 256, "%s", names[index]);
+    *type = LX_S_IFLNK >> 12;
+    return 0;
 }
 
 static int64_t proc_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
-    return -ENOENT;
+    static const char *const top[] = {"mounts", "self", "thread-self"}, *const own[] = {"cwd", "exe", "root"};
+    struct lx_process *p = lx_process(t);
+    const char *below = below_own(p, path), *text;
+    *inode = INODE_PROCESS + index;
+    *type = LX_S_IFDIR >> 12;
+    const struct lx_text_node *node = lx_text_child(below == NULL ? &lx_proc_machine : &lx_proc_process, path, &index, &text);
+    if (node != NULL) {
+        (void)fmt_print(name, 256, "%s", text);
+        *type = (node->make == NULL ? LX_S_IFDIR : LX_S_IFREG) >> 12;
+        return 0;
+    }
+    if (*path == 0 && index-- == 0) return (void)fmt_print(name, 256, "%u", p->pid), 0;
+    if (*path == 0) return list_links(top, ARRAY_SIZE(top), index, name, type);
+    if (below != NULL && *below == 0) return list_links(own, ARRAY_SIZE(own), index, name, type);
+    if (below != NULL && strcmp(below, "task") == 0) return list_threads(p, index, name);
+    if (below == NULL || strcmp(below, "fd") != 0) return -ENOENT;
+    *inode = INODE_FD + index;
+    *type = LX_S_IFLNK >> 12;
+    return list_fds(p, index, name);
 }
 
-const struct lx_local_mount lx_local_proc = {.key = LX_LOCAL_PROC, .point = "/proc", .stat = proc_stat, .list = proc_list};
+const struct lx_local_mount lx_local_proc = {
+    .key = LX_LOCAL_PROC,
+    .point = "/proc",
+    .follow = proc_follow,
+    .stat = proc_stat,
+    .open = proc_open,
+    .readlink = proc_readlink,
+    .list = proc_list,
+};

@@ -9,6 +9,7 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/fork.h"
 #include "user/liblinux/heap.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/signalfd.h"
@@ -72,7 +73,16 @@ static void set_ids(struct lx_process *p, const struct lx_launch *l, const struc
     p->egid = l->egid;
     p->suid = l->suid;
     p->sgid = l->sgid;
+    p->persona = l->persona;
+    p->group_count = MIN(l->group_count, LX_GROUPS_MAX);
+    memcpy(p->groups, l->groups, sizeof p->groups);
     memcpy(p->name, l->name, sizeof p->name);
+}
+
+static void set_limits(struct lx_process *p, const struct lx_launch *l) {
+    lx_limits_default(p);
+    for (unsigned i = 0; i < LX_LIMITS && l->limits_known; i++) p->limits[i] = (struct lx_limit){l->limits[i][0], l->limits[i][1]};
+    p->files->limit = (uint32_t)MIN(p->limits[LX_RLIMIT_NOFILE].current, (uint64_t)LX_FD_LIMIT);
 }
 
 static void set_handles(struct lx_process *p, const struct lx_launch *l) {
@@ -84,7 +94,7 @@ static void set_handles(struct lx_process *p, const struct lx_launch *l) {
     p->program = l->program;
     p->memory_fs = l->memory_fs;
     p->posixd = l->posixd;
-    p->log = l->log;
+    p->system = l->system;
     p->space->aspace = l->aspace;
     p->space->image = l->image;
     p->space->image_offset = l->image_offset;
@@ -144,6 +154,7 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
     t->blocked = l->blocked;
     memcpy(t->name, l->name, sizeof t->name);
     int64_t result = lx_files_create(p);
+    if (result == 0) set_limits(p, l);
     if (result == 0) result = lx_signals_create(p, l->ignored);
     if (result == 0) result = lx_thread_adopt(t, block);
     if (result == 0) result = set_descriptors(p, l);

@@ -11,7 +11,7 @@
 #include "user/liblinux/gen/call_names.h"
 #include "user/liblinux/unserved.h"
 
-#define TEXT_MAX 64u    // of one argument
+#define TEXT_MAX 64u // of one argument
 #define VARIABLE "KPIO_TRACE="
 
 typedef int64_t handler_fn(struct lx_thread *, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
@@ -94,7 +94,8 @@ static void begin(struct line *line, const struct lx_thread *t, uint64_t number,
     add(line, ")");
 }
 
-#define ERROR_TEXT(name, number, text) case number: return #name;
+#define ERROR_TEXT(name, number, text)                                                                                           \
+    case number: return #name;
 static const char *error_text(int64_t error) {
     switch (error) {
         KPIO_ERRORS(ERROR_TEXT)
@@ -117,19 +118,25 @@ static void end(struct line *line, int64_t result) {
     else add(line, " = %#lx", (unsigned long)result);
 }
 
+static bool can_log(const struct lx_process *p) {
+    struct kpio_handle_info info;
+    return p->system > 0 && kpio_handle_info(p->system, &info) == 0 && info.rights & KPIO_RIGHT_LOG;
+}
+
 static void tell(struct lx_thread *t, struct line *line) {
     struct lx_fd fd;
     struct lx_process *p = lx_process(t);
     if (line->used == sizeof line->text - 1) line->used--;
     line->text[line->used++] = '\n';
-    if (p->log > 0) (void)kpio_console_write(p->log, (const uint8_t *)line->text, line->used);
+    if (can_log(p)) (void)kpio_console_write(p->system, (const uint8_t *)line->text, line->used);
     else if (lx_fd_get(p, 2, &fd) == 0 && lx_fd_ops(fd.kind)->write != NULL)
         (void)lx_fd_ops(fd.kind)->write(t, &fd, (uint64_t)line->text, line->used, KPIO_OFFSET_CURRENT);
 }
 
 static bool returns(uint64_t number) {
     const struct call *call = find(number);
-    return call == NULL || (strcmp(call->name, "exit") != 0 && strcmp(call->name, "exit_group") != 0 && strcmp(call->name, "execve") != 0);
+    return call == NULL ||
+           (strcmp(call->name, "exit") != 0 && strcmp(call->name, "exit_group") != 0 && strcmp(call->name, "execve") != 0);
 }
 
 int64_t lx_trace_call(struct lx_thread *t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {

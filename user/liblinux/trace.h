@@ -1,6 +1,6 @@
 // Telling each Linux call with its arguments and its result. Whoever has KPIO_TRACE in the environment that it is started with is
-// traced, and what it forks: 1 tells a call when it has ended, 2 when it begins too (for what never ends). The lines go to the log
-// if whoever started the first program gave one (linux_spec.log), else to descriptor 2.
+// traced, and what it forks: 1 tells a call when it has ended, 2 when it begins too (for what never ends). The lines go to the
+// console if whoever started the first program gave it the right (linux_spec.system), else to descriptor 2.
 #pragma once
 #include "user/liblinux/context.h"
 

@@ -2,6 +2,9 @@
 #pragma once
 #include "user/liblinux/context.h"
 
+#define LX_UNSERVED_MAX 512u  // numbers from the last on are counted together
 // The number is in t->call.
 int64_t lx_unserved(struct lx_thread *t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 int64_t lx_unknown(struct lx_thread *t, uint64_t number);  // beyond the table
+// Each number that was asked for, and how often since the session began. 0 or a negative errno.
+[[nodiscard]] int64_t lx_unserved_counts(struct lx_thread *t, void (*each)(void *context, uint64_t number, uint64_t times), void *context);

@@ -65,7 +65,7 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
         .root = r->root,
         .cwd = r->cwd,
         .memory_fs = r->memory_fs,
-        .log = console,
+        .system = console,
         .fds = fds,
         .fd_count = 3,
         .options = startup_setting("jit") != NULL,

@@ -1,0 +1,35 @@
+// What the files of /proc and /sys say. A file's text is made when it is opened, and is a file in memory from then on: it stays as
+// it was, however often it is read.
+#pragma once
+#include "user/liblinux/local.h"
+
+struct lx_text {
+    kpio_handle file;
+    uint64_t written;                // to the file
+    int64_t error;                   // the first one; nothing is written behind it
+    size_t used;
+    char buffer[1024];
+};
+__attribute__((format(printf, 2, 3))) void lx_text_add(struct lx_text *text, const char *format, ...);
+void lx_text_bytes(struct lx_text *text, const void *bytes, uint64_t count);
+
+// A file or (make NULL) a directory. Components of a path that are numbers are "#" here.
+struct lx_text_node {
+    const char *path;
+    void (*make)(struct lx_thread *t, struct lx_text *text);
+};
+struct lx_text_tree {
+    const struct lx_text_node *nodes;
+    unsigned count;
+};
+extern const struct lx_text_tree lx_proc_machine, lx_proc_process, lx_sys_tree;
+
+// The node at a path; NULL: there is none.
+const struct lx_text_node *lx_text_find(const struct lx_text_tree *tree, const char *path);
+// Entry number *index of a directory; *index becomes what is left of it. NULL: fewer are in the tree.
+const struct lx_text_node *lx_text_child(const struct lx_text_tree *tree, const char *path, uint64_t *index, const char **name);
+// A descriptor for the text of a file: 0, -EACCES (there is no file system in memory, or it is to be written) or what went wrong.
+[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint64_t flags, struct lx_fd *out);
+
+// The path of the program that runs, absolute: bytes, or a negative errno.
+[[nodiscard]] int64_t lx_proc_executable(const struct lx_process *p, char *out, uint64_t size);

@@ -1,0 +1,227 @@
+// Files of /proc about the process itself and its threads.
+#include "abi/gen/errors.h"
+#include "abi/gen/stubs.h"
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/liblinux/limits.h"
+#include "user/liblinux/lock.h"
+#include "user/liblinux/proc.h"
+#include "user/liblinux/signal.h"
+
+#define PAGE 4096ull
+#define TICK 10000000ull
+
+// ---- memory ---------------------------------------------------------------------------------------------------------------
+
+struct range {
+    uint64_t start, size, flags, vmo, offset, committed;
+};
+
+static bool next_range(const struct lx_space *space, uint64_t from, struct range *range) {
+    return kpio_aspace_query(space->aspace, from, (uint64_t *)range, sizeof *range / 8) >= 0;
+}
+
+static uint64_t program_vmo(const struct lx_process *p) {
+    struct kpio_vmo_info info = {.id = 0};
+    int64_t vmo = p->program > 0 ? kpio_file_vmo(p->program, KPIO_RIGHT_READ) : -ENOENT;
+    if (vmo < 0) return 0;
+    if (kpio_vmo_info((kpio_handle)vmo, &info) != 0) info.id = 0;
+    (void)kpio_handle_close((uint64_t)vmo);
+    return info.id;
+}
+
+static bool inside(const struct range *r, uint64_t address) { return address >= r->start && address - r->start < r->size; }
+
+// What a mapping is called; the program's own path is `executable`.
+static const char *name_of(const struct lx_space *space, const struct range *r, uint64_t vmo, const char *executable) {
+    if (vmo != 0 && r->vmo == vmo) return executable;
+    if (inside(r, space->auxv)) return "[stack]";
+    if (r->start >= space->liblinux && r->start < space->liblinux + space->liblinux_size) return "[liblinux]";
+    if (space->brk_end != 0 && r->start >= space->brk_start && r->start < space->brk_end) return "[heap]";
+    return "";
+}
+
+static void maps(struct lx_thread *t, struct lx_text *text) {
+    char executable[KPIO_PATH_MAX];
+    const struct lx_process *p = lx_process(t);
+    const struct lx_space *space = lx_space(t);
+    struct range r;
+    const uint64_t vmo = program_vmo(p);
+    if (lx_proc_executable(p, executable, sizeof executable) < 0) executable[0] = 0;
+    for (uint64_t at = 0; next_range(space, at, &r) && r.start >= at; at = r.start + r.size) {
+        const char *name = name_of(space, &r, vmo, executable);
+        const bool file = *name == '/';
+        uint64_t size = r.size;
+        if (strcmp(name, "[heap]") == 0) {
+            size = align_up(space->brk, PAGE) - r.start; // the mapping is all that the break may ever be
+            if ((int64_t)size <= 0) continue;
+        }
+        lx_text_add(text, "%08lx-%08lx %c%c%c%c %08lx 00:00 %-10lu %s%s\n", (unsigned long)r.start,
+                    (unsigned long)(r.start + size), r.flags & KPIO_MAP_READ ? 'r' : '-', r.flags & KPIO_MAP_WRITE ? 'w' : '-',
+                    r.flags & KPIO_MAP_EXECUTE ? 'x' : '-', r.flags & KPIO_MAP_LOCAL_SHARE ? 's' : 'p',
+                    (unsigned long)(file ? r.offset : 0), (unsigned long)(file ? r.vmo : 0), *name != 0 ? "         " : "", name);
+    }
+}
+
+static uint64_t mapped_pages(const struct lx_space *space) {
+    struct range r;
+    uint64_t pages = 0;
+    for (uint64_t at = 0; next_range(space, at, &r) && r.start >= at; at = r.start + r.size)
+        if (r.flags & (KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_EXECUTE)) pages += r.size / PAGE;
+    if (space->brk_end != 0) pages -= (space->brk_end - space->brk) / PAGE;
+    return pages;
+}
+
+static void statm(struct lx_thread *t, struct lx_text *text) {
+    struct kpio_process_info info;
+    text->error = kpio_process_info(lx_process(t)->handle, &info);
+    const unsigned long pages = mapped_pages(lx_space(t)), resident = info.pages;
+    if (text->error == 0) lx_text_add(text, "%lu %lu 0 1 0 %lu 0\n", pages, resident, pages);
+}
+
+// ---- texts that are in the program's memory -------------------------------------------------------------------------------
+
+static void program_bytes(struct lx_text *text, uint64_t at, uint64_t size) {
+    if (size > 0 && text->error == 0) {
+        int64_t done = kpio_file_write(text->file, (const uint8_t *)at, size, 0, 0);
+        if (done < 0 && done != -EFAULT) text->error = done;
+    }
+}
+static void cmdline(struct lx_thread *t, struct lx_text *text) {
+    program_bytes(text, lx_space(t)->arguments, lx_space(t)->arguments_size);
+}
+static void environ(struct lx_thread *t, struct lx_text *text) {
+    program_bytes(text, lx_space(t)->environment, lx_space(t)->environment_size);
+}
+static void auxv(struct lx_thread *t, struct lx_text *text) { program_bytes(text, lx_space(t)->auxv, lx_space(t)->auxv_size); }
+static void comm(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "%.16s\n", lx_process(t)->name); }
+
+// ---- state ----------------------------------------------------------------------------------------------------------------
+
+static void stat(struct lx_thread *t, struct lx_text *text) {
+    const struct lx_process *p = lx_process(t);
+    struct kpio_process_info info;
+    text->error = kpio_process_info(p->handle, &info);
+    if (text->error != 0) return;
+    lx_text_add(text, "%u (%.15s) R %u %u %u 0 -1 4194304 0 0 0 0 ", p->pid, p->name, p->ppid, p->pid, p->pid);
+    lx_text_add(text, "%lu 0 %lu 0 20 0 %u 0 0 %lu %lu 18446744073709551615 ", (unsigned long)(info.cpu_ns / TICK),
+                (unsigned long)(p->children_cpu / TICK), p->thread_count, (unsigned long)(mapped_pages(p->space) * PAGE),
+                (unsigned long)info.pages);
+    lx_text_add(text, "0 0 0 0 0 0 %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n", (unsigned long)t->blocked,
+                (unsigned long)p->space->arguments, (unsigned long)(p->space->arguments + p->space->arguments_size),
+                (unsigned long)p->space->environment, (unsigned long)(p->space->environment + p->space->environment_size));
+}
+
+static void signals(struct lx_thread *t, struct lx_text *text) {
+    struct lx_process *p = lx_process(t);
+    uint64_t ignored = 0, caught = 0;
+    lx_lock(&p->signal_lock);
+    for (unsigned i = 1; i <= LX_SIGNALS; i++) {
+        const uint64_t handler = p->signals->actions[i].handler;
+        if (handler == LX_SIG_IGN) ignored |= LX_SIGNAL_BIT(i);
+        else if (handler != LX_SIG_DFL) caught |= LX_SIGNAL_BIT(i);
+    }
+    const uint64_t own = t->pending_signals.set, shared = p->pending_signals.set;
+    lx_unlock(&p->signal_lock);
+    lx_text_add(text, "SigQ:\t%u/32768\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
+                p->queued_signals, (unsigned long)own, (unsigned long)shared, (unsigned long)t->blocked, (unsigned long)ignored,
+                (unsigned long)caught);
+}
+
+static void status(struct lx_thread *t, struct lx_text *text) {
+    const struct lx_process *p = lx_process(t);
+    struct kpio_process_info info;
+    struct kpio_thread_info thread;
+    text->error = kpio_process_info(p->handle, &info);
+    if (text->error == 0) text->error = kpio_thread_info(t->handle, &thread);
+    if (text->error != 0) return;
+    lx_text_add(text,
+                "Name:\t%.16s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
+                p->name, p->umask, p->pid, p->pid, p->ppid);
+    lx_text_add(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", p->uid, p->euid, p->suid, p->euid,
+                p->gid, p->egid, p->sgid, p->egid, p->files->capacity);
+    for (unsigned i = 0; i < p->group_count; i++) lx_text_add(text, "%u ", p->groups[i]);
+    const unsigned long size = mapped_pages(p->space) * 4, resident = info.pages * 4;
+    lx_text_add(text, "\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n", size, size,
+                resident, resident, p->thread_count);
+    signals(t, text);
+    const unsigned long capabilities = p->euid == 0 ? 0x1ffffffffff : 0;
+    lx_text_add(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nNoNewPrivs:\t%d\nSeccomp:\t0\n", 0,
+                capabilities, capabilities, 0x1fffffffffful, p->no_new_privileges);
+    lx_text_add(text, "Cpus_allowed:\t%lx\n", (unsigned long)thread.affinity);
+}
+
+static void add_limit(struct lx_text *text, uint64_t value) {
+    if (value == UINT64_MAX) lx_text_add(text, "%-21s", "unlimited");
+    else lx_text_add(text, "%-21lu", (unsigned long)value);
+}
+
+static void limits(struct lx_thread *t, struct lx_text *text) {
+    static const char names[LX_LIMITS][2][24] = {
+        {"Max cpu time", "seconds"},    {"Max file size", "bytes"},      {"Max data size", "bytes"},
+        {"Max stack size", "bytes"},    {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+        {"Max processes", "processes"}, {"Max open files", "files"},     {"Max locked memory", "bytes"},
+        {"Max address space", "bytes"}, {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+        {"Max msgqueue size", "bytes"}, {"Max nice priority", ""},       {"Max realtime priority", ""},
+        {"Max realtime timeout", "us"}};
+    lx_text_add(text, "%-26s%-21s%-21s%s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+    for (unsigned i = 0; i < LX_LIMITS; i++) {
+        const struct lx_limit limit = lx_limit_get(lx_process(t), i);
+        lx_text_add(text, "%-26s", names[i][0]);
+        add_limit(text, limit.current);
+        add_limit(text, limit.most);
+        lx_text_add(text, "%s\n", names[i][1]);
+    }
+}
+
+// ---- mounts ---------------------------------------------------------------------------------------------------------------
+
+static const char *root_type(const struct lx_process *p) {
+    struct kpio_fs_statistics s;
+    if (kpio_fs_statistics(p->root, &s) != 0) return "unknown";
+    return s.type_magic == 0xef53 ? "ext4" : s.type_magic == 0x01021994 ? "tmpfs" : s.type_magic == 0x4d44 ? "vfat" : "unknown";
+}
+
+static void mounts(struct lx_thread *t, struct lx_text *text) {
+    lx_text_add(text, "/dev/root / %s rw 0 0\n", root_type(lx_process(t)));
+    lx_text_add(text, "devtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs ro 0 0\n");
+}
+
+static void mountinfo(struct lx_thread *t, struct lx_text *text) {
+    struct kpio_stat stat = {.fs = 0};
+    (void)kpio_path_stat(lx_process(t)->root, NULL, 0, &stat);
+    lx_text_add(text, "1 0 %u:%u / / rw - %s /dev/root rw\n", (unsigned)(stat.fs >> 32), (unsigned)stat.fs,
+                root_type(lx_process(t)));
+    lx_text_add(
+        text,
+        "2 1 0:%u / /dev rw - devtmpfs devtmpfs rw\n3 1 0:%u / /proc rw - proc proc rw\n4 1 0:%u / /sys ro - sysfs sysfs ro\n",
+        LX_LOCAL_DEV << 8, LX_LOCAL_PROC << 8, LX_LOCAL_SYS << 8);
+}
+
+static void zero(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "0\n"); }
+static void cgroup(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "0::/\n"); }
+
+static const struct lx_text_node nodes[] = {
+    {"#", NULL},
+    {"#/auxv", auxv},
+    {"#/cgroup", cgroup},
+    {"#/cmdline", cmdline},
+    {"#/comm", comm},
+    {"#/environ", environ},
+    {"#/fd", NULL},
+    {"#/limits", limits},
+    {"#/maps", maps},
+    {"#/mountinfo", mountinfo},
+    {"#/mounts", mounts},
+    {"#/oom_score", zero},
+    {"#/oom_score_adj", zero},
+    {"#/stat", stat},
+    {"#/statm", statm},
+    {"#/status", status},
+    {"#/task", NULL},
+    {"#/task/#", NULL},
+    {"#/task/#/comm", comm},
+    {"#/task/#/stat", stat},
+    {"#/task/#/status", status},
+};
+const struct lx_text_tree lx_proc_process = {nodes, ARRAY_SIZE(nodes)};

@@ -87,7 +87,8 @@ LT_TEST(cpu_time) {
     LT_CHECK(now(CLOCK_THREAD_CPUTIME_ID) - thread < 45 * MS);
     LT_OK(getrusage(RUSAGE_SELF, &after));
     LT_CHECK(after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec + after.ru_stime.tv_sec * 1000000 + after.ru_stime.tv_usec >=
-             before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec + before.ru_stime.tv_sec * 1000000 + before.ru_stime.tv_usec + 30000);
+             before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec + before.ru_stime.tv_sec * 1000000 +
+                 before.ru_stime.tv_usec + 30000);
     LT_CHECK(after.ru_maxrss > 0);
     LT_ERRNO(getrusage(77, &after), EINVAL);
     LT_CHECK(times(&ticks) > 0);

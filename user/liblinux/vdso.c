@@ -19,7 +19,8 @@ int64_t lx_vdso_map(struct lx_space *space) {
     if (page < 0) return page;
     int64_t at = kpio_aspace_map(space->aspace, 0, 0, size, KPIO_MAP_RESERVE, 0), result = at;
     if (at > 0)
-        result = kpio_aspace_map(space->aspace, (kpio_handle)page, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_FIXED | KPIO_MAP_LOCAL_SHARE, (uint64_t)at);
+        result = kpio_aspace_map(space->aspace, (kpio_handle)page, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_FIXED | KPIO_MAP_LOCAL_SHARE,
+                                 (uint64_t)at);
     (void)kpio_handle_close((uint64_t)page);
     if (result > 0) result = map_image(space, (uint64_t)at + PAGE);
     if (result > 0) space->vdso = (uint64_t)result;

@@ -1,13 +1,14 @@
 """Count what the kernel's operations cost, in guest instructions: exact, and the same on every machine.
 
 Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), storage (files on ext4), scale (cache
-lines written by two CPUs, on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk),
+lines written by two CPUs, on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk; --against linux: a
+Linux program on KPIO beside the same one on Linux),
 cache-policy (hit ratios of the page cache's policy, on this machine).
 """
 import json
 
 from .. import build, packages, progress
-from ..bench import kernel, linux, policy, record, reference, scale, storage, table
+from ..bench import abi, kernel, linux, policy, record, reference, scale, storage, table
 from ..errors import FAILED, OK, USAGE, KpioError
 
 HELP = "count the cost of the kernel's operations"
@@ -16,6 +17,7 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
   kpio bench --profile map_unmap       the functions that it runs
   kpio bench storage --against linux   files on ext4, the same image under both; takes minutes
+  kpio bench linux --against linux     the same Linux program on KPIO and on Linux
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
@@ -28,12 +30,12 @@ def add_arguments(verb):
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
     verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, storage)")
-    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage)")
+    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, linux)")
 
 
 def execute(arguments):
-    if arguments.against and arguments.suite not in ("kernel", "storage"):
-        raise KpioError(f"--against {arguments.against} goes with the suites kernel and storage", USAGE)
+    if arguments.against and arguments.suite not in ("kernel", "storage", "linux"):
+        raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage and linux", USAGE)
     if arguments.profile and arguments.suite != "kernel":
         raise KpioError("--profile goes with the suite kernel", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
@@ -50,13 +52,13 @@ def show_json(results):
         print(json.dumps(result), flush=True)
 
 
-def show(arguments, results, text):
+def show(arguments, results, text, suite=None):
     if arguments.json:
         show_json(results)
     else:
         print(text)
     if arguments.record:
-        record.write(arguments.suite, text)
+        record.write(suite or arguments.suite, text)
 
 
 def bench_kernel(arguments):
@@ -111,9 +113,25 @@ def bench_scale(arguments):
 
 def bench_linux(arguments):
     packages.require("run", "linux")
+    if arguments.against:
+        return bench_abi(arguments)
     with progress.step("Measuring Linux") as shown:
         results = linux.measure([], disk=True, detail=shown.detail)
     show(arguments, results.values(), table.linux(results))
+    return OK
+
+
+def bench_abi(arguments):
+    variant = prepared()
+    with progress.step("Measuring KPIO") as shown:
+        measured = abi.measure_kpio(variant, shown.detail)
+    with progress.step("Measuring Linux") as shown:
+        other = abi.measure_linux(shown.detail)
+    lines = abi.results(measured, other)
+    show(arguments, lines, abi.table(lines), "linux-abi")
+    missing = [line["name"] for line in lines if "error" in line]
+    if missing:
+        raise KpioError(f"nothing was measured for {', '.join(missing)}")
     return OK
 
 

@@ -206,6 +206,8 @@ fail:
     return -ENOMEM;
 }
 
+static void domain_free(struct rcu_head *head) { kfree(container_of(head, struct cache_domain, rcu)); }
+
 void cache_domain_destroy(struct cache_domain *domain) {
     for (bool gone = false; !gone;) {
         spin_lock(&domains_lock);
@@ -226,7 +228,7 @@ void cache_domain_destroy(struct cache_domain *domain) {
     (void)ktimer_cancel(&domain->timer);
     verify(list_is_empty(&domain->files));
     kfree(domain->spare);
-    kfree(domain);
+    rcu_call(&domain->rcu, domain_free);  // the timer may fire right now, on another CPU
 }
 
 // Domains with a limit of their own may wait for a process (FUSE): they are only told.

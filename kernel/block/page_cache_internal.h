@@ -43,6 +43,7 @@ struct cache_domain {
     struct cache_io *spare;    // for when memory is out
     struct mutex spare_lock;
     struct list_node node;     // in the list of all
+    struct rcu_head rcu;
 };
 
 // One request of the block layer for a file's pages.

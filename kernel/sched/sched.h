@@ -1,5 +1,7 @@
 // The scheduler. Everything here runs with interrupts off.
 #pragma once
+#include "kernel/arch/x86_64/stack.h"
+#include "kernel/core/assert.h"
 #include "kernel/sched/thread.h"
 
 void sched_init(void);      // boot CPU; makes the running context the boot CPU's first kernel thread
@@ -85,10 +87,15 @@ static inline void sched_restore_priority(struct thread *t) {
 // 1. spin_lock(lock); decide to wait; link current->wait.node; wait_prepare(lock, unlink, via, object); spin_unlock(lock)
 // 2. result = wait_block(deadline)
 // A waker holds the lock, unlinks the thread, and calls wait_wake_locked.
+//
+// Who ends a wait from outside (a kill, a time-out) reads wait.lock and then takes that lock, when the wait may be long over:
+// the lock is static, or an object's, or its memory is freed through rcu_call. It is never on a stack. Waits that only a
+// waker ends show no lock, so theirs may be anywhere (wait_prepare_always).
 
 // Marks the running thread as waiting. *lock is held.
 static inline void wait_prepare_self(struct thread *t, struct spinlock *lock, void (*unlink)(struct thread *t),
                                      struct handle *via, void *object) {
+    assert(unlink != NULL && (uint64_t)lock - (t->stack_top - KERNEL_STACK_SIZE) >= KERNEL_STACK_SIZE);
     t->wait.unlink = unlink;
     t->wait.via = via;
     t->wait.object = object;
@@ -108,7 +115,12 @@ static inline int64_t wait_block(nanos_t deadline) {
     sched_schedule();
     return t->wait.result;
 }
-// For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h): prepared with `unlink` NULL.
+// For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h). The lock of the queue is held.
+static inline void wait_prepare_always(void) {
+    struct thread *t = current_thread();
+    t->wait.unlink = NULL;
+    t->state = THREAD_BLOCKED;
+}
 static inline void wait_block_always(void) { sched_schedule(); }
 // wait_block for a thread that hands its CPU to `next` by switch_lend (kernel/sched/switch.h) or sched_switch_return.
 int64_t wait_block_lend(nanos_t deadline, struct thread *next);
@@ -148,7 +160,7 @@ static inline void wait_queue_join_unlock(struct wait_queue *q, struct handle *v
 // The same for wait_block_always.
 static inline void wait_queue_join_always_unlock(struct wait_queue *q) {
     list_push_back(&q->waiters, &current_thread()->wait.node);
-    wait_prepare(&q->lock, NULL, NULL, NULL);
+    wait_prepare_always();
     spin_unlock(&q->lock);
 }
 // Wakes up to `count` waiters, the longest first. q->lock is held. Returns how many.

@@ -17,9 +17,10 @@ void sched_sleep_until(nanos_t deadline) {
     completion_wait(&s.over);
 }
 
+// Static, as who kills one of them may look at the lock when that one is gone.
+static struct wait_queue nobody = {.lock = SPINLOCK_INIT("kill"), .waiters = LIST_INIT(nobody.waiters)};
+
 void sched_wait_for_kill(void) {
-    struct wait_queue nobody;
-    wait_queue_init(&nobody, "kill");
     spin_lock(&nobody.lock);
     wait_queue_join_unlock(&nobody, NULL, NULL);
     (void)wait_block(TIME_NEVER);

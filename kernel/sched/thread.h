@@ -6,7 +6,8 @@
 //   NEW        thread_create                        never ran
 //   READY      its CPU                              its entity is queued, or it is on a wake list
 //   RUNNING    its CPU                              cpu->current
-//   BLOCKED    itself, under wait.lock              waits; whoever clears wait.lock under that lock owns waking it
+//   BLOCKED    itself, under its queue's lock       waits; whoever clears wait.lock under that lock, or takes it off the
+//                                                   queue of a wait that shows no lock, owns waking it
 //   DEAD       itself, last                         switched away for good
 //
 // Lending: thread->entity is what the thread runs on. own_entity.thread is who runs on this thread's entity: itself, or
@@ -59,7 +60,7 @@ enum { RANK_NONE, RANK_IDLE, RANK_FAIR, RANK_REALTIME };  // real-time: RANK_REA
 
 // What a thread waits for. Fields are guarded by *lock while it is not NULL.
 struct wait_state {
-    struct spinlock *lock;              // guards the queue that the thread is on; NULL: not waiting
+    struct spinlock *lock;              // guards the queue that the thread is on; NULL: not waiting, or only a waker may end it
     void (*unlink)(struct thread *t);   // takes it off that queue; called with *lock held, by a cancellation. NULL: none may
     struct handle *via;                 // the handle that the operation went through, or NULL; only compared
     struct list_node node;              // for the queue

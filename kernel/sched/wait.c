@@ -5,8 +5,8 @@
 #include "kernel/sched/switch.h"
 #include "kernel/sched/wait_walk.h"
 
-// The lock of what t waits for, held; or NULL. t may be woken and wait for something else at any moment, so the pointer is
-// read again under the lock. RCU keeps the lock's memory.
+// The lock of what t waits for, held; or NULL, also when only a waker ends that wait. t may be woken and wait for something
+// else at any moment, so the pointer is read again under the lock. RCU keeps the lock's memory: no quiescent point between.
 static struct spinlock *lock_wait(struct thread *t) {
     for (;;) {
         struct spinlock *lock = __atomic_load_n(&t->wait.lock, __ATOMIC_ACQUIRE);
@@ -21,10 +21,6 @@ static struct spinlock *lock_wait(struct thread *t) {
 static bool claim_wait(struct thread *t, int64_t result) {
     struct spinlock *lock = lock_wait(t);
     if (lock == NULL) return false;
-    if (t->wait.unlink == NULL) {  // wait_block_always
-        spin_unlock(lock);
-        return false;
-    }
     t->wait.unlink(t);
     wait_claim_locked(t, result);
     spin_unlock(lock);

@@ -127,7 +127,7 @@ struct journal {
     struct block_vector commit_vector;
     struct completion commit_done;
     void *batch[JOURNAL_BATCH];
-    struct wait_queue *wake;         // the thread's
+    struct journal_wake *wake;       // the thread's; NULL: there is none
     uint32_t last_waiters;           // for the last commit
     bool stop;
     struct completion stopped;

@@ -62,10 +62,7 @@ int handle_get(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct o
 
 static int64_t install(struct handle_table *table, struct object *o, uint32_t rights, struct handle *parent) {
     struct handle *h = handle_alloc();
-    if (!h) {
-        object_put(o);
-        return -ENOMEM;
-    }
+    if (!h) return -ENOMEM;
     handle_fill(h, o, 0, rights & KPIO_RIGHTS_ALL, 0);
     spin_lock(o->tree);
     int64_t value = -EBADF;
@@ -78,26 +75,28 @@ static int64_t install(struct handle_table *table, struct object *o, uint32_t ri
         first = handle_object_added(o, h->rights);
     }
     spin_unlock(o->tree);
-    if (value > 0) {
-        if (!first) object_put(o);  // the handles together hold one reference
-        return value;
-    }
-    handle_free(h);
-    object_put(o);
+    if (value < 0) handle_free(h);
+    else if (!first) object_put(o);  // the handles together hold one reference
     return value;
 }
 
-int64_t handle_install(struct object *o) {
-    return install(&current_process()->handles, o, o->ops->rights, NULL);
+static int64_t install_new(struct object *o, uint32_t rights, struct handle *parent) {
+    int64_t value = install(&current_process()->handles, o, rights, parent);
+    if (unlikely(value < 0)) object_abandon(o);
+    return value;
+}
+
+int64_t handle_install(struct object *o) { return install_new(o, o->ops->rights, NULL); }
+
+int64_t handle_install_child(struct object *o, uint32_t rights, struct handle *parent) {
+    assert(o->tree == parent->object->tree);
+    return install_new(o, rights, parent);
 }
 
 int64_t handle_install_in(struct handle_table *table, struct object *o, uint32_t rights) {
-    return install(table, o, rights, NULL);
-}
-
-int64_t handle_install_child(struct handle_table *table, struct object *o, uint32_t rights, struct handle *parent) {
-    assert(o->tree == parent->object->tree);
-    return install(table, o, rights, parent);
+    int64_t value = install(table, o, rights, NULL);
+    if (unlikely(value < 0)) object_put(o);
+    return value;
 }
 
 // ---- duplicates -------------------------------------------------------------------------------------------------------

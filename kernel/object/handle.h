@@ -101,15 +101,15 @@ static inline struct handle *handle_table_lookup(struct handle_table *table, kpi
 [[nodiscard]] int handle_get(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct object **out);
 [[nodiscard]] int handle_get_full(kpio_handle value, enum kpio_kind kind, uint32_t rights, struct handle **out);
 
-// Makes the first handle on an object in the running process (or in `table`), as a root of its tree, with the rights of
-// its kind (all that make sense). Takes over the creator's reference in every case: on failure the object is put.
+// Makes the first handle on a new object in the running process, as a root of its tree, with the rights of its kind (all that
+// make sense). Takes over the creator's reference in every case: without a handle the object ends (object_abandon).
 // Returns the value or -EMFILE, -ENFILE, -ENOMEM.
 [[nodiscard]] int64_t handle_install(struct object *o);
-[[nodiscard]] int64_t handle_install_in(struct handle_table *table, struct object *o, uint32_t rights);
 // The same, as a child of `parent` (a handle on another object whose tree it shares, or on the same). -EBADF when that was
 // closed since it was looked up, or is being revoked.
-[[nodiscard]] int64_t handle_install_child(struct handle_table *table, struct object *o, uint32_t rights,
-                                       struct handle *parent);
+[[nodiscard]] int64_t handle_install_child(struct object *o, uint32_t rights, struct handle *parent);
+// A handle on any object, in any table. Takes over the reference: on failure the object is put, and goes on if others know it.
+[[nodiscard]] int64_t handle_install_in(struct handle_table *table, struct object *o, uint32_t rights);
 
 // Mapping nodes (aspace): links `node` (embedded) as a child of `parent`: the mapping dies with it. -EBADF when
 // the parent is being revoked. Each linked node counts as a handle of the object.

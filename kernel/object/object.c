@@ -55,6 +55,12 @@ void object_put(struct object *o) {
     if (before == 1) object_destroy(o);
 }
 
+void object_abandon(struct object *o) {
+    bool unnamed = __atomic_load_n(&o->handles, __ATOMIC_ACQUIRE) == 0;
+    if (unnamed && o->ops->unreachable != NULL) (o->ops->unreachable)(o);  // parentheses: stddef.h has a macro of that name
+    object_put(o);
+}
+
 void object_cancel_waits(struct object *o, struct wait_queue *q, const struct handle *via) {
     spin_lock(&q->lock);
     wait_queue_cancel_locked(q, via, -ECANCELED);

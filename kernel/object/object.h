@@ -73,6 +73,9 @@ static inline void object_get(struct object *o) {
     (void)before;
 }
 void object_put(struct object *o);
+// Drops the creator's reference of an object that is to have no handle: it ends as one whose last handle has gone, unless
+// somebody who found it by its id has one.
+void object_abandon(struct object *o);
 // For an object found by a lookup, of a handle or an id: takes a reference unless the last one has gone, as the handle may
 // be closed on another CPU meanwhile. Within an RCU section.
 [[nodiscard]] static inline bool object_tryget(struct object *o) {

@@ -17,12 +17,12 @@ int syscall_get(uint64_t value, enum kpio_kind kind, uint32_t rights, struct obj
 int64_t syscall_install_two(struct object *first, struct user_ptr out, struct object *second) {
     int64_t one = handle_install(first);
     if (one < 0) {
-        object_put(second);
+        object_abandon(second);
         return one;
     }
     int32_t value = (int32_t)one;
     int64_t two = copy_to_user(out, &value, sizeof(value)) != 0 ? -EFAULT : 0;
-    if (two < 0) object_put(second);
+    if (two < 0) object_abandon(second);
     else two = handle_install(second);
     if (two < 0) (void)handle_close(&current_process()->handles, value);
     return two;

@@ -21,30 +21,19 @@ static int system_get(uint64_t handle) {
     return handle_get((kpio_handle)handle, KPIO_KIND_SYSTEM, KPIO_RIGHT_DEVICE, &o);
 }
 
-// Installs what was made; takes over the creator's reference. Without a handle its end comes at once: what is lent out
-// of a device goes back.
-static int64_t install(struct object *o, struct handle *parent) {
-    object_get(o);
-    int64_t value = parent ? handle_install_child(&current_process()->handles, o, o->ops->rights, parent)
-                           : handle_install(o);
-    if (value < 0) (o->ops->unreachable)(o);  // parentheses: stddef.h has a macro of that name
-    object_put(o);
-    return value;
-}
-
-// The same as a child of the handle that it was got through, in whose tree it lives: revoking that takes this too.
+// Installs what was made as a child of the handle that it was got through, in whose tree it lives: revoking that takes this too.
+// Takes over the creator's reference; without a handle what is lent out of a device goes back at once.
 static int64_t install_below(uint64_t through, struct object *o, struct object **via) {
     struct handle *parent;
     int error = handle_get_full((kpio_handle)through, KPIO_KIND_NONE, KPIO_RIGHT_DEVICE, &parent);
     if (!error && !object_tryget(parent->object)) error = -EBADF;
     if (error) {
-        (o->ops->unreachable)(o);
-        object_put(o);
+        object_abandon(o);
         return error;
     }
     *via = parent->object;
     o->tree = parent->object->tree;
-    return install(o, parent);
+    return handle_install_child(o, o->ops->rights, parent);
 }
 
 int64_t sys_pci_list(uint64_t system, uint64_t entries, uint64_t count, uint64_t a3, uint64_t a4, uint64_t a5) {
@@ -64,7 +53,7 @@ int64_t sys_pci_open(uint64_t system, uint64_t address, uint64_t a2, uint64_t a3
     struct pci *pci;
     int error = system_get(system);
     if (!error) error = pci_make(address, &pci);
-    return error ? error : install(&pci->object, NULL);
+    return error ? error : handle_install(&pci->object);
 }
 
 int64_t sys_pci_config_read(uint64_t pci, uint64_t offset, uint64_t size, uint64_t a3, uint64_t a4, uint64_t a5) {
@@ -141,14 +130,14 @@ int64_t sys_mmio_create(uint64_t system, uint64_t base, uint64_t size, uint64_t 
     struct mmio *mmio;
     int error = system_get(system);
     if (!error) error = mmio_make_range(base, size, &mmio);
-    return error ? error : install(&mmio->object, NULL);
+    return error ? error : handle_install(&mmio->object);
 }
 
 int64_t sys_irq_create(uint64_t system, uint64_t gsi, uint64_t flags, uint64_t a3, uint64_t a4, uint64_t a5) {
     struct irq *irq;
     int error = system_get(system);
     if (!error) error = irq_make_line((uint32_t)gsi, (uint32_t)flags, &irq);
-    return error ? error : install(&irq->object, NULL);
+    return error ? error : handle_install(&irq->object);
 }
 
 int64_t sys_irq_wait(uint64_t irq, uint64_t deadline, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {

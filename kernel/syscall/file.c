@@ -210,7 +210,7 @@ int64_t sys_file_vmo(uint64_t handle, uint64_t rights, uint64_t c, uint64_t d, u
     }
     int64_t value = error;
     uint32_t all = (uint32_t)rights | MEMORY_OWN;
-    if (error == 0) value = handle_install_child(&current_process()->handles, memory, all | (h->rights & MEMORY_INHERITED), h);
+    if (error == 0) value = handle_install_child(memory, all | (h->rights & MEMORY_INHERITED), h);
     file_put(f);
     return value;
 }

@@ -11,7 +11,7 @@ int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d
     if (error) return error;
     int64_t second = handle_install(&writer->object);
     if (second < 0) {
-        object_put(&reader->object);
+        object_abandon(&reader->object);
         return second;
     }
     int64_t first = handle_install(&reader->object);

@@ -25,7 +25,7 @@ int64_t sys_process_create(uint64_t job, uint64_t options, uint64_t name_at, uin
     error = aspace_object_create(current_process()->job, own, &space);
     aspace_put(own);
     if (error) {
-        object_put(&p->object);
+        object_abandon(&p->object);
         return error;
     }
     return syscall_install_two(space, user_ptr(aspace_at), &p->object);

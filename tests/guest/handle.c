@@ -1,4 +1,5 @@
 // Handles: duplicating with fewer rights, closing, badges, revocation, expiry, giving to other processes.
+#include "tests/guest/kt/fork.h"
 #include "tests/guest/kt/kt.h"
 
 static kpio_handle new_event(void) { return KT_HANDLE(kpio_event_create()); }
@@ -173,4 +174,88 @@ KT_TEST(give_needs_transfer) {
     KT_ERROR(kpio_handle_give(kt_process(), event, KPIO_RIGHTS_SAME, 7), EINVAL);
     kt_close(bound);
     kt_close(event);
+}
+
+// ---- no room for the handle of a new object ---------------------------------------------------------------------------------
+
+static kpio_handle called;
+static int64_t call_it(void *arg) { return kpio_ipc_call(called, KPIO_MESSAGE(1, 0, 0), kt_soon()); }
+static int64_t nothing(void *arg) { return 0; }
+
+// Makes what it can until there is room for no handle, then none of the calls that make something new leaves anything.
+static int64_t make_in_vain(kpio_handle job, kpio_handle root, kpio_handle file, kpio_handle memory) {
+    struct kpio_job_limits limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    kpio_handle other;
+    const int64_t results[] = {
+        kpio_thread_create(kt_process(), "t", 1),
+        kpio_process_create(job, 0, "p", 1, &other),
+        kt_fork_on(0, nothing, NULL, NULL, 0),
+        kpio_job_create(job, &limits, (const uint8_t *)"j", 1),
+        kpio_endpoint_create(),
+        kpio_event_create(),
+        kpio_port_create(),
+        kpio_timer_create(),
+        kpio_counter_create(0, 0),
+        kpio_pipe_create(KPIO_PIPE_STREAM, 0, &other),
+        kpio_vmo_create(4096, 0),
+        kpio_vmo_clone(memory, KPIO_CLONE_SNAPSHOT, 0, 4096),
+        kpio_aspace_create(),
+        kpio_wasm_pool_open(kt_system(), 1 << 20),
+        kpio_fs_mount("tmpfs", 0, 0, NULL),
+        file_open(root, "file", 0, KPIO_RIGHT_READ),
+        file_open(root, "new", KPIO_OPEN_CREATE, KPIO_RIGHT_READ),
+        file_open(root, "/", KPIO_OPEN_ROOT, KPIO_RIGHTS_SAME),
+        kpio_file_vmo(file, KPIO_RIGHT_READ),
+        kpio_handle_dup(root, KPIO_RIGHTS_SAME),
+    };
+    for (unsigned i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+        if (results[i] != -ENFILE) return (int64_t)i + 1;
+    return 0;
+}
+
+KT_CHILD(makes_in_vain) {
+    kpio_handle job = startup_handle("full");
+    int64_t root = kpio_fs_mount("tmpfs", 0, 0, NULL), memory = kpio_vmo_create(4096, 0), last = 0, result;
+    if (root < 0 || memory < 0 || file_save((kpio_handle)root, "file", "text", 4) < 0) return 100;
+    int64_t file = file_open((kpio_handle)root, "file", 0, KPIO_RIGHT_READ);
+    called = (kpio_handle)kpio_endpoint_create();
+    struct thread caller;
+    if (file < 0 || called <= 0 || thread_spawn(&caller, "caller", call_it, NULL, NULL, 0) != 0) return 101;
+    if (kpio_ipc_receive(called, kt_soon()) < 0) return 102;
+    wait_warm_up();  // joining the caller needs handles of its own
+    while ((result = kpio_event_create()) > 0) last = result;
+    if (result != -ENFILE || last == 0) return 103;
+    for (unsigned round = 0; round < 3; round++) {
+        result = make_in_vain(job, (kpio_handle)root, (kpio_handle)file, (kpio_handle)memory);
+        if (result != 0) return result;
+    }
+    // Two of the calls need two handles: there is room for one now, and still is afterwards.
+    (void)kpio_handle_close((uint64_t)last);
+    for (unsigned round = 0; round < 3; round++) {
+        kpio_handle other;
+        if (kpio_process_create(job, 0, "p", 1, &other) != -ENFILE) return 104;
+        if (kpio_pipe_create(KPIO_PIPE_STREAM, 0, &other) != -ENFILE) return 105;
+    }
+    if ((last = kpio_event_create()) < 0) return 106;
+    // Nobody could answer the call that the reply was owed for.
+    if (kpio_reply_save() != -ENFILE) return 107;
+    if (thread_join(&caller, &result) != 0 || result != -EPIPE) return 108;
+    return kpio_ipc_reply(KPIO_MESSAGE(0, 0, 0)) == -EINVAL ? 0 : 109;
+}
+
+KT_TEST(without_room_for_a_handle_nothing_is_made) {
+    struct kpio_job_limits limits = {UINT64_MAX, 60, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    struct kpio_job_info info;
+    kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"full", 4));
+    struct process_grant grants[] = {{"full", job, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
+                                     {"system", kt_system(), KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
+    KT_EQUAL(kt_wait(kt_spawn_in(job, "makes_in_vain", grants, 2)), 0);
+    KT_EQUAL(wait_terminated(job, kt_soon(), NULL), 0);
+    for (uint64_t until = kt_soon(); kpio_job_info(job, &info) == 0 && info.used.kernel_bytes != 0 && time_now() < until;)
+        time_sleep_ms(1);
+    KT_EQUAL(info.used.threads, 0);
+    KT_EQUAL(info.used.handles, 0);
+    KT_EQUAL(info.used.kernel_bytes, 0);
+    KT_EQUAL(info.used.pages, 0);
+    kt_close(job);
 }

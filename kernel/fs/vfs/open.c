@@ -190,7 +190,7 @@ static int64_t install(const struct opening *o, struct object *made, uint32_t ri
         object_put(made);
         return error;
     }
-    return handle_install_child(&current_process()->handles, made, rights, h);
+    return handle_install_child(made, rights, h);
 }
 
 static int64_t open_found(struct opening *o) {

@@ -170,8 +170,11 @@ struct filesystem {
     struct mutex rename_lock;
     struct list inode_list;       // in memory
     uint32_t inodes;              // their number
+    bool ending;                  // it is unmounted once they are gone: the worker is told of each that is let go
+    uint64_t names;               // cached ones in its directories
     uint32_t mounts;              // atomic
     struct list_node node;        // in the list of all
+    struct list_node end_node;    // the worker's, while it cannot end
     char damage[96];              // the first, in words
 };
 
@@ -225,6 +228,9 @@ extern void (*inode_write_later)(struct inode *inode);
 void inode_write_and_put(struct inode *inode);
 // Before unmounting: takes all inodes of fs out of memory. -EBUSY when some are in use.
 [[nodiscard]] int inodes_release(struct filesystem *fs);
+// From now on inode_let_go is called, without locks, for each inode of fs that gets unused or has left memory. Set by the VFS.
+void inodes_tell(struct filesystem *fs);
+extern void (*inode_let_go)(void);
 // Above this number unused ones are taken out of memory by whoever brings in more.
 void inodes_set_limit(uint32_t limit);
 // What the VFS keeps of an inode goes: called before it leaves memory. Set by the VFS.

@@ -31,6 +31,7 @@ static struct {
 
 void (*inode_forget)(struct inode *inode);
 void (*inode_write_later)(struct inode *inode);
+void (*inode_let_go)(void);
 
 void inodes_set_limit(uint32_t limit) { cache.limit = limit; }
 
@@ -196,7 +197,9 @@ static struct inode *leave(struct inode *inode) {
     rcu_call(&inode->rcu, free_now);
     spin_lock(&cache.lock);
     fs->inodes--;  // only now: it is not unmounted while an inode of it is on its way out
+    bool tell = fs->ending;
     spin_unlock(&cache.lock);
+    if (unlikely(tell)) inode_let_go();
     return parent;
 }
 
@@ -206,7 +209,7 @@ bool inode_drop(struct inode *inode) {
         if (__atomic_compare_exchange_n(&inode->refs, &refs, refs - 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) return false;
     spin_lock(&cache.lock);
     verify(inode->refs > 0);
-    bool last = __atomic_sub_fetch(&inode->refs, 1, __ATOMIC_ACQ_REL) == 0, leaves = false;
+    bool last = __atomic_sub_fetch(&inode->refs, 1, __ATOMIC_ACQ_REL) == 0, leaves = false, tell = inode->fs->ending;
     if (last) {
         bool listed = list_node_is_linked(&inode->hash);
         leaves = !listed || __atomic_load_n(&inode->flags, __ATOMIC_ACQUIRE) & (INODE_DELETED | INODE_BAD);
@@ -217,6 +220,7 @@ bool inode_drop(struct inode *inode) {
         }
     }
     spin_unlock(&cache.lock);
+    if (unlikely(last && !leaves && tell)) inode_let_go();
     return leaves;
 }
 
@@ -341,6 +345,12 @@ static struct inode *take_unused(struct filesystem *fs) {
 int inodes_release(struct filesystem *fs) {
     for (struct inode *inode; (inode = take_unused(fs)) != NULL;) inode_put(leave(inode));
     return fs->inodes == 0 ? 0 : -EBUSY;
+}
+
+void inodes_tell(struct filesystem *fs) {
+    spin_lock(&cache.lock);
+    fs->ending = true;
+    spin_unlock(&cache.lock);
 }
 
 int fs_damaged(struct filesystem *fs, const char *format, ...) {

@@ -7,8 +7,6 @@
 #include "kernel/mm/slub.h"
 #include "kernel/sched/sched.h"
 
-#define LEAVING_TRIES 50000  // of 0.1 ms
-
 static struct {
     struct spinlock lock;  // a leaf
     struct list list;
@@ -167,24 +165,12 @@ int filesystem_sync(struct filesystem *fs) {
     return first != 0 ? first : error;
 }
 
-void filesystem_put(struct filesystem *fs) {
-    if (__atomic_sub_fetch(&fs->mounts, 1, __ATOMIC_ACQ_REL) != 0) return;
-    int error = filesystem_sync(fs);
+bool filesystem_end(struct filesystem *fs) {
     names_forget_all(fs);
-    int busy = inodes_release(fs);
-    // Some may still be on their way out, also to the worker, which this may be.
-    for (unsigned tries = 0; busy != 0 && tries < LEAVING_TRIES; tries++) {
-        if (!vfs_worker_help()) sched_sleep_until(arch_now() + 100000);
-        busy = inodes_release(fs);
-    }
+    if (inodes_release(fs) != 0) return false;
     spin_lock(&filesystems.lock);
     list_remove(&fs->node);
     spin_unlock(&filesystems.lock);
-    if (error != 0) log_error("%s: unmounted with an error in what was to be written: %d", fs->type->name, -error);
-    if (busy != 0) {
-        log_error("%s: %u inodes are in use at its end; it stays in memory", fs->type->name, fs->inodes);
-        return;
-    }
     struct block_device *device = fs->device;
     rcu_barrier();
     fs->ops->unmount(fs);
@@ -193,6 +179,15 @@ void filesystem_put(struct filesystem *fs) {
         block_put(device);
     }
     __atomic_fetch_sub(&filesystems.mounted, 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+void filesystem_put(struct filesystem *fs) {
+    if (__atomic_sub_fetch(&fs->mounts, 1, __ATOMIC_ACQ_REL) != 0) return;
+    int error = filesystem_sync(fs);
+    if (error != 0) log_error("%s: unmounted with an error in what was to be written: %d", fs->type->name, -error);
+    inodes_tell(fs);
+    if (!filesystem_end(fs)) vfs_worker_add_filesystem(fs);
 }
 
 uint32_t filesystems_mounted(void) { return __atomic_load_n(&filesystems.mounted, __ATOMIC_ACQUIRE); }

@@ -64,15 +64,19 @@ struct mount *mount_on(const struct mount_table *table, const struct place *plac
 // ---- the worker: what must not be done where a last reference goes -------------------------------------------------------
 [[nodiscard]] int vfs_worker_start(void);
 void inode_put_later(struct inode *inode);  // any context
-// Waits until it has done what it has now.
+// Waits until it has done what it has now, for what counts memory: 2 s at most (a disk may take long), and not of a thread
+// that is killed or interrupted.
 void vfs_worker_flush(void);
 void vfs_worker_add_mount(struct mount *m);
-// Takes one inode that waits for the worker out of memory. False: none waits. May block.
-bool vfs_worker_help(void);
+// fs could not end: the worker tries again whenever an inode of it is let go.
+void vfs_worker_add_filesystem(struct filesystem *fs);
 
 // The file systems that are mounted. A held one stays.
 struct filesystem *filesystem_next(struct filesystem *previous);  // NULL: the first; held; puts the previous one
-void filesystem_put(struct filesystem *fs);
+void filesystem_put(struct filesystem *fs);  // may block, for what is to be written; not for who still uses an inode
+// Nobody can reach fs any more: unmounts it and frees it, unless an inode of it is in use (by memory that a futex names, by
+// who takes it out of memory right now): false. May block.
+[[nodiscard]] bool filesystem_end(struct filesystem *fs);
 uint32_t filesystems_mounted(void);  // how many, those included whose unmounting is not finished
 // Everything of fs durable: 0 or the first error. A damaged one drops, with a message, what it cannot write any more: -EIO.
 [[nodiscard]] int filesystem_sync(struct filesystem *fs);

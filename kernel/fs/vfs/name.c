@@ -3,6 +3,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/mm/slub.h"
+#include "kernel/sched/sched.h"
 
 #define BATCH 16
 
@@ -73,6 +74,7 @@ static void remove_locked(struct name *n, struct unused *u) {
     list_remove(&n->age);
     list_remove(&n->in_dir);
     names.count--;
+    n->dir->fs->names--;
     if (n->inode != NULL) u->inode[u->count++] = n->inode;
     rcu_call(&n->rcu, name_free);
 }
@@ -86,6 +88,7 @@ static void insert_locked(struct name *n) {
     list_push_back(&names.by_age, &n->age);
     list_push_back(&n->dir->names, &n->in_dir);
     names.count++;
+    n->dir->fs->names++;
 }
 
 // One that was found lately gets another round.
@@ -151,23 +154,23 @@ void names_forget_in(struct inode *dir) {
     }
 }
 
-// Moves what it leaves behind it to the end, so that one round of the list is enough.
+// Moves what it leaves behind it to the end, and so do others: it goes round until there are none.
 void names_forget_all(struct filesystem *fs) {
-    for (uint64_t left = names.count; left > 0;) {
+    for (bool more = true; more;) {
         struct unused u = {.count = 0};
         spin_lock(&names.lock);
-        for (unsigned i = 0; i < BATCH && left > 0; i++, left--) {
+        for (unsigned i = 0; i < BATCH && fs->names > 0; i++) {
             struct name *n = list_first_entry(&names.by_age, struct name, age);
-            if (n == NULL) {
-                left = 1;
-            } else if (n->dir->fs == fs) {
+            if (n->dir->fs == fs) {
                 remove_locked(n, &u);
             } else {
                 list_remove(&n->age);
                 list_push_back(&names.by_age, &n->age);
             }
         }
+        more = fs->names > 0;
         spin_unlock(&names.lock);
         put_all(&u);
+        if (more) (void)sched_preempt_point();
     }
 }

@@ -107,3 +107,35 @@ KT_TEST(limits_of_tmpfs) {
     kt_close(file);
     kt_close(dir);
 }
+
+// ---- the end of a mount ---------------------------------------------------------------------------------------------------
+
+static int64_t wait_in_file(void *arg) {
+    return kpio_futex_wait((uint64_t)arg, 0, UINT32_MAX, KPIO_TIME_NEVER, 1);
+}
+
+// A futex in a file keeps its inode, when nothing else is left of the mount. The mount ends when the wait does; nobody else
+// waits for that.
+KT_TEST(a_wait_in_a_file_outlives_the_mount) {
+    enum { ROUNDS = 20 };
+    const uint64_t page = 4096;
+    struct thread waiter;
+    struct kpio_system_info info;
+    kpio_handle dir = fs_begin(), file = fs_create(dir, "file");
+    KT_OK(kpio_file_resize(file, page));
+    kpio_handle memory = KT_HANDLE(kpio_file_vmo(file, RW));
+    uint64_t at = (uint64_t)KT_OK(kpio_aspace_map(kt_aspace(), memory, 0, page, KPIO_MAP_READ | KPIO_MAP_WRITE, 0));
+    KT_EQUAL(thread_spawn(&waiter, "waiter", wait_in_file, (void *)at, NULL, 0), 0);
+    kt_blocked(waiter.handle);
+    KT_OK(kpio_path_unlink(dir, "file", 0));
+    KT_OK(kpio_aspace_unmap(kt_aspace(), at, page));
+    kt_close(memory);
+    kt_close(file);
+    fs_end();
+    for (unsigned i = 0; i < ROUNDS; i++) KT_OK(kpio_system_info(kt_system(), &info));
+    kt_close(tmpfs(NULL));
+    KT_OK(kpio_system_info(kt_system(), &info));
+    KT_OK(kpio_thread_kill(waiter.handle));
+    KT_EQUAL(thread_join(&waiter, NULL), 0);
+    kt_close(fs_mount_again());
+}

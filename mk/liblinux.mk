@@ -35,3 +35,5 @@ PROGRAMS += lib/liblinux.so
 
 # Runs a Linux program where a guest suite would run (tests/linux).
 $(eval $(call program,test/linux,tests/linux/runner/run.c,))
+# Runs a Linux program of the host (./kpio run FILE).
+$(eval $(call program,test/hostrun,user/hostrun/main.c,))

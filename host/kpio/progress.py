@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 
 verbose = False  # set by -v: the output of every program run goes through
+silent = False  # steps are not told: the output is a program's
 
 
 def say(text: str) -> None:
@@ -19,10 +20,10 @@ class Step:
     def __init__(self, title: str):
         self.title = title
         self.started = time.monotonic()
-        self.on_terminal = sys.stderr.isatty() and not verbose
+        self.on_terminal = sys.stderr.isatty() and not verbose and not silent
         if self.on_terminal:
             self.detail("")
-        else:
+        elif not silent:
             say(title)
 
     def detail(self, text: str) -> None:

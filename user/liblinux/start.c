@@ -44,8 +44,12 @@ void lx_start_fail(const struct lx_process *p, const char *what, int64_t error) 
     char line[160];
     size_t bytes = fmt_print(line, sizeof line, "liblinux: %s: %s: error %d\n", p->name, what, (int)-error);
     struct lx_fd fd;
-    if (p->files != NULL && lx_fd_get((struct lx_process *)p, 2, &fd) == 0 && fd.kind == LX_KIND_CONSOLE)
-        (void)kpio_console_write(fd.handle, (const uint8_t *)line, MIN(bytes, sizeof line - 1));
+    bytes = MIN(bytes, sizeof line - 1);
+    if (p->files != NULL && lx_fd_get((struct lx_process *)p, 2, &fd) == 0) {
+        if (fd.kind == LX_KIND_CONSOLE) (void)kpio_console_write(fd.handle, (const uint8_t *)line, bytes);
+        if (fd.kind == LX_KIND_PIPE) (void)kpio_pipe_write(fd.handle, (const uint8_t *)line, bytes, KPIO_PIPE_NOWAIT, 0);
+        if (fd.kind == LX_KIND_FILE) (void)kpio_file_write(fd.handle, (const uint8_t *)line, bytes, KPIO_OFFSET_CURRENT, 0);
+    }
     for (;;) (void)kpio_process_exit(LX_SIGKILL);
 }
 

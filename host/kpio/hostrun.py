@@ -1,0 +1,124 @@
+"""A Linux program of the host, run in a guest (user/hostrun/main.c): its streams and its exit status are the command's own."""
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Optional
+
+from . import command, linuxguest
+from .build import Build
+from .errors import KpioError
+from .machine import Machine
+from .rootfs import image
+
+APPEND = "kpio.test=hostrun"
+INPUT_BYTES = 96  # of one answer, as the guest takes them
+STOPPED = 124  # as timeout(1) says it
+FOLDER = "/run"
+
+
+def interpreter(elf: bytes) -> str:
+    """The dynamic loader that a program names, or nothing."""
+    at, size, count = int.from_bytes(elf[32:40], "little"), int.from_bytes(elf[54:56], "little"), int.from_bytes(elf[56:58], "little")
+    for header in (elf[at + i * size:at + (i + 1) * size] for i in range(count)):
+        if len(header) >= 40 and int.from_bytes(header[:4], "little") == 3:
+            offset, length = int.from_bytes(header[8:16], "little"), int.from_bytes(header[32:40], "little")
+            return elf[offset:offset + length].rstrip(b"\0").decode(errors="replace")
+    return ""
+
+
+def root_disk() -> tuple:
+    """The Debian root; what is written goes with the guest."""
+    file = str(image.cached(("shell",))).replace(",", ",,")
+    return ("-drive", f"if=none,id=root,format=raw,snapshot=on,file={file}", "-device", "virtio-blk-pci,disable-legacy=on,drive=root")
+
+
+class Session:
+    """One guest and its console, whose lines are either frames or what the system says."""
+
+    def __init__(self, process: subprocess.Popen, verbose: bool):
+        self.process = process
+        self.verbose = verbose
+        self.partial = b""
+        self.wants_input = False
+        self.input_ended = False
+        self.status: Optional[int] = None
+
+    def line(self, line: bytes) -> None:
+        kind, _, rest = line.removeprefix(b"KRUN ").partition(b" ")
+        if not line.startswith(b"KRUN "):
+            if self.verbose:
+                print(line.decode(errors="replace"), file=sys.stderr, flush=True)
+        elif kind in (b"1", b"2"):
+            write_all(int(kind), bytes.fromhex(rest.decode()))
+        elif kind == b"r":
+            self.wants_input = True
+        elif kind == b"x":
+            self.status = int(rest, 16)
+        elif kind == b"e":
+            raise KpioError(f"the program could not be started: {rest.decode(errors='replace')}")
+
+    def console(self) -> bool:
+        """Reads what the guest said; False at its end."""
+        data = os.read(self.process.stdout.fileno(), 65536)
+        *lines, self.partial = (self.partial + data).split(b"\n")
+        for line in lines:
+            self.line(line.rstrip(b"\r"))
+        return bool(data)
+
+    def give_input(self) -> None:
+        data = os.read(0, INPUT_BYTES)
+        self.wants_input, self.input_ended = False, not data
+        self.process.stdin.write(data.hex().encode() + b"\n")
+        self.process.stdin.flush()
+
+    def follow(self, deadline: Optional[float]) -> bool:
+        """To the program's end; False when the deadline came first."""
+        while self.status is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            sources = [self.process.stdout] + ([0] if self.wants_input and not self.input_ended else [])
+            ready, _, _ = select.select(sources, [], [], left)
+            if self.process.stdout in ready and not self.console():
+                raise KpioError("the guest ended before the program did; -v shows what it said")
+            if 0 in ready:
+                self.give_input()
+        return True
+
+
+def write_all(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data):]
+
+
+def run(build: Build, file: Path, arguments: list[str], machine: Machine, environment: dict, seconds: Optional[float], append: str,
+        verbose: bool) -> int:
+    """The exit status: the program's, 128 and a signal's number, or 124 when its time was up."""
+    elf, root = file.read_bytes(), "tmpfs"
+    extra = machine.extra
+    if interpreter(elf):
+        extra, root = (*extra, *root_disk()), "vda"
+    guest = Machine(**{**machine.__dict__, "extra": extra})
+    place = f"{FOLDER}/{file.name}"
+    ran = linuxguest.Command((str(file), *arguments), environment, program=place)
+    with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
+        initrd = Path(folder, "initrd.cpio")
+        initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], {place: elf}))
+        argv = guest.arguments(build.kernel, initrd, f"root={root} {APPEND} {append}".strip())
+        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL,
+                                   start_new_session=True)
+        session = Session(process, verbose)
+        try:
+            if not session.follow(time.monotonic() + seconds if seconds else None):
+                print(f"kpio: {file} was stopped after {seconds:g} s", file=sys.stderr)
+                return STOPPED
+        finally:
+            command.kill_group(process)
+    return session.status >> 8 if session.status & 0x7f == 0 else 128 + (session.status & 0x7f)

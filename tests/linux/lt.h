@@ -6,6 +6,8 @@
 // A check that fails ends its case. A case starts in an empty folder of its own, with three descriptors; what it
 // leaves there is removed with the run.
 // Where the first checks need something that need not be there on every host: LT_SKIP(reason), also told by both.
+//
+// LT_BEGIN(argc, argv), defined before this is included, runs before anything else.
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -117,6 +119,9 @@ static inline int lt_run(const struct lt_case *c) {
 int main(int argc, char **argv) {
     unsigned passed = 0, failed = 0, skipped = 0;
     char home[4096];
+#ifdef LT_BEGIN
+    LT_BEGIN(argc, argv);
+#endif
     const char *only = argc > 1 ? argv[1] : NULL, *name = strrchr(argv[0], '/');
     name = name != NULL ? name + 1 : argv[0];
     umask(022);

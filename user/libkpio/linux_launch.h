@@ -72,8 +72,9 @@ struct lx_launch {
     uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor
     uint64_t blocked, ignored;         // signals
-    uint32_t fd_count, argc, envc, reserved;
-    uint32_t fds_at, executable_at, text_at; // offsets: struct lx_launch_fd[], the program's path, then argc + envc strings
+    uint32_t fd_count, argc, envc;
+    // Offsets: struct lx_launch_fd[]; path of the program from the root, or an empty one; as it was called; argc + envc strings.
+    uint32_t fds_at, executable_at, given_at, text_at;
     char name[16];
 };
 

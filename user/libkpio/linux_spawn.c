@@ -62,7 +62,7 @@ static int64_t make_block(struct spawning *s) {
     l->envc = envc;
     l->fd_count = spec->fd_count;
     l->fds_at = sizeof *l;
-    l->executable_at = (uint32_t)(l->fds_at + fds);
+    l->executable_at = l->given_at = (uint32_t)(l->fds_at + fds);
     l->text_at = (uint32_t)(l->executable_at + path);
     l->umask = 022;
     char *at = append((char *)l + l->executable_at, spec->path);

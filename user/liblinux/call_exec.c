@@ -81,10 +81,22 @@ static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
     return result;
 }
 
-LX_CALL(execve) {
+static int64_t run(struct lx_thread *t, const struct lx_exec_request *r) {
     struct lx_exec e;
-    int64_t result = lx_exec_prepare(t, &e, lx_process(t)->cwd, a0, a1, a2);
+    int64_t result = lx_exec_prepare(t, &e, r);
     if (result == 0) result = exec(t, &e);
     lx_exec_end(t, &e);
     return result;
+}
+
+// ABI execve: alarms and timers, and signals that were not taken, end with the old program; arguments and environment have 2 MiB
+LX_CALL(execve) {
+    const struct lx_exec_request r = {.dirfd = (uint64_t)LX_AT_FDCWD, .path = a0, .arguments = a1, .environment = a2};
+    return run(t, &r);
+}
+
+// ABI execveat: as execve; /proc/self/exe does not know what was run through AT_EMPTY_PATH
+LX_CALL(execveat) {
+    const struct lx_exec_request r = {.dirfd = a0, .path = a1, .flags = (uint32_t)a4, .arguments = a2, .environment = a3};
+    return r.flags & ~(uint64_t)(LX_AT_EMPTY_PATH | LX_AT_SYMLINK_NOFOLLOW) ? -EINVAL : run(t, &r);
 }

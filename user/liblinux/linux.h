@@ -8,6 +8,7 @@
 #define ECHILD 10
 #define ENOTTY 25
 #define ESPIPE 29
+#define ELIBBAD 80
 
 // ---- open and fcntl ------------------------------------------------------------------------------------------------
 #define LX_O_ACCMODE   3u

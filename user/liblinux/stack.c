@@ -1,6 +1,6 @@
 // The stack that a program finds (System V ABI for x86-64, 3.4.1), from its end downwards:
 //
-//     path of the executable, environment strings, argument strings, 16 random bytes, platform name,
+//     path that was executed, environment strings, argument strings, 16 random bytes, platform name,
 //     auxiliary vector, NULL, environment, NULL, arguments, count   <- rsp, a multiple of 16
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
@@ -72,8 +72,8 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
     int64_t result = kpio_aspace_protect(space->aspace, (uint64_t)area, GUARD, 0);
     if (result < 0) return result;
     b.at = (uint64_t)area + STACK_BYTES + GUARD - 16;
-    const char *executable = (const char *)l + l->executable_at;
-    uint64_t executable_at = push(&b, executable, strlen(executable) + 1);
+    const char *given = (const char *)l + l->given_at;
+    uint64_t given_at = push(&b, given, strlen(given) + 1);
     // The table of addresses is written where it stays: its size is known once the auxiliary vector is counted.
     const char *text = (const char *)l + l->text_at;
     uint64_t text_bytes = l->bytes - l->text_at, words = 1 + l->argc + 1 + l->envc + 1 + 2 * AUXV_MAX;
@@ -88,7 +88,7 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
     b.at = align_down(b.at, 16);
     fill_auxv(&b, l, program, interpreter);
     if (space->vdso != 0) aux(&b, LX_AT_SYSINFO_EHDR, space->vdso);
-    aux(&b, LX_AT_EXECFN, executable_at);
+    aux(&b, LX_AT_EXECFN, given_at);
     aux(&b, LX_AT_NULL, 0);
     space->auxv = (uint64_t)(environment + l->envc + 1);
     space->auxv_size = b.auxv_used * 8;

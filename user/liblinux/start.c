@@ -113,10 +113,7 @@ static int64_t set_descriptors(struct lx_process *p, const struct lx_launch *l) 
     for (uint32_t i = 0; i < l->fd_count; i++) {
         struct lx_fd fd;
         lx_fd_from_launch(&fds[i], &fd);
-        if (fd.kind == LX_KIND_NONE) {  // the program before this one left it
-            lx_fd_close_handles(&fd);
-            continue;
-        }
+        if (fd.kind == LX_KIND_NONE) continue;
         int64_t result = lx_fd_install_at(p, &fd, (uint64_t)fds[i].number);
         if (result >= 0 && fd.kind == LX_KIND_SIGNAL) result = lx_signalfd_adopt(p, &fd);
         if (result < 0) return result;
@@ -124,7 +121,18 @@ static int64_t set_descriptors(struct lx_process *p, const struct lx_launch *l) 
     return 0;
 }
 
+// What the program before this one left. Among it is what keeps writers away until this program is mapped.
+static void close_left(const struct lx_launch *l) {
+    const struct lx_launch_fd *fds = (const struct lx_launch_fd *)((const char *)l + l->fds_at);
+    for (uint32_t i = 0; i < l->fd_count; i++) {
+        struct lx_fd fd;
+        lx_fd_from_launch(&fds[i], &fd);
+        if (fd.kind == LX_KIND_NONE) lx_fd_close_handles(&fd);
+    }
+}
+
 static char *copy_path(struct lx_space *space, const char *path) {
+    if (*path == 0) return NULL;
     uint64_t size = strlen(path) + 1;
     char *copy = lx_alloc(space, size);
     return copy == NULL ? NULL : memcpy(copy, path, size);
@@ -170,7 +178,7 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
 
 // The dynamic loader of a program that names one. *entry and *base become its.
 static int64_t map_interpreter(struct lx_process *p, const char *path, uint64_t *entry, uint64_t *base) {
-    int64_t file = kpio_path_open(p->root, path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
+    int64_t file = kpio_path_open(path[0] == '/' ? p->root : p->cwd, path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
     if (file < 0) return file;
     struct lx_program interpreter = {0};
     int64_t result = lx_program_map(p->space, (kpio_handle)(uint32_t)file, &interpreter);
@@ -191,6 +199,7 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     uint64_t entry = program.entry;
     if (program.interpreter[0] != 0) result = map_interpreter(p, program.interpreter, &entry, &interpreter);
     if (result < 0) lx_start_fail(p, program.interpreter, result);
+    close_left(launch);
     (void)lx_vdso_map(p->space);  // without it the C library makes calls instead
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);

@@ -31,7 +31,7 @@ enum kpio_kind {
 #define KPIO_RIGHT_DUPLICATE (1u << 4)   // duplicate, also copy in a message
 #define KPIO_RIGHT_TRANSFER  (1u << 5)   // move or copy to another process
 #define KPIO_RIGHT_CALL      (1u << 6)   // endpoint: call and send
-#define KPIO_RIGHT_RECEIVE   (1u << 7)   // endpoint: receive
+#define KPIO_RIGHT_RECEIVE   (1u << 7)   // endpoint: receive; event: be of its audience (PEER_GONE when none is left)
 #define KPIO_RIGHT_MANAGE    (1u << 8)   // job: create in it, set limits; process, thread: start, control
 #define KPIO_RIGHT_KILL      (1u << 9)   // job, process, thread: end it
 #define KPIO_RIGHT_INSPECT   (1u << 10)  // info calls
@@ -118,7 +118,7 @@ _Static_assert(sizeof(struct kpio_exception_frame) == 26 * 8, "ABI");
 #define KPIO_SIGNAL_TERMINATED (1u << 24)  // process, thread, job empty
 #define KPIO_SIGNAL_READABLE   (1u << 25)  // endpoint: a caller waits; pipe: data or end; counter: not 0
 #define KPIO_SIGNAL_WRITABLE   (1u << 26)  // pipe: room (4,096 bytes, of the smallest 1); counter: below its most
-#define KPIO_SIGNAL_PEER_GONE  (1u << 27)  // pipe: other end closed; endpoint: nobody can receive any more
+#define KPIO_SIGNAL_PEER_GONE  (1u << 27)  // pipe: other end closed; endpoint: nobody can receive any more; event: its audience is gone
 #define KPIO_SIGNAL_FIRED      (1u << 28)  // timer expired; irq raised
 #define KPIO_SIGNAL_REVOKED    (1u << 29)  // the handle that the binding went through is gone (delivered once)
 

@@ -45,20 +45,31 @@ uint32_t event_wake_many(struct event *event) {
     return bits;
 }
 
+// Its audience is gone: who signals it is told, through a handle without RECEIVE.
+static void event_no_receivers(struct object *o) {
+    struct event *event = event_of(o);
+    spin_lock(&event->waiters.lock);
+    event->deserted = true;
+    spin_unlock(&event->waiters.lock);
+    object_signal(o);
+}
+
 static uint32_t event_signals(struct object *o, uint64_t *value) {
     struct event *event = event_of(o);
     spin_lock(&event->waiters.lock);
     *value = event->bits;
+    uint32_t signals = event->bits | (event->deserted ? KPIO_SIGNAL_PEER_GONE : 0);
     spin_unlock(&event->waiters.lock);
-    return (uint32_t)*value;
+    return signals;
 }
 
 static const struct object_ops event_ops = {
     .name = "event",
-    .rights = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER | KPIO_RIGHT_INSPECT |
-              KPIO_RIGHT_WAIT | KPIO_RIGHT_EXPIRE,
+    .rights = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_RECEIVE | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER |
+              KPIO_RIGHT_INSPECT | KPIO_RIGHT_WAIT | KPIO_RIGHT_EXPIRE,
     .unreachable = event_unreachable,
     .handle_gone = event_handle_gone,
+    .no_receivers = event_no_receivers,
     .signals = event_signals,
 };
 

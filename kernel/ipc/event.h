@@ -12,6 +12,7 @@ struct event {
     struct object object;
     struct wait_queue waiters;  // wait.data: mask, options
     uint32_t bits;
+    bool deserted;              // handles with RECEIVE, its audience, were there and are gone
 };
 static inline struct event *event_of(struct object *o) { return (struct event *)o; }
 

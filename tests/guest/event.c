@@ -51,6 +51,23 @@ KT_TEST(deadline_passes) {
     kt_close(event);
 }
 
+// Who keeps a handle without RECEIVE learns that those with it are gone.
+KT_TEST(audience) {
+    struct kpio_wait_item item = {.signals = KPIO_SIGNAL_PEER_GONE};
+    kpio_handle event = KT_HANDLE(kpio_event_create());
+    kpio_handle owner = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHT_WRITE | KPIO_RIGHT_WAIT));
+    kpio_handle other = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHT_READ | KPIO_RIGHT_RECEIVE));
+    item.handle = owner;
+    KT_EQUAL(kpio_handle_wait_many(&item, 1, 0), 0);
+    kt_close(event);
+    KT_EQUAL(kpio_handle_wait_many(&item, 1, 0), 0);
+    kt_close(other);
+    KT_EQUAL(kpio_handle_wait_many(&item, 1, 0), 1);
+    KT_EQUAL(item.asserted, KPIO_SIGNAL_PEER_GONE);
+    KT_EQUAL(kpio_event_signal(owner, 0, 4), 4);
+    kt_close(owner);
+}
+
 KT_TEST(rights) {
     kpio_handle event = KT_HANDLE(kpio_event_create());
     kpio_handle reader = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHT_READ));

@@ -22,7 +22,8 @@ BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x
 making = threading.Lock()
 
 # Which programs share a boot: those of a source named here share one with it, all others one together; on which machines.
-GROUPS = {"rest": ()}
+GROUPS = {"session": ("tty", "jobs"), "rest": ()}
+APPEND = {"session": " kpio.tty=1"}
 MACHINES = [Config("release", machine=Machine(cpus=2)), Config("debug", machine=Machine(cpus=4))]
 
 
@@ -104,7 +105,7 @@ class LinuxItem(CaseItem):
         with tempfile.TemporaryDirectory(prefix="kpio-boot-") as folder:
             initrd = Path(folder, "initrd.cpio")
             initrd.write_bytes(with_programs(variant.initrd.read_bytes(), self.names))
-            append = "root=tmpfs kpio.test=linux kpio.program=/t/"
+            append = "root=tmpfs kpio.test=linux kpio.program=/t/" + APPEND.get(self.group, "")
             with guest.Guest(self.machine.machine, variant.kernel, initrd, append) as running:
                 for _ in running.follow(guest.HANG_SECONDS, None, threading.Event()):
                     pass

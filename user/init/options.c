@@ -11,14 +11,14 @@ static const char *mode_set(struct options *options, const char *value) {
     static const struct {
         const char *name;
         enum option_mode mode;
-    } modes[] = {{"demo", MODE_DEMO}, {"shell", MODE_SHELL}, {"idle", MODE_IDLE}};
+    } modes[] = {{"demo", MODE_DEMO}, {"shell", MODE_SHELL}, {"idle", MODE_IDLE}, {"linux", MODE_LINUX}};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (strcmp(value, modes[i].name) == 0) {
             options->mode = modes[i].mode;
             return NULL;
         }
     }
-    return "unknown mode: demo, shell or idle";
+    return "unknown mode: demo, shell, idle or linux";
 }
 
 static const char *suite_set(struct options *options, const char *value, enum option_mode mode) {

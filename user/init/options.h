@@ -6,7 +6,7 @@
 #define OPTION_TEXT_MAX 64u
 #define OPTION_SETTINGS_MAX 16u
 
-enum option_mode { MODE_DEMO, MODE_SHELL, MODE_IDLE, MODE_TEST, MODE_BENCH };
+enum option_mode { MODE_DEMO, MODE_SHELL, MODE_IDLE, MODE_LINUX, MODE_TEST, MODE_BENCH };
 
 struct options {
     enum option_mode mode;

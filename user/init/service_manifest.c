@@ -129,8 +129,10 @@ static const char *set_modes(struct service_manifest *m, struct text value) {
             m->modes |= 1u << MODE_SHELL;
         else if (text_equal(word, TEXT("idle")))
             m->modes |= 1u << MODE_IDLE;
+        else if (text_equal(word, TEXT("linux")))
+            m->modes |= 1u << MODE_LINUX;
         else
-            return "unknown mode: demo shell idle";
+            return "unknown mode: demo shell idle linux";
     }
     return NULL;
 }

@@ -1,36 +1,46 @@
-// kill and its like, inside the process; other processes are posixd's.
+// kill and its like: inside the process, and through posixd to others.
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 
 static struct lx_siginfo made_by(const struct lx_process *p, uint32_t number, int32_t code) {
     return (struct lx_siginfo){.number = (int32_t)number, .code = code, .sent = {.pid = (int32_t)p->pid, .uid = p->uid}};
 }
 
-static int64_t send_thread(struct lx_thread *t, uint32_t tid, uint32_t number) {
-    struct lx_process *p = lx_process(t);
-    if (number > LX_SIGNALS) return -EINVAL;
-    const struct lx_siginfo info = made_by(p, number, LX_SI_TKILL);
-    return lx_signal_send_tid(p, tid, &info);
+static int64_t send_own(struct lx_thread *t, uint32_t tid, uint32_t number) {
+    const struct lx_siginfo info = made_by(lx_process(t), number, LX_SI_TKILL);
+    return number > LX_SIGNALS ? -EINVAL : lx_signal_send_tid(lx_process(t), tid, &info);
 }
 
-LX_CALL(tkill) { return (int32_t)a0 <= 0 ? -EINVAL : send_thread(t, (uint32_t)a0, (uint32_t)a1); }
+static int64_t send_other(struct lx_thread *t, uint32_t pid, uint32_t tid, uint32_t number) {
+    const struct lx_siginfo info = made_by(lx_process(t), number, LX_SI_TKILL);
+    return number > LX_SIGNALS ? -EINVAL : lx_posix_kill(t, pid, tid, &info);
+}
 
+// ABI tkill: a thread of another process only by its process's id
+LX_CALL(tkill) {
+    if ((int32_t)a0 <= 0) return -EINVAL;
+    int64_t result = send_own(t, (uint32_t)a0, (uint32_t)a1);
+    return result == -ESRCH ? send_other(t, (uint32_t)a0, (uint32_t)a0, (uint32_t)a1) : result;
+}
+
+// ABI tgkill: a thread that another process does not have is not told
 LX_CALL(tgkill) {
     if ((int32_t)a0 <= 0 || (int32_t)a1 <= 0) return -EINVAL;
-    return (uint32_t)a0 != lx_process(t)->pid ? -ESRCH : send_thread(t, (uint32_t)a1, (uint32_t)a2);
+    if ((uint32_t)a0 == lx_process(t)->pid) return send_own(t, (uint32_t)a1, (uint32_t)a2);
+    return send_other(t, (uint32_t)a0, (uint32_t)a1, (uint32_t)a2);
 }
 
-// ABI kill: the process itself; others need posixd
+// Without posixd a process knows of no others: its group has nobody else.
 LX_CALL(kill) {
     struct lx_process *p = lx_process(t);
     const int32_t pid = (int32_t)a0;
     if ((uint32_t)a1 > LX_SIGNALS) return -EINVAL;
-    if (pid != (int32_t)p->pid && pid != 0 && pid != -1) return -ESRCH;
-    if (pid == -1) return -ESRCH;  // all but the caller: there is nobody
     const struct lx_siginfo info = made_by(p, (uint32_t)a1, LX_SI_USER);
+    if (pid != (int32_t)p->pid && !(pid == 0 && p->posixd <= 0)) return pid == INT32_MIN ? -ESRCH : lx_posix_kill(t, pid, 0, &info);
     return a1 == 0 ? 0 : lx_signal_send_process(p, &info);
 }
 
@@ -63,7 +73,7 @@ LX_CALL(rt_sigqueueinfo) {
     struct lx_siginfo info;
     int64_t error = take_info(t, a2, a1, (uint32_t)a0, &info);
     if (error < 0) return error;
-    if ((uint32_t)a0 != lx_process(t)->pid) return -ESRCH;
+    if ((uint32_t)a0 != lx_process(t)->pid) return (int32_t)a0 <= 0 ? -ESRCH : lx_posix_kill(t, (int32_t)a0, 0, &info);
     return a1 == 0 ? 0 : lx_signal_send_process(lx_process(t), &info);
 }
 
@@ -72,5 +82,6 @@ LX_CALL(rt_tgsigqueueinfo) {
     if ((int32_t)a0 <= 0 || (int32_t)a1 <= 0) return -EINVAL;
     int64_t error = take_info(t, a3, a2, (uint32_t)a1, &info);
     if (error < 0) return error;
-    return (uint32_t)a0 != lx_process(t)->pid ? -ESRCH : lx_signal_send_tid(lx_process(t), (uint32_t)a1, &info);
+    if ((uint32_t)a0 != lx_process(t)->pid) return lx_posix_kill(t, (int32_t)a0, (uint32_t)a1, &info);
+    return lx_signal_send_tid(lx_process(t), (uint32_t)a1, &info);
 }

@@ -3,6 +3,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/fork.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/signal.h"
@@ -85,6 +86,7 @@ LX_CALL(rt_sigtimedwait) {
     if (error < 0) return error;
     set &= ~LX_UNBLOCKABLE;
     for (;;) {
+        if (__atomic_load_n(&p->mail, __ATOMIC_SEQ_CST) != 0) lx_posix_fetch(t);
         lx_lock(&p->signal_lock);
         uint32_t number = lx_signal_take_locked(t, set, &info);
         bool others = ((p->pending_signals.set | t->pending_signals.set) & ~t->blocked) != 0 || p->stopped != 0;
@@ -92,6 +94,7 @@ LX_CALL(rt_sigtimedwait) {
         if (number == 0 && error == 0) __atomic_store_n(&t->pending, others, __ATOMIC_SEQ_CST);
         else if (others) __atomic_store_n(&t->pending, 1, __ATOMIC_SEQ_CST);
         lx_unlock(&p->signal_lock);
+        if (__atomic_load_n(&p->mail, __ATOMIC_SEQ_CST) != 0) __atomic_store_n(&t->pending, 1, __ATOMIC_SEQ_CST);
         if (number != 0) {
             error = a1 != 0 ? lx_copy_out(a1, &info, sizeof info) : 0;
             return error < 0 ? error : (int64_t)number;

@@ -5,7 +5,6 @@
 #include "user/liblinux/thread.h"
 
 LX_CALL(getpid) { return lx_process(t)->pid; }
-LX_CALL(getppid) { return lx_process(t)->ppid; }
 LX_CALL(gettid) { return t->tid; }
 
 LX_CALL(set_tid_address) {

@@ -8,6 +8,7 @@
 #include "user/liblinux/fork.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 
 void lx_children_init(struct lx_process *p) {
@@ -35,12 +36,15 @@ static struct lx_child *find_locked(struct lx_process *p, uint32_t pid) {
     return NULL;
 }
 
-enum { CLD_EXITED = 1, CLD_KILLED, CLD_DUMPED };
+enum { CLD_EXITED = 1, CLD_KILLED, CLD_DUMPED, CLD_STOPPED = 5, CLD_CONTINUED };
+#define CONTINUED 0xffffu
+#define IS_STOPPED(status) (((status) & 0xff) == 0x7f)
 static void describe(struct lx_siginfo *info, uint32_t pid, uint32_t status) {
     bool exited = (status & 0x7f) == 0;
     info->code = exited ? CLD_EXITED : status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+    if (status == CONTINUED || IS_STOPPED(status)) info->code = status == CONTINUED ? CLD_CONTINUED : CLD_STOPPED;
     info->child.pid = (int32_t)pid;
-    info->child.status = (int32_t)(exited ? status >> 8 & 0xff : status & 0x7f);
+    info->child.status = (int32_t)(status == CONTINUED ? LX_SIGCONT : exited || IS_STOPPED(status) ? status >> 8 & 0xff : status & 0x7f);
 }
 
 // The kernel's own statuses (a fault without a handler, a job's end) are signals too.
@@ -79,6 +83,16 @@ static bool wants_to_know(struct lx_process *p) {
     return handler != LX_SIG_DFL && handler != LX_SIG_IGN;
 }
 
+void lx_child_changed(struct lx_process *p, uint32_t pid, uint32_t status) {
+    lx_lock(&p->children_lock);
+    struct lx_child *child = find_locked(p, pid);
+    if (child != NULL) child->report = status;
+    lx_unlock(&p->children_lock);
+    lx_lock(&p->signal_lock);
+    lx_signal_tell_all_locked(p);
+    lx_unlock(&p->signal_lock);
+}
+
 void lx_children_watch(struct lx_process *p) {
     lx_lock(&p->children_lock);
     if (p->children_port == KPIO_HANDLE_NONE && !list_is_empty(&p->children)) {
@@ -113,37 +127,92 @@ enum { WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x1000
 
 struct ended {
     uint32_t pid, status;
+    bool ended;                     // or it stopped, or goes on
     uint64_t cpu_ns;
 };
 
-// pid as waitpid: above 0 a child, else any (groups are posixd's).
-static bool matches(const struct lx_child *child, int64_t pid) { return pid <= 0 || child->pid == (uint32_t)pid; }
+// What a wait is for. pid as waitpid takes it, with groups resolved: above 0 a child, -1 any, else those that are listed.
+struct wanted {
+    int64_t pid;
+    uint64_t options;
+    uint32_t count, pids[WAIT_MAX];
+};
 
-// Takes one that has ended: 1; 0 when there are only living ones, -ECHILD when there is none. items and count: the living ones.
-static int64_t collect(struct lx_process *p, int64_t pid, bool keep, struct ended *out, struct kpio_wait_item *items, uint32_t *count) {
+// posixd knows the groups, and is not asked under the lock.
+static void find_group(struct lx_thread *t, struct wanted *w) {
+    struct lx_process *p = lx_process(t);
+    struct lx_ids ids;
+    uint32_t all = 0;
+    w->count = 0;
+    if (w->pid > 0 || w->pid == -1) return;
+    if (w->pid == 0 && lx_posix_ids(t, 0, &ids) == 0) w->pid = -(int64_t)ids.group;
+    lx_lock(&p->children_lock);
+    list_for_each_entry(child, &p->children, struct lx_child, node)
+        if (all < WAIT_MAX) w->pids[all++] = child->pid;
+    lx_unlock(&p->children_lock);
+    for (uint32_t i = 0; i < all; i++)
+        if (lx_posix_ids(t, w->pids[i], &ids) == 0 && -(int64_t)ids.group == w->pid) w->pids[w->count++] = w->pids[i];
+}
+
+static bool matches(const struct lx_child *child, const struct wanted *w) {
+    if (w->pid > 0 || w->pid == -1) return w->pid == -1 || child->pid == (uint32_t)w->pid;
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->pids[i] == child->pid) return true;
+    return false;
+}
+
+// A stop or a continuation that is wanted and was not told yet.
+static uint32_t take_report(struct lx_child *child, uint64_t options) {
+    const uint32_t report = child->report;
+    if (report == 0 || !(options & (report == CONTINUED ? WCONTINUED : WUNTRACED))) return 0;
+    if (!(options & WNOWAIT)) child->report = 0;
+    return report;
+}
+
+static bool has_ended(const struct lx_child *child, struct kpio_process_info *info) {
+    struct kpio_wait_item look = {.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
+    if (kpio_handle_wait_many(&look, 1, 0) <= 0 || !(look.asserted & KPIO_SIGNAL_TERMINATED)) return false;
+    return kpio_process_info(child->handle, info) >= 0;
+}
+
+// What a child has to tell: 1; 0: it lives on; -ECHILD: it has ended, which nobody asked for.
+static int64_t look_at(struct lx_child *child, uint64_t options, struct ended *out) {
+    struct kpio_process_info info;
+    *out = (struct ended){.pid = child->pid, .status = take_report(child, options)};
+    if (out->status != 0) return 1;
+    if (!has_ended(child, &info)) return 0;
+    out->ended = true;
+    out->status = wait_status(info.status);
+    out->cpu_ns = info.cpu_ns;
+    return options & WEXITED ? 1 : -ECHILD;
+}
+
+// Takes what one of the wanted children has to tell: 1; 0 when they have nothing, -ECHILD when there is none. items and count: the
+// living ones.
+static int64_t collect(struct lx_thread *t, const struct wanted *w, struct ended *out, struct kpio_wait_item *items, uint32_t *count) {
+    struct lx_process *p = lx_process(t);
     int64_t result = -ECHILD;
     struct lx_child *gone = NULL;
     *count = 0;
     lx_lock(&p->children_lock);
     list_for_each_entry_safe(child, &p->children, struct lx_child, node) {
-        struct kpio_process_info info;
-        if (!matches(child, pid)) continue;
-        if (result == -ECHILD) result = 0;
-        if (*count < WAIT_MAX) items[(*count)++] = (struct kpio_wait_item){.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
-        struct kpio_wait_item look = {.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
-        if (kpio_handle_wait_many(&look, 1, 0) <= 0 || !(look.asserted & KPIO_SIGNAL_TERMINATED)) continue;
-        if (kpio_process_info(child->handle, &info) < 0) continue;
-        *out = (struct ended){.pid = child->pid, .status = wait_status(info.status), .cpu_ns = info.cpu_ns};
-        if (!keep) {
+        if (!matches(child, w)) continue;
+        int64_t told = look_at(child, w->options, out);
+        if (told > 0 || result < 0) result = told;
+        if (told == 0 && *count < WAIT_MAX)
+            items[(*count)++] = (struct kpio_wait_item){.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
+        if (told <= 0) continue;
+        if (out->ended && !(w->options & WNOWAIT)) {
             list_remove(&child->node);
-            p->children_cpu += info.cpu_ns;
+            p->children_cpu += out->cpu_ns;
             gone = child;
         }
-        result = 1;
         break;
     }
     lx_unlock(&p->children_lock);
-    if (gone != NULL) child_free(p, gone);
+    if (gone == NULL) return result;
+    lx_posix_reaped(t, gone->pid);
+    child_free(p, gone);
     return result;
 }
 
@@ -153,12 +222,14 @@ static int64_t wait_for_change(struct lx_thread *t, struct kpio_wait_item *items
     return result == -EINTR ? -LX_RESTART : 0;
 }
 
-// 1 and *out, 0 (WNOHANG and none has ended), or a negative errno.
+// 1 and *out, 0 (WNOHANG and none has changed), or a negative errno.
 static int64_t wait_any(struct lx_thread *t, int64_t pid, uint64_t options, struct ended *out) {
     struct kpio_wait_item items[WAIT_MAX];
+    struct wanted wanted = {.pid = pid, .options = options};
     uint32_t count;
+    find_group(t, &wanted);
     for (;;) {
-        int64_t result = collect(lx_process(t), pid, options & WNOWAIT, out, items, &count);
+        int64_t result = collect(t, &wanted, out, items, &count);
         if (result != 0 || options & WNOHANG) return result;
         result = wait_for_change(t, items, count);
         if (result < 0) return result;
@@ -174,11 +245,11 @@ static int64_t put_usage(uint64_t at, uint64_t cpu_ns) {
     return at == 0 ? 0 : lx_copy_out(at, &usage, sizeof usage);
 }
 
-// ABI wait4: groups of processes (pid 0 and below -1) are taken as any child; stopped children are not told
+// ABI wait4: without posixd there are no groups (pid 0 and below -1: ECHILD), and no stops are told
 LX_CALL(wait4) {
     struct ended ended = {0};
     if (a2 & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | 0x80000000ull)) return -EINVAL;
-    int64_t result = wait_any(t, (int32_t)a0, a2, &ended);
+    int64_t result = wait_any(t, (int32_t)a0, a2 | WEXITED, &ended);
     if (result <= 0) return result;
     if (a1 != 0) result = lx_copy_out(a1, &ended.status, sizeof ended.status);
     if (result >= 0) result = put_usage(a3, ended.cpu_ns);
@@ -190,7 +261,9 @@ LX_CALL(waitid) {
     struct ended ended = {0};
     if (a3 & ~(uint64_t)(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | 0x80000000ull)) return -EINVAL;
     if (!(a3 & (WEXITED | WUNTRACED | WCONTINUED)) || a0 > P_PGID || (a0 == P_PID && (int32_t)a1 <= 0)) return -EINVAL;
-    int64_t result = wait_any(t, a0 == P_PID ? (int32_t)a1 : -1, a3, &ended);
+    if (a0 == P_PGID && (int32_t)a1 < 0) return -EINVAL;
+    const int64_t pid = a0 == P_PID ? (int32_t)a1 : a0 == P_PGID ? -(int64_t)(int32_t)a1 : -1;
+    int64_t result = wait_any(t, pid, a3, &ended);
     if (result < 0) return result;
     struct lx_siginfo info = {0};
     if (result > 0) {

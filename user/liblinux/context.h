@@ -70,6 +70,7 @@ struct lx_thread {
     uint64_t clear_tid;             // address to clear and wake at the end (set_tid_address, CLONE_CHILD_CLEARTID)
     uint64_t robust_list;
     uint64_t rseq;
+    uint64_t serial;                // of its last message to a server (node.h); unique with the thread's id
     // Signals (signal.h). Changed by the thread itself, under process->signal_lock, or only its own.
     uint64_t blocked;               // mask
     uint64_t waiting;               // that rt_sigtimedwait waits for
@@ -105,7 +106,9 @@ struct lx_process {
     kpio_handle root, cwd;          // directories
     struct lx_fd cwd_local;         // kind LOCAL: it is in a local mount; DIRECTORY: cwd has another root than root (chroot)
     kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
-    kpio_handle posixd;             // or 0: alone
+    kpio_handle posixd;             // or 0: alone (posix.h)
+    kpio_handle mail_thread;        // that posixd tells of signals
+    uint32_t mail;                  // posixd has some; atomic
     kpio_handle program;            // the executable's file, or 0
     kpio_handle system;             // the system, with INSPECT for what /proc tells of it and LOG for what a trace tells; or 0
     uint32_t trace;                 // LX_TRACE_*

@@ -8,7 +8,9 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/libkpio/posix.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
 
@@ -54,6 +56,7 @@ void lx_exception(struct kpio_exception_frame *frame) {
     struct lx_thread *t = thread_of_stack(frame);
     const struct lx_space *space = lx_space(t);
     bool own = frame->rip >= space->liblinux && frame->rip < space->liblinux + space->liblinux_size;
+    if (frame->kind == KPIO_EXC_INTERRUPT && frame->address == POSIX_MAIL) lx_posix_expect(t);
     if (!own) leave_program(t, frame);
     else if (frame->kind == KPIO_EXC_INTERRUPT) fix_interrupted(t, frame);
     else if (in(frame->rip, lx_copy_begin, lx_copy_end)) frame->rip = (uint64_t)lx_copy_fault;

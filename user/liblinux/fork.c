@@ -9,6 +9,7 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
 
@@ -56,6 +57,7 @@ static void become_process(struct lx_thread *t, uint32_t parent) {
     p->pid = t->tid = (uint32_t)t->block->process_id;
     p->thread = t->handle;
     p->stopped = 0;
+    p->mail = 0;
     p->children_cpu = 0;
     p->timers = NULL;
     list_init(&p->pending_signals.queue);
@@ -84,6 +86,7 @@ void lx_fork_first(struct lx_thread *t, struct kpio_thread_block *block) {
     become_process(t, t->fork.parent);
     set_program_state(t);
     if (!(t->fork.flags & LX_CLONE_VM)) unlock_all(p);
+    lx_posix_attach(t, t->handle, false);
 }
 
 // ---- fork ---------------------------------------------------------------------------------------------------------------
@@ -198,7 +201,8 @@ int64_t lx_process_clone(struct lx_thread *t, const struct lx_clone *how) {
     int64_t pid = pid_of((kpio_handle)process);
     const uint32_t number = (uint32_t)pid;
     if (pid > 0) {
-        int64_t error = lx_child_add(p, number, (kpio_handle)process, (uint32_t)how->exit_signal, area);
+        int64_t error = lx_posix_forked(t, number, (kpio_handle)process);
+        if (error == 0) error = lx_child_add(p, number, (kpio_handle)process, (uint32_t)how->exit_signal, area);
         if (error == 0 && how->flags & LX_CLONE_PARENT_SETTID) (void)lx_copy_out(how->parent_tid, &number, sizeof number);
         if (error < 0) (void)kpio_process_kill((kpio_handle)process, LX_SIGKILL);
         if (error < 0) pid = error;

@@ -8,6 +8,7 @@ struct lx_child {
     kpio_handle handle;             // kernel process
     uint32_t exit_signal;           // sent to the parent at its end; 0: none
     bool watched;                   // by the thread that tells of ends
+    uint32_t report;                // wait status of a stop or continuation that was not waited for; 0: none
     uint64_t area;                  // of a child made by vfork: its first thread's, in this space; 0: none
 };
 
@@ -24,5 +25,7 @@ void lx_children_init(struct lx_process *p);
 [[nodiscard]] int64_t lx_child_add(struct lx_process *p, uint32_t pid, kpio_handle handle, uint32_t exit_signal, uint64_t area);
 // In a forked copy: the parent's children are none of its own.
 void lx_children_forget(struct lx_process *p);
+// A child has stopped or goes on, as this wait status says: who waits looks again.
+void lx_child_changed(struct lx_process *p, uint32_t pid, uint32_t status);
 // SIGCHLD has a handler now, or is blocked so that it can be waited for: from here on ends are told.
 void lx_children_watch(struct lx_process *p);

@@ -3,12 +3,7 @@
 #pragma once
 #include <stdint.h>
 
-// ---- errors that no native call has -----------------------------------------------------------------------------------
-#define ESRCH 3  // no such process or thread
-#define ECHILD 10
-#define ENOTTY 25
-#define ESPIPE 29
-#define ELIBBAD 80
+#include "user/libkpio/linux_errors.h"
 
 // ---- open and fcntl ------------------------------------------------------------------------------------------------
 #define LX_O_ACCMODE   3u

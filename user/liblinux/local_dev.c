@@ -3,6 +3,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/local.h"
+#include "user/liblinux/node.h"
 
 static const struct device {
     const char *name;
@@ -57,8 +58,16 @@ static bool dev_follow(struct lx_thread *t, struct lx_at *at, bool last) {
     return true;
 }
 
+// What posixd serves: terminals.
+static bool is_served(const struct lx_thread *t, const char *path) {
+    if (lx_process(t)->posixd <= 0) return false;
+    return strcmp(path, "tty") == 0 || strcmp(path, "console") == 0 || strcmp(path, "ptmx") == 0 || strcmp(path, "pts") == 0 ||
+           strncmp(path, "pts/", 4) == 0;
+}
+
 static int64_t dev_stat(struct lx_thread *t, const char *path, bool follow, struct kpio_stat *out) {
     const struct device *d = find_device(path);
+    if (is_served(t, path)) return lx_node_stat(t, path, out);
     out->inode = 1;
     out->mode = LX_S_IFDIR | 0755;
     if (*path == 0) return 0;
@@ -85,6 +94,7 @@ static int64_t open_tty(struct lx_process *p, struct lx_fd *out) {
 
 static int64_t dev_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
     const struct device *d = find_device(path);
+    if (is_served(t, path)) return lx_node_open(t, path, flags, out);
     if (strcmp(path, "tty") == 0) return open_tty(lx_process(t), out);
     return d == NULL ? -ENOENT : lx_device_open(d->number, out);
 }
@@ -98,10 +108,12 @@ static int64_t dev_readlink(struct lx_thread *t, const char *path, char *out, ui
 }
 
 static int64_t dev_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
+    const unsigned own = ARRAY_SIZE(devices) + ARRAY_SIZE(links) + (lx_process(t)->posixd <= 0);  // posixd has a tty of its own
+    if (strcmp(path, "pts") == 0 && is_served(t, path)) return lx_node_list(t, path, index, name, inode, type);
     if (*path != 0) return -ENOTDIR;
-    if (index > ARRAY_SIZE(devices) + ARRAY_SIZE(links)) return -ENOENT;
-    bool device = index < ARRAY_SIZE(devices), tty = index == ARRAY_SIZE(devices);
-    const char *text = device ? devices[index].name : tty ? "tty" : links[index - ARRAY_SIZE(devices) - 1].name;
+    if (index >= own) return lx_node_list(t, path, index - own, name, inode, type);
+    bool device = index < ARRAY_SIZE(devices), tty = own > ARRAY_SIZE(devices) + ARRAY_SIZE(links) && index == ARRAY_SIZE(devices);
+    const char *text = device ? devices[index].name : tty ? "tty" : links[index - (own - ARRAY_SIZE(links))].name;
     *inode = 2 + (device ? (uint32_t)devices[index].number : 0);
     *type = (device || tty ? LX_S_IFCHR : LX_S_IFLNK) >> 12;
     memcpy(name, text, strlen(text) + 1);

@@ -161,6 +161,12 @@ static void go_on(struct lx_process *p) {
         (void)kpio_futex_wake((uint64_t)&p->stopped, UINT32_MAX, UINT32_MAX, 0);
 }
 
+void lx_signal_continue(struct lx_process *p) {
+    lx_lock(&p->signal_lock);
+    go_on(p);
+    lx_unlock(&p->signal_lock);
+}
+
 int64_t lx_signal_send_locked(struct lx_process *p, struct lx_thread *to, const struct lx_siginfo *info) {
     const uint32_t number = (uint32_t)info->number;
     const uint64_t bit = LX_SIGNAL_BIT(number);

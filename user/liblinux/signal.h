@@ -117,4 +117,6 @@ void lx_state_measure(struct lx_space *space);  // how large the extended state 
 // Ends the process as Linux would by this signal.
 [[gnu::noreturn]] void lx_signal_kill(struct lx_process *p, uint32_t number);
 // Waits until the process is not stopped any more.
-void lx_process_stop(struct lx_process *p);
+void lx_process_stop(struct lx_thread *t);
+// The process is not stopped any more.
+void lx_signal_continue(struct lx_process *p);

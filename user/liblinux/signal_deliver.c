@@ -5,6 +5,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
 
@@ -37,9 +38,13 @@ static void settle_call_handled(struct lx_thread *t, struct lx_registers *regist
     else registers->rax = (uint64_t)-EINTR;
 }
 
-void lx_process_stop(struct lx_process *p) {
-    while (__atomic_load_n(&p->stopped, __ATOMIC_SEQ_CST) != 0)
-        (void)kpio_futex_wait((uint64_t)&p->stopped, 1, UINT32_MAX, KPIO_TIME_NEVER, 0);
+void lx_process_stop(struct lx_thread *t) {
+    struct lx_process *p = lx_process(t);
+    while (__atomic_load_n(&p->stopped, __ATOMIC_SEQ_CST) != 0) {
+        __atomic_store_n(&t->pending, 0, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&p->mail, __ATOMIC_SEQ_CST) != 0) lx_posix_fetch(t);
+        else (void)lx_block(t, SYS_futex_wait, (uint64_t)&p->stopped, 1, UINT32_MAX, KPIO_TIME_NEVER, 0, 0);
+    }
 }
 
 // ---- one signal ---------------------------------------------------------------------------------------------------------
@@ -63,7 +68,8 @@ static uint32_t take(struct lx_thread *t, struct lx_siginfo *info, struct lx_sig
         if (number == 0 || action->handler > LX_SIG_IGN) return number;
         if (action->handler == LX_SIG_IGN || lx_signal_ignored_by_default(number)) continue;
         if (!lx_signal_stops(number)) lx_signal_kill(p, number);
-        lx_process_stop(p);
+        if (p->posixd > 0 && !lx_posix_may_stop(t, number)) lx_signal_continue(p);
+        lx_process_stop(t);
     }
 }
 
@@ -105,7 +111,8 @@ static void deliver(struct lx_thread *t, struct lx_registers *registers) {
     bool handled = false;
     __atomic_store_n(&t->pending, 0, __ATOMIC_SEQ_CST);
     if (t->faulted) lx_signal_fault(t, registers);
-    if (__atomic_load_n(&lx_process(t)->stopped, __ATOMIC_RELAXED) != 0) lx_process_stop(lx_process(t));
+    if (__atomic_load_n(&lx_process(t)->mail, __ATOMIC_RELAXED) != 0) lx_posix_fetch(t);
+    if (__atomic_load_n(&lx_process(t)->stopped, __ATOMIC_RELAXED) != 0) lx_process_stop(t);
     while (take(t, &info, &action) != 0) {
         enter_handler(t, registers, &info, &action);
         handled = true;

@@ -10,6 +10,7 @@
 #include "user/liblinux/fork.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/limits.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/signalfd.h"
@@ -64,6 +65,7 @@ int64_t lx_thread_adopt(struct lx_thread *t, struct kpio_thread_block *block) {
     t->exception_stack = t->stack;
     t->exception_stack_size = LX_AREA_EXCEPTION;
     block->user_data[0] = (uint64_t)t;
+    t->serial = (uint64_t)kpio_clock_get(0);  // above that of the program before this one in the same thread
     return kpio_thread_set_exception((uint64_t)lx_exception_begin, t->exception_stack, t->exception_stack_size);
 }
 
@@ -205,5 +207,6 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
     lx_trace_begin(p);
     (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)launch, align_up(launch->bytes, 4096));
+    lx_posix_attach(t, t->handle, p->ppid != 0);
     lx_enter_program(entry, stack);
 }

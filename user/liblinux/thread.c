@@ -7,6 +7,7 @@
 #include "user/libkpio/linux_launch.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/robust.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
@@ -160,6 +161,7 @@ void lx_thread_exit(struct lx_thread *t, uint64_t status) {
     clear_tid(t);
     // No interrupt may use the exception stack any more: the area is another thread's when in_use is 0.
     (void)kpio_thread_set_exception(0, 0, 0);
+    lx_posix_thread_gone(t);
     if (t->handle == p->thread) (void)kpio_thread_exit();  // its area has the contexts of process and space
     (void)kpio_handle_close((uint32_t)t->handle);
     area_put(p->space, t);

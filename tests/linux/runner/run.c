@@ -1,5 +1,6 @@
 // Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
 // folder, in the archive's order; kpio.arguments=A,B,C. Without kpio.program: what the archive's "linux/commands" says (below).
+// With kpio.tty each is the leader of a session, with posixd, on the console's terminal.
 // Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
 //
@@ -9,7 +10,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "user/libkpio/kpio.h"
-#include "user/libkpio/linux.h"
+#include "user/libkpio/linux_session.h"
 
 #define WORDS_MAX 64u
 
@@ -30,7 +31,8 @@ static void split(char *text, const char *arguments[WORDS_MAX + 1]) {
 
 struct run {
     const struct archive *archive;
-    kpio_handle root, memory_fs, cwd;
+    kpio_handle root, memory_fs, cwd, job;
+    struct linux_session *session;       // kpio.tty
     const char *arguments[WORDS_MAX + 1], *environment[WORDS_MAX + 1];
 };
 
@@ -49,28 +51,50 @@ static int64_t prepare(struct run *r, const char **what) {
     return 0;
 }
 
+static int64_t start_session(struct run *r, const char **what) {
+    const struct kpio_job_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    *what = "a job";
+    r->job = startup_handle("job");
+    if (startup_setting("tty") == NULL) return 0;
+    int64_t result = kpio_job_create(r->job, &none, "session", 7);
+    if (result < 0) return result;
+    r->job = (kpio_handle)result;
+    const struct linux_session_spec spec = {.archive = r->archive, .job = r->job, .console = startup_handle("system")};
+    r->session = linux_session_start(&spec, &result, what);
+    return result;
+}
+
 static int64_t spawn(const struct run *r, const char *path, const char **what) {
     const kpio_handle console = startup_handle("system");
-    const struct lx_launch_fd fds[] = {
-        {.number = 0, .handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE},
-        {.number = 1, .handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE},
-        {.number = 2, .handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE},
-    };
+    struct lx_launch_fd fds[3] = {{.handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE}};
+    *what = "the terminal";
+    int64_t error = r->session != NULL ? linux_session_console(r->session, &fds[0]) : 0;
+    if (error < 0) return error;
+    for (int i = 1; i < 3; i++) {
+        fds[i] = fds[0];
+        fds[i].number = i;
+    }
     const struct linux_spec spec = {
         .path = path,
         .arguments = r->arguments,
         .environment = r->environment,
-        .job = startup_handle("job"),
+        .job = r->job,
         .archive = r->archive,
         .root = r->root,
         .cwd = r->cwd,
         .memory_fs = r->memory_fs,
         .system = console,
+        .posixd = r->session != NULL ? linux_session_endpoint(r->session) : KPIO_HANDLE_NONE,
         .fds = fds,
         .fd_count = 3,
         .options = startup_setting("jit") != NULL,
     };
-    return linux_spawn(&spec, what);
+    int64_t process = linux_spawn(&spec, what);
+    if (r->session != NULL) {
+        (void)kpio_handle_close((uint64_t)fds[0].handle);
+        (void)kpio_handle_close((uint64_t)fds[0].second);
+    }
+    return process;
 }
 
 // Whether it ended with status 0.
@@ -159,7 +183,10 @@ int main(int argc, char **argv) {
     if (listed && (commands.size == 0 || commands.data[commands.size - 1] != 0)) return fail("linux/commands", -EINVAL);
     if (!listed && (path == NULL || *path == 0)) return fail("neither kpio.program= nor linux/commands", -EINVAL);
     error = prepare(&r, &what);
+    if (error == 0) error = start_session(&r, &what);
     if (error < 0) return fail(what, error);
     const char *text = (const char *)commands.data;
-    return listed ? !run_commands(&r, text, text + commands.size) : !run_setting(&r, path);
+    bool good = listed ? run_commands(&r, text, text + commands.size) : run_setting(&r, path);
+    if (r.session != NULL) linux_session_end(r.session);
+    return !good;
 }

@@ -1,0 +1,8 @@
+// Errors of Linux that no native call has (others: abi/errors.def, with Linux's numbers).
+#pragma once
+
+#define ESRCH 3  // no such process or thread
+#define ECHILD 10
+#define ENOTTY 25
+#define ESPIPE 29
+#define ELIBBAD 80

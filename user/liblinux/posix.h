@@ -1,0 +1,26 @@
+// What other processes of the session have to do with this one (protocols/posix.def): posixd knows them. Without it
+// (process->posixd 0) a process is alone with its children.
+#pragma once
+#include "user/liblinux/signal.h"
+
+// The process takes signals from here on, through this thread (t, or another of the process). executed: by another program than
+// the one that was forked.
+void lx_posix_attach(struct lx_thread *t, kpio_handle thread, bool executed);
+// A thread ends that signals are told to: another one takes its place. signal_lock is not held.
+void lx_posix_thread_gone(struct lx_thread *t);
+[[nodiscard]] int64_t lx_posix_forked(struct lx_thread *t, uint32_t child, kpio_handle process);  // 0 or -EAGAIN
+void lx_posix_reaped(struct lx_thread *t, uint32_t child);
+
+// Signals have come, or will have when the call ends: the thread fetches them before its program goes on.
+void lx_posix_expect(struct lx_thread *t);
+void lx_posix_fetch(struct lx_thread *t);
+// kill(2) for anybody but the process itself; thread 0: to the process.
+[[nodiscard]] int64_t lx_posix_kill(struct lx_thread *t, int64_t target, uint32_t thread, const struct lx_siginfo *info);
+// Whether the process may stop by this signal: asked once it has.
+[[nodiscard]] bool lx_posix_may_stop(struct lx_thread *t, uint32_t number);
+
+struct lx_ids {
+    uint32_t parent, group, session;
+};
+// pid 0: the caller. 0, -ESRCH.
+[[nodiscard]] int64_t lx_posix_ids(struct lx_thread *t, uint32_t pid, struct lx_ids *out);

@@ -1,0 +1,153 @@
+// protocols/posix.def.
+#include "protocols/gen/posix.h"
+
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/libkpio/posix.h"
+#include "user/posixd/posixd.h"
+
+enum { SIGNAL_CONT = 18, SIGNAL_STOP = 19, CLD_STOPPED = 5, SIGNALS = 64 };
+
+static void close_handle(kpio_handle handle) {
+    if (handle > 0) (void)kpio_handle_close((uint64_t)handle);
+}
+
+// ---- coming and going -----------------------------------------------------------------------------------------------------
+
+static int64_t know(uint32_t pid, uint32_t parent, kpio_handle process, struct process **out) {
+    *out = process_find(pid);
+    if (*out != NULL) {                // one of the two was here first
+        close_handle(process);
+        return (*out)->state == PROCESS_LIVE ? 0 : -ESRCH;
+    }
+    int64_t error = process > 0 ? process_add(pid, parent, process) : -EINVAL;
+    if (error < 0) close_handle(process);
+    *out = process_find(pid);
+    return error;
+}
+
+static int64_t do_attach(void *context, uint64_t badge, const struct posix_attach_request *r, struct posix_attach_reply *reply) {
+    struct process *p;
+    int64_t error = know(r->pid, r->parent, r->process, &p);
+    if (error < 0) {
+        close_handle(r->thread);
+        return error;
+    }
+    close_handle(p->thread);
+    p->thread = r->thread;
+    if (r->flags & POSIX_EXECUTED) p->executed = 1;
+    if (r->thread > 0) (void)keep_thread(p->pid, r->thread);
+    *reply = (struct posix_attach_reply){.mail = mail_waits(p->pid, 0), .group = p->group, .session = p->session};
+    return 0;
+}
+
+static int64_t do_fork(void *context, uint64_t badge, const struct posix_fork_request *r, struct posix_fork_reply *reply) {
+    struct process *p;
+    int64_t error = know(r->child, r->pid, r->process, &p);
+    return error == -ESRCH ? 0 : error;  // it has ended already
+}
+
+static int64_t do_reap(void *context, uint64_t badge, const struct posix_reap_request *r, struct posix_reap_reply *reply) {
+    struct process *p = process_find(r->child);
+    if (p == NULL) return 0;
+    if (p->state == PROCESS_LIVE) process_ended(p);
+    if (p->state == PROCESS_ENDED) process_free(p);
+    return 0;
+}
+
+// ---- signals ----------------------------------------------------------------------------------------------------------------
+
+static int64_t do_take(void *context, uint64_t badge, const struct posix_take_request *r, struct posix_take_reply *reply) {
+    struct mail *first = NULL;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < state->mail_top; i++) {
+        struct mail *m = &state->mails[i];
+        if (!m->used || m->pid != r->pid) continue;
+        count++;
+        if (first == NULL || m->order < first->order) first = m;
+    }
+    if (first == NULL) return -ENOENT;
+    reply->target = first->thread;
+    reply->more = count > 1;
+    reply->info_size = sizeof first->info;
+    memcpy(reply->info, &first->info, sizeof first->info);
+    mail_free(first);
+    return 0;
+}
+
+static int64_t kill_all(const struct process *self, const struct siginfo *info) {
+    int64_t result = -ESRCH;
+    for (unsigned i = 0; i < state->process_top; i++) {
+        struct process *p = &state->processes[i];
+        if (p->state != PROCESS_LIVE || p == self) continue;
+        result = info->number == 0 ? 0 : signal_process(p, 0, info);
+    }
+    return result;
+}
+
+static int64_t do_kill(void *context, uint64_t badge, const struct posix_kill_request *r, struct posix_kill_reply *reply) {
+    struct siginfo info = {0};
+    const struct process *self = process_find(r->pid);
+    if (r->number > SIGNALS || (r->info_size != 0 && r->info_size != sizeof info)) return -EINVAL;
+    memcpy(&info, r->info, r->info_size);
+    info.number = (int32_t)r->number;
+    if (r->target == -1) return kill_all(self, &info);
+    if (r->target <= 0) {
+        if (r->target == 0 && self == NULL) return -ESRCH;
+        return signal_group(r->target == 0 ? self->group : (uint32_t)-r->target, &info, NULL);
+    }
+    if (r->target == 1) return r->number == 0 ? 0 : -EPERM;
+    struct process *p = process_find((uint32_t)r->target);
+    if (p == NULL) return -ESRCH;
+    return r->number == 0 ? 0 : signal_process(p, r->thread, &info);
+}
+
+static int64_t do_stop(void *context, uint64_t badge, const struct posix_stop_request *r, struct posix_stop_reply *reply) {
+    struct process *p = process_find(r->pid);
+    if (p == NULL) return -ESRCH;
+    if (mail_waits(p->pid, SIGNAL_CONT)) return -EIO;
+    if (r->number != SIGNAL_STOP && group_is_orphaned(p->group, p->session)) return -EIO;
+    p->stopped = 1;
+    signal_parent(p, CLD_STOPPED, (int32_t)r->number);
+    return 0;
+}
+
+// ---- groups and sessions --------------------------------------------------------------------------------------------------------
+
+static int64_t do_ids(void *context, uint64_t badge, const struct posix_ids_request *r, struct posix_ids_reply *reply) {
+    const struct process *p = process_find(r->target == 0 ? r->pid : r->target);
+    if (p == NULL) return -ESRCH;
+    *reply = (struct posix_ids_reply){p->parent, p->group, p->session};
+    return 0;
+}
+
+static int64_t do_setpgid(void *context, uint64_t badge, const struct posix_setpgid_request *r, struct posix_setpgid_reply *reply) {
+    const struct process *self = process_find(r->pid);
+    struct process *p = process_find(r->target == 0 ? r->pid : r->target);
+    const uint32_t group = r->group == 0 && p != NULL ? p->pid : r->group;
+    if ((int32_t)r->group < 0) return -EINVAL;
+    if (self == NULL || p == NULL || p->state != PROCESS_LIVE || (p != self && p->parent != r->pid)) return -ESRCH;
+    if (p != self && p->session != self->session) return -EPERM;
+    if (p != self && p->executed) return -EACCES;
+    if (p->session == p->pid) return -EPERM;
+    if (group != p->pid && !group_exists(group, p->session)) return -EPERM;
+    p->group = group;
+    return 0;
+}
+
+static int64_t do_setsid(void *context, uint64_t badge, const struct posix_setsid_request *r, struct posix_setsid_reply *reply) {
+    struct process *p = process_find(r->pid);
+    if (p == NULL) return -ESRCH;
+    for (unsigned i = 0; i < state->process_top; i++)
+        if (state->processes[i].state != PROCESS_FREE && state->processes[i].group == p->pid) return -EPERM;
+    p->group = p->session = p->pid;
+    return 0;
+}
+
+uint64_t posix_serve(uint64_t header, uint64_t badge) {
+    static const struct posix_server server = {
+        .attach = do_attach, .fork = do_fork, .reap = do_reap, .take = do_take, .kill = do_kill,
+        .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop,
+    };
+    return posix_dispatch(&server, NULL, header, badge);
+}

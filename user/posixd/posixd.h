@@ -1,0 +1,108 @@
+// posixd keeps what the Linux programs of a session have in common: processes, groups, sessions, signals on their way
+// (protocols/posix.def), and terminals (protocols/node.def). One for each session; docs/linux-abi.md, "posixd".
+//
+// All of its state is one VMO that whoever runs the session keeps: another posixd goes on with it. Handles are none of it; they
+// are kept apart (keep.h) or fetched again from the job.
+//
+// Lock: one for all (state_lock). Three threads: messages (main.c), ends of processes and of opens (watch.c), the console's input
+// (console.c).
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "user/libkpio/kpio.h"
+#include "user/libkpio/linux_errors.h"
+#include "user/posixd/tty.h"
+
+#define PROCESSES_MAX 1024u
+#define TTYS_MAX 33u           // the console and 32 pseudo-terminals
+#define OPENS_MAX 512u
+#define MAILS_MAX 2048u
+
+struct siginfo {               // Linux's siginfo_t, as far as it is made here
+    int32_t number, error, code, pad;
+    int32_t pid;
+    uint32_t uid;
+    int32_t status, pad_child;
+    uint8_t rest[96];
+};
+_Static_assert(sizeof(struct siginfo) == 128, "ABI");
+
+struct mail {                  // a signal that its process has not fetched yet
+    uint32_t used, pid, thread, reserved;
+    uint64_t order;
+    struct siginfo info;
+};
+
+enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDED };
+struct process {
+    uint32_t pid, parent, group, session;
+    uint8_t state, stopped, executed, was_orphaned;  // was_orphaned: its group, before what process_ended does
+    kpio_handle process, thread;   // of this posixd
+};
+
+enum side { SIDE_SLAVE, SIDE_MASTER };
+struct open {
+    uint32_t used, generation;     // the badge is OPEN_BADGE
+    uint32_t tty, side;
+    uint32_t hangups;              // of the tty when it was opened: fewer than now: hung up
+    kpio_handle event;             // of this posixd
+};
+#define OPEN_BADGE(index, generation) ((uint64_t)(generation) << 16 | ((index) + 16))
+#define OPEN_INDEX(badge) ((uint32_t)((badge) & 0xffff) - 16)
+
+#define STATE_MAGIC 0x6478697370ull
+struct state {
+    uint64_t magic, order;
+    uint32_t process_top, mail_top;    // no entry from there on was ever used; of mails: is used
+    struct process processes[PROCESSES_MAX];
+    struct mail mails[MAILS_MAX];
+    struct open opens[OPENS_MAX];
+    struct tty ttys[TTYS_MAX];
+};
+extern struct state *state;
+extern struct mutex state_lock;
+
+// ---- processes.c, signals.c: state_lock is held ---------------------------------------------------------------------------
+struct process *process_find(uint32_t pid);                     // or NULL
+int64_t process_add(uint32_t pid, uint32_t parent, kpio_handle process);  // takes the handle over; -EAGAIN: too many
+void process_ended(struct process *p);
+void process_free(struct process *p);
+bool group_is_orphaned(uint32_t group, uint32_t session);
+bool group_exists(uint32_t group, uint32_t session);            // some live process is in it
+int64_t signal_process(struct process *p, uint32_t thread, const struct siginfo *info);  // 0 or -EAGAIN
+int64_t signal_group(uint32_t group, const struct siginfo *info, const struct process *except);   // -ESRCH: nobody
+void signal_group_by_kernel(uint32_t group, uint32_t number);
+void signal_parent(const struct process *p, int32_t code, int32_t status);
+void mail_free(struct mail *m);
+void mail_drop(uint32_t pid);
+bool mail_waits(uint32_t pid, uint32_t number);                 // number 0: any
+
+// ---- opens.c ----------------------------------------------------------------------------------------------------------------
+int64_t open_make(uint32_t tty, enum side side, kpio_handle *event, kpio_handle *endpoint);  // handles to be closed by the caller
+void open_gone(struct open *o);
+struct open *open_of(uint64_t badge);                           // or NULL
+bool open_is_hung(const struct open *o);
+void opens_update(uint32_t tty);                                // the events say what the terminal is ready for
+
+// ---- messages -----------------------------------------------------------------------------------------------------------------
+uint64_t posix_serve(uint64_t header, uint64_t badge);
+uint64_t node_serve(uint64_t header, uint64_t badge);
+void reply_closes(kpio_handle handle);                          // once the reply is out (main.c)
+
+// ---- threads --------------------------------------------------------------------------------------------------------------------
+enum { WATCH_PROCESS = 1, WATCH_OPEN = 2 };
+int64_t watch_process(struct process *p);
+int64_t watch_open(uint32_t index);
+kpio_handle watch_port(void);                                   // READABLE: there is something to hear
+void watch_hear(void);                                          // what there is; state_lock is held
+int watch_start(void);
+int console_start(void);
+
+// ---- keep.c ---------------------------------------------------------------------------------------------------------------------
+int64_t keep_state(void);                                       // maps it: 0 new, 1 of the one before, or a negative errno
+int64_t keep_event(uint32_t index, kpio_handle event);
+int64_t keep_thread(uint32_t pid, kpio_handle thread);
+void keep_drop_event(uint32_t index);
+void keep_drop_thread(uint32_t pid);
+void keep_restore(void);                                        // all handles of a state that was taken over

@@ -1,0 +1,130 @@
+// The table of processes: who is whose child, in which group and session.
+#include "lib/util.h"
+#include "user/posixd/posixd.h"
+
+enum { HANGUP = 1, CONTINUE = 18 };
+
+struct process *process_find(uint32_t pid) {
+    if (pid == 0) return NULL;
+    for (unsigned i = 0; i < state->process_top; i++)
+        if (state->processes[i].state != PROCESS_FREE && state->processes[i].pid == pid) return &state->processes[i];
+    return NULL;
+}
+
+// A process without a parent here is the first of a session; the console is its terminal if it is nobody's.
+static void begin_session(struct process *p) {
+    struct tty *console = &state->ttys[0];
+    p->group = p->session = p->pid;
+    p->parent = 1;
+    if (console->session == 0) console->session = console->group = p->pid;
+}
+
+static struct process *find_free(void) {
+    for (unsigned i = 0; i < state->process_top; i++)
+        if (state->processes[i].state == PROCESS_FREE) return &state->processes[i];
+    return state->process_top == PROCESSES_MAX ? NULL : &state->processes[state->process_top++];
+}
+
+int64_t process_add(uint32_t pid, uint32_t parent, kpio_handle process) {
+    const struct process *from = process_find(parent);
+    struct process *p = find_free();
+    if (p == NULL) return -EAGAIN;
+    *p = (struct process){.pid = pid, .parent = parent, .state = PROCESS_LIVE, .process = process};
+    if (from == NULL) begin_session(p);
+    else {
+        p->group = from->group;
+        p->session = from->session;
+    }
+    int64_t error = watch_process(p);
+    if (error < 0) p->state = PROCESS_FREE;
+    return error;
+}
+
+void process_free(struct process *p) {
+    if (p->process > 0) (void)kpio_handle_close((uint64_t)p->process);
+    *p = (struct process){.state = PROCESS_FREE};
+}
+
+bool group_exists(uint32_t group, uint32_t session) {
+    for (unsigned i = 0; i < state->process_top; i++) {
+        const struct process *p = &state->processes[i];
+        if (p->state != PROCESS_FREE && p->group == group && p->session == session) return true;
+    }
+    return false;
+}
+
+// Nobody of it has a living parent in another group of the session, who could continue it.
+bool group_is_orphaned(uint32_t group, uint32_t session) {
+    for (unsigned i = 0; i < state->process_top; i++) {
+        const struct process *p = &state->processes[i];
+        if (p->state != PROCESS_LIVE || p->group != group || p->session != session) continue;
+        const struct process *parent = process_find(p->parent);
+        if (parent != NULL && parent->state == PROCESS_LIVE && parent->session == session && parent->group != group) return false;
+    }
+    return true;
+}
+
+static bool has_stopped(uint32_t group, uint32_t session) {
+    for (unsigned i = 0; i < state->process_top; i++) {
+        const struct process *p = &state->processes[i];
+        if (p->state == PROCESS_LIVE && p->group == group && p->session == session && p->stopped) return true;
+    }
+    return false;
+}
+
+// A group that has just become orphaned must not stay stopped for ever.
+static void check_orphaned(uint32_t group, uint32_t session, bool was_orphaned) {
+    if (was_orphaned || !group_is_orphaned(group, session) || !has_stopped(group, session)) return;
+    signal_group_by_kernel(group, HANGUP);
+    signal_group_by_kernel(group, CONTINUE);
+}
+
+static void leave_terminal(const struct process *leader) {
+    for (unsigned i = 0; i < TTYS_MAX; i++) {
+        struct tty *tty = &state->ttys[i];
+        if (tty->kind == TTY_NONE || tty->session != leader->session) continue;
+        const uint32_t group = tty->group;
+        tty->session = tty->group = 0;
+        tty->hangups++;
+        tty_flush_input(tty);
+        opens_update(i);
+        if (group != 0) signal_group_by_kernel(group, HANGUP);
+        if (group != 0) signal_group_by_kernel(group, CONTINUE);
+    }
+}
+
+// Its children are pid 1's from now on, who waits for them at once: that is done here.
+static void give_children_away(uint32_t pid) {
+    for (unsigned i = 0; i < state->process_top; i++) {
+        struct process *child = &state->processes[i];
+        if (child->state == PROCESS_FREE || child->parent != pid) continue;
+        child->parent = 1;
+        if (child->state == PROCESS_ENDED) process_free(child);
+        else check_orphaned(child->group, child->session, child->was_orphaned);
+    }
+}
+
+static void note_orphaned(uint32_t pid) {
+    for (unsigned i = 0; i < state->process_top; i++) {
+        struct process *p = &state->processes[i];
+        if (p->state == PROCESS_LIVE && (p->pid == pid || p->parent == pid)) p->was_orphaned = group_is_orphaned(p->group, p->session);
+    }
+}
+
+void process_ended(struct process *p) {
+    if (p->state != PROCESS_LIVE) return;
+    const uint32_t pid = p->pid, group = p->group, session = p->session;
+    note_orphaned(pid);
+    p->state = PROCESS_ENDED;
+    p->stopped = 0;
+    if (p->process > 0) (void)kpio_handle_close((uint64_t)p->process);
+    if (p->thread > 0) (void)kpio_handle_close((uint64_t)p->thread);
+    p->process = p->thread = KPIO_HANDLE_NONE;
+    keep_drop_thread(pid);
+    mail_drop(pid);
+    check_orphaned(group, session, p->was_orphaned);
+    if (session == pid) leave_terminal(p);
+    give_children_away(pid);
+    const struct process *parent = process_find(p->parent);
+    if (parent == NULL || parent->state != PROCESS_LIVE) process_free(p);
+}

@@ -1,0 +1,102 @@
+// Signals between processes: they wait here until their process fetches them.
+#include "lib/util.h"
+#include "user/libkpio/posix.h"
+#include "user/posixd/posixd.h"
+
+enum { SIGNAL_KILL = 9, SIGNAL_CHLD = 17, SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_TSTP = 20, SIGNAL_TTOU = 22, REAL_TIME = 32 };
+enum { CODE_KERNEL = 0x80, CLD_STOPPED = 5, CLD_CONTINUED = 6 };
+
+static bool is_stop(int32_t number) { return number == SIGNAL_STOP || (number >= SIGNAL_TSTP && number <= SIGNAL_TTOU); }
+
+void mail_drop(uint32_t pid) {
+    for (unsigned i = state->mail_top; i-- > 0;)
+        if (state->mails[i].used && state->mails[i].pid == pid) mail_free(&state->mails[i]);
+}
+
+bool mail_waits(uint32_t pid, uint32_t number) {
+    for (unsigned i = 0; i < state->mail_top; i++) {
+        const struct mail *m = &state->mails[i];
+        if (m->used && m->pid == pid && (number == 0 || (uint32_t)m->info.number == number)) return true;
+    }
+    return false;
+}
+
+// Continuing takes stops back and the other way round.
+static void drop_opposite(uint32_t pid, int32_t number) {
+    for (unsigned i = state->mail_top; i-- > 0;) {
+        struct mail *m = &state->mails[i];
+        if (!m->used || m->pid != pid) continue;
+        if (number == SIGNAL_CONT ? is_stop(m->info.number) : is_stop(number) && m->info.number == SIGNAL_CONT) mail_free(m);
+    }
+}
+
+// An ordinary signal waits once; what a child's changes say is told each.
+static bool waits_already(uint32_t pid, uint32_t thread, const struct siginfo *info) {
+    if (info->number >= REAL_TIME || info->number == SIGNAL_CHLD) return false;
+    for (unsigned i = 0; i < state->mail_top; i++) {
+        const struct mail *m = &state->mails[i];
+        if (m->used && m->pid == pid && m->thread == thread && m->info.number == info->number) return true;
+    }
+    return false;
+}
+
+static struct mail *find_free(void) {
+    for (unsigned i = 0; i < state->mail_top; i++)
+        if (!state->mails[i].used) return &state->mails[i];
+    return state->mail_top == MAILS_MAX ? NULL : &state->mails[state->mail_top++];
+}
+
+void mail_free(struct mail *m) {
+    m->used = 0;
+    while (state->mail_top > 0 && !state->mails[state->mail_top - 1].used) state->mail_top--;
+}
+
+static int64_t post(const struct process *p, uint32_t thread, const struct siginfo *info) {
+    if (waits_already(p->pid, thread, info)) return 0;
+    struct mail *m = find_free();
+    if (m == NULL) return -EAGAIN;
+    *m = (struct mail){.used = 1, .pid = p->pid, .thread = thread, .order = state->order++, .info = *info};
+    if (p->thread > 0) (void)kpio_thread_interrupt(p->thread, POSIX_MAIL);
+    return 0;
+}
+
+int64_t signal_process(struct process *p, uint32_t thread, const struct siginfo *info) {
+    if (p->state != PROCESS_LIVE) return 0;
+    if (info->number == SIGNAL_KILL) {
+        (void)kpio_process_kill(p->process, SIGNAL_KILL);
+        return 0;
+    }
+    drop_opposite(p->pid, info->number);
+    int64_t result = post(p, thread, info);
+    if (result == 0 && info->number == SIGNAL_CONT && p->stopped) {
+        p->stopped = 0;
+        signal_parent(p, CLD_CONTINUED, SIGNAL_CONT);
+    }
+    return result;
+}
+
+int64_t signal_group(uint32_t group, const struct siginfo *info, const struct process *except) {
+    int64_t result = -ESRCH;
+    for (unsigned i = 0; i < state->process_top; i++) {
+        struct process *p = &state->processes[i];
+        if (p->state == PROCESS_FREE || p == except || p->group != group) continue;
+        int64_t sent = info->number == 0 ? 0 : signal_process(p, 0, info);
+        if (result != 0) result = sent;
+    }
+    return result;
+}
+
+void signal_group_by_kernel(uint32_t group, uint32_t number) {
+    const struct siginfo info = {.number = (int32_t)number, .code = CODE_KERNEL};
+    (void)signal_group(group, &info, NULL);
+}
+
+void signal_parent(const struct process *p, int32_t code, int32_t status) {
+    struct process *parent = process_find(p->parent);
+    const struct siginfo info = {.number = SIGNAL_CHLD, .code = code, .pid = (int32_t)p->pid, .status = status};
+    if (parent != NULL) (void)signal_process(parent, 0, &info);
+}
+
+void tty_signal(struct tty *tty, uint32_t number) {
+    if (tty->group != 0) signal_group_by_kernel(tty->group, number);
+}

@@ -77,7 +77,7 @@ int64_t lx_message_send(struct lx_thread *t, uint64_t number, const struct lx_ms
     struct lx_rights rights = {};
     int32_t numbers[NUMBERS_MAX];
     uint32_t count = 0;
-    uint64_t size;
+    uint64_t size = 0;
     int64_t error = lx_socket_get(t, number, &fd);
     if (error == 0) error = size_of(m, &size);
     if (error == 0 && m->control_size > 0) error = read_control(t, m, numbers, &count);
@@ -151,7 +151,7 @@ static int64_t receive_rest(struct lx_thread *t, const struct lx_fd *fd, const s
 
 int64_t lx_message_receive(struct lx_thread *t, uint64_t number, struct lx_msghdr *m, uint32_t flags) {
     struct lx_fd fd;
-    uint64_t size;
+    uint64_t size = 0;
     int64_t error = lx_socket_get(t, number, &fd);
     if (error == 0) error = size_of(m, &size);
     if (error < 0) return error;

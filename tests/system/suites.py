@@ -76,7 +76,7 @@ MACHINES = {
 # More of a suite's boots: silence, total, long, long_append, disks, examine, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
-           "fs_conformance": {"examine": examine},
+           "fs_conformance": {"examine": examine, "silence": 300},
            "power": {"disks": ext4_disk},
            "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "silence": 300, "total": 24 * 3600,
                     "least_coverage": 70.0}}

@@ -32,9 +32,9 @@ def interpreter(elf: bytes) -> str:
     return ""
 
 
-def root_disk() -> tuple:
+def root_disk(groups: tuple = ("shell",)) -> tuple:
     """The Debian root; what is written goes with the guest."""
-    file = str(image.cached(("shell",))).replace(",", ",,")
+    file = str(image.cached(groups)).replace(",", ",,")
     return ("-drive", f"if=none,id=root,format=raw,snapshot=on,file={file}", "-device", "virtio-blk-pci,disable-legacy=on,drive=root")
 
 

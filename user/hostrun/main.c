@@ -26,7 +26,9 @@ struct streams {
     kpio_handle child_input, child_output, child_error;
 };
 
-static void say(const struct streams *s, const char *text, size_t size) { (void)kpio_console_write(s->console, (const uint8_t *)text, size); }
+static void say(const struct streams *s, const char *text, size_t size) {
+    (void)kpio_console_write(s->console, (const uint8_t *)text, size);
+}
 
 static int fail(const struct streams *s, const char *what, int64_t error) {
     char line[256];

@@ -1,6 +1,8 @@
 // Runs a Linux program on the console as the leader of a session, waits for it, and ends with its status.
 //
 // Arguments: the program's path and its arguments. Without any, the settings program=PATH and arguments=A,B,C.
+// What the boot archive has below "rootfs/" goes to the root directory first.
+//
 // Settings: environment=KEY=VALUE,KEY=VALUE  directory=PATH  jit  for programs that make code.
 #include "lib/string.h"
 #include "lib/util.h"
@@ -72,6 +74,10 @@ static int64_t prepare(struct launch *l, const char **what) {
     *what = "the root directory";
     l->root = startup_handle("root");
     if (l->root <= 0) return -ENODEV;
+    *what = "unpacking rootfs/";
+    result = linux_unpack(&l->archive, "rootfs", l->root);
+    if (result < 0) return result;
+    *what = "its directory";
     if (directory != NULL) result = directory_open(l->root, directory);
     if (result < 0) return result;
     if (directory != NULL) l->cwd = (kpio_handle)result;
@@ -79,7 +85,7 @@ static int64_t prepare(struct launch *l, const char **what) {
     result = kpio_fs_mount("tmpfs", 0, 0, NULL);
     if (result < 0) return result;
     l->memory_fs = (kpio_handle)result;
-    const struct linux_session_spec spec = {.archive = &l->archive, .job = l->job, .console = startup_handle("console")};
+    const struct linux_session_spec spec = {.archive = &l->archive, .job = l->job, .console = startup_handle("system")};
     l->session = linux_session_start(&spec, &result, what);
     return result;
 }

@@ -11,7 +11,8 @@
 #include "user/libkpio/wait.h"
 
 #define KEPT_MAX 2048u
-#define RESTARTS_MAX 100u
+#define FAILURES_MAX 10u               // posixds in a row that ended at once
+#define AT_ONCE_NS 50000000ull
 
 struct linux_session {
     struct linux_session_spec spec;
@@ -143,11 +144,13 @@ static int64_t spawn(struct linux_session *s, const char **what) {
 static int64_t watching(void *arg) {
     struct linux_session *s = arg;
     const char *what = "";
-    for (uint32_t restarts = 0;;) {
+    for (uint32_t failures = 0;;) {
+        const uint64_t begun = time_now();
         int64_t status = 0;
         (void)wait_terminated(s->posixd, KPIO_TIME_NEVER, &status);
         if (__atomic_load_n(&s->ending, __ATOMIC_ACQUIRE)) return 0;
-        int64_t process = restarts++ < RESTARTS_MAX ? spawn(s, &what) : -EAGAIN;
+        failures = time_now() - begun < AT_ONCE_NS ? failures + 1 : 0;
+        int64_t process = failures < FAILURES_MAX ? spawn(s, &what) : -EAGAIN;
         if (process < 0) {
             print("posixd: %s: %s: not started again\n", what, error_name(process));
             close_if(s->endpoint);  // who calls it finds nobody

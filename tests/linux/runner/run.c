@@ -1,6 +1,6 @@
 // Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
 // folder, in the archive's order; kpio.arguments=A,B,C. Without kpio.program: what the archive's "linux/commands" says (below).
-// With kpio.tty each is the leader of a session, with posixd, on the console's terminal.
+// With kpio.tty each is the leader of a session, with posixd, on the console's terminal; kpio.tty=crash kills posixd over and over.
 // Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
 //
@@ -51,6 +51,26 @@ static int64_t prepare(struct run *r, const char **what) {
     return 0;
 }
 
+#define CRASH_MS 150u
+
+static struct thread crashing;
+static uint32_t crashes_end;             // atomic
+
+static int64_t crash(void *arg) {
+    const struct linux_session *session = arg;
+    unsigned crashes = 0;
+    for (time_sleep_ms(CRASH_MS); !__atomic_load_n(&crashes_end, __ATOMIC_ACQUIRE); time_sleep_ms(CRASH_MS), crashes++)
+        (void)kpio_process_kill(linux_session_posixd(session), 0);
+    return crashes;
+}
+
+static void end_session(const struct run *r) {
+    int64_t crashes = 0;
+    __atomic_store_n(&crashes_end, 1, __ATOMIC_RELEASE);
+    if (crashing.handle > 0 && thread_join(&crashing, &crashes) == 0) print("LINUX posixd was killed %lu times\n", (unsigned long)crashes);
+    linux_session_end(r->session);
+}
+
 static int64_t start_session(struct run *r, const char **what) {
     const struct kpio_job_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     *what = "a job";
@@ -61,6 +81,7 @@ static int64_t start_session(struct run *r, const char **what) {
     r->job = (kpio_handle)result;
     const struct linux_session_spec spec = {.archive = r->archive, .job = r->job, .console = startup_handle("system")};
     r->session = linux_session_start(&spec, &result, what);
+    if (result == 0 && strcmp(startup_setting("tty"), "crash") == 0) result = thread_spawn(&crashing, "crash", crash, r->session, NULL, 0);
     return result;
 }
 
@@ -187,6 +208,6 @@ int main(int argc, char **argv) {
     if (error < 0) return fail(what, error);
     const char *text = (const char *)commands.data;
     bool good = listed ? run_commands(&r, text, text + commands.size) : run_setting(&r, path);
-    if (r.session != NULL) linux_session_end(r.session);
+    if (r.session != NULL) end_session(&r);
     return !good;
 }

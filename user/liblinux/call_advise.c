@@ -43,6 +43,15 @@ LX_CALL(madvise) {
     return error < 0 || size == 0 || advice < 0 ? error : kpio_aspace_advise(lx_space(t)->aspace, a0, size, (uint32_t)advice);
 }
 
+// Whether all of the range is mapped: 0 or -ENOMEM.
+static int64_t check_mapped(struct lx_thread *t, uint64_t address, uint64_t size) {
+    uint8_t bytes[512];
+    int64_t error = 0;
+    for (uint64_t done = 0; done < size && error == 0; done += sizeof bytes * PAGE)
+        error = kpio_aspace_residency(lx_space(t)->aspace, address + done, bytes, MIN(sizeof bytes, (size - done) / PAGE));
+    return error;
+}
+
 enum { MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4 };
 LX_CALL(msync) {
     uint64_t size;
@@ -51,8 +60,7 @@ LX_CALL(msync) {
     if (error < 0 || size == 0) return error;
     // Without SYNC only the range is looked at: the kernel writes back by itself.
     if (a2 & MS_SYNC) return kpio_aspace_advise(lx_space(t)->aspace, a0, size, KPIO_ADVISE_SYNC);
-    uint8_t byte;
-    return kpio_aspace_residency(lx_space(t)->aspace, a0, &byte, 1);
+    return check_mapped(t, a0, size);
 }
 
 LX_CALL(mincore) {
@@ -68,7 +76,8 @@ static int64_t lock_range(struct lx_thread *t, uint64_t address, uint64_t length
     address -= lead;
     if (length != 0 && !checked_add(length, lead, &length)) return -ENOMEM;
     int64_t error = whole_pages(address, length, &size);
-    if (error < 0 || size == 0 || !now) return error;
+    if (error < 0 || size == 0) return error;
+    if (!now) return check_mapped(t, address, size);
     error = kpio_aspace_advise(lx_space(t)->aspace, address, size, KPIO_ADVISE_POPULATE_READ);
     return error == -EFAULT ? -ENOMEM : error;
 }

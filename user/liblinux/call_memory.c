@@ -7,6 +7,7 @@
 #include "user/liblinux/memory.h"
 
 #define PAGE 4096ull
+#define TASK_SIZE ((1ull << 47) - PAGE)
 enum {
     MAP_TYPE = 0x0f, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
     MAP_POPULATE = 0x8000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
@@ -45,6 +46,7 @@ static int64_t check_file(struct request *r, bool shared, bool write) {
     return 0;
 }
 
+// ABI mmap: pages that a private mapping of a file has copied outlive a truncation of the file
 LX_CALL(mmap) {
     struct lx_space *space = lx_space(t);
     struct request r = {.address = a0, .offset = a5, .flags = map_access(a2), .fd = {.kind = LX_KIND_NONE}};
@@ -56,16 +58,18 @@ LX_CALL(mmap) {
     }
     if (a1 == 0 || a5 % PAGE != 0 || (!shared && type != MAP_PRIVATE) || a3 & MAP_HUGETLB) return -EINVAL;
     if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 % PAGE != 0) return -EINVAL;
-    if (!checked_align_up(a1, PAGE, &r.size) || r.size > 1ull << 47) return -ENOMEM;
-    if (r.offset + r.size < r.offset) return -EOVERFLOW;
+    if (!checked_align_up(a1, PAGE, &r.size) || r.size > TASK_SIZE) return -ENOMEM;
+    if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 > TASK_SIZE - r.size) return -ENOMEM;
     if (!(a3 & MAP_ANONYMOUS)) {
+        if (r.offset > (uint64_t)INT64_MAX - r.size) return -EOVERFLOW;
         int64_t error = check_file(&r, shared, a2 & LX_PROT_WRITE);
         if (error != 0) return error;
     }
     if (a3 & MAP_POPULATE && a2 != 0) r.flags |= KPIO_MAP_POPULATE;
-    if (shared && r.fd.kind == LX_KIND_NONE) r.flags |= KPIO_MAP_LOCAL_SHARE;
+    if (shared) r.flags |= KPIO_MAP_LOCAL_SHARE;
     if (!shared && r.fd.kind != LX_KIND_NONE) r.flags |= KPIO_MAP_PRIVATE;
     int64_t at = map(space, &r, a3);
+    if (at == -EPERM && a2 & LX_PROT_EXEC) return -EACCES;
     return at == -ENOSPC || at == -ENFILE ? -ENOMEM : at;
 }
 

@@ -116,6 +116,18 @@ static void note_copied(struct model_vmo *v, struct vmo *vmo) {
         if (!v->own[i] && vmo_count_pages(vmo, i, i + 1) == 1) model_set(v, i, model_get(v, i));
 }
 
+// The same for a write to a page through a mapping, which may show another page of its VMO than the model's: memory that grows
+// or that moves to grow is another VMO here, and one that goes on there.
+static void note_page_copied(unsigned s, unsigned at) {
+    const struct model_page *p = &windows[s][at];
+    uint64_t address = BASE + at * PAGE_SIZE;
+    const struct mapping *m = mapping_tree_from(&spaces[s]->mappings, address);
+    uint64_t index = m->first + ((address - m->start) >> PAGE_SHIFT);
+    vm_fail_after(0);
+    if (p->vmo->source && !p->vmo->own[p->index] && vmo_count_pages(m->vmo, index, index + 1) == 1)
+        model_set(p->vmo, p->index, model_get(p->vmo, p->index));
+}
+
 static struct model_vmo *pick(void) { return handles[below(HANDLES)]; }
 
 static void do_create(unsigned slot) {
@@ -264,7 +276,7 @@ static void access_page(unsigned s, unsigned i, bool write) {
     // x86 cannot write without reading; whether a page that is write-only may be read depends on what was touched.
     if (!write && expect == -EFAULT && p->vmo && p->prot == PROT_WRITE && error == 0) return;
     if (error == -ENOMEM && failed(error)) {
-        if (write && expect == 0) note_copied(p->vmo, mapping_tree_from(&spaces[s]->mappings, BASE + i * PAGE_SIZE)->vmo);
+        if (write && expect == 0) note_page_copied(s, i);
         return;
     }
     CHECK_EQ(error, expect);
@@ -312,16 +324,21 @@ static void do_clone(unsigned s) {
     for (unsigned i = 0; i < ASPACE_CLONE_CACHE; i++) model_put(clones.copy[i]);
 }
 
-// A part of one mapping where memory may fail in the middle: of several, nobody knows how far it came.
+// Where memory may fail in the middle it is a part of one mapping: of several, nobody knows how far it came, and of a hole before
+// it, which is told of at the end, whether the error means that.
 static void do_advise(unsigned s) {
     unsigned at = (unsigned)below(WINDOW), count = 1 + (unsigned)below(WINDOW - at < 40 ? WINDOW - at : 40);
     unsigned advice = (unsigned)below(4), prot = advice == KPIO_ADVISE_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
     bool populate = advice == KPIO_ADVISE_POPULATE_READ || advice == KPIO_ADVISE_POPULATE_WRITE;
     struct mapping *m = mapping_tree_from(&spaces[s]->mappings, BASE + at * PAGE_SIZE);
+    if (with_failures && m && m->start < BASE + WINDOW * PAGE_SIZE) at = (unsigned)MAX(at, (m->start - BASE) / PAGE_SIZE);
     if (with_failures && populate) count = 1;
     if (with_failures && m) count = (unsigned)MIN(count, (m->end - BASE) / PAGE_SIZE - at);
     int error = aspace_advise(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE, advice), expect = 0;
-    if (with_failures && vm_has_failed() && failed(error)) return;
+    if (with_failures && vm_has_failed() && failed(error)) {
+        if (advice == KPIO_ADVISE_POPULATE_WRITE && expected(&windows[s][at], prot) == 0) note_page_copied(s, at);
+        return;
+    }
     for (unsigned i = at; i < at + count; i++) {
         struct model_page *p = &windows[s][i];
         if (populate && !expect) expect = expected(p, prot);

@@ -113,6 +113,49 @@ TEST(discarding_leaves_the_fork_alone) {
     end();
 }
 
+// The error of a hole is that of want of memory: what is mapped is discarded with the one and kept with the other.
+TEST(discarding_around_a_hole_needs_no_memory) {
+    start();
+    map_anonymous(page(BASE, 2), 200, READ_WRITE);
+    fill(page(BASE, 2), 200, 1);
+    uint64_t used = pages_used();
+    vm_fail_after(1);
+    CHECK_EQ(advise(BASE, 150, KPIO_ADVISE_DONTNEED), -ENOMEM);
+    CHECK(!vm_has_failed());
+    vm_fail_after(0);
+    CHECK_EQ(pages_used(), used - 148);
+    expect(page(BASE, 150), 52, 149);
+    for (unsigned i = 2; i < 150; i++) expect_byte(page(BASE, i), 0);
+    end();
+}
+
+TEST(discarding_without_memory_changes_nothing) {
+    start();
+    map_anonymous(BASE, 200, READ_WRITE);
+    fill(BASE, 200, 1);
+    struct aspace *child;
+    CHECK_EQ(aspace_create(vm_job, false, &child), 0);
+    CHECK_EQ(aspace_clone(a, child), 0);
+    unsigned failures = 0;
+    for (bool failed = true; failed; failures += failed) {
+        vm_fail_after(failures + 1);
+        int error = advise(page(BASE, 10), 180, KPIO_ADVISE_DONTNEED);
+        failed = vm_has_failed();
+        vm_fail_after(0);
+        CHECK_EQ(error, failed ? -ENOMEM : 0);
+        if (failed) expect(BASE, 200, 1);
+    }
+    CHECK(failures >= 4);  // five nodes of the page tree, two steps each; what one try has copied the next one finds
+    expect(BASE, 10, 1);
+    for (unsigned i = 10; i < 190; i++) expect_byte(page(BASE, i), 0);
+    expect(page(BASE, 190), 10, 191);
+    vm_load(child);
+    expect(BASE, 200, 1);
+    vm_load(a);
+    aspace_put(child);
+    end();
+}
+
 TEST(discarding_shared_memory_keeps_it) {
     start();
     struct vmo *vmo;

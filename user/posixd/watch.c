@@ -46,6 +46,7 @@ static int64_t run(void *arg) {
         watch_hear();
         mutex_unlock(&state_lock);
     }
+    return 0;
 }
 
 int watch_start(void) {

@@ -331,7 +331,8 @@ static void do_advise(unsigned s) {
     unsigned advice = (unsigned)below(4), prot = advice == KPIO_ADVISE_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
     bool populate = advice == KPIO_ADVISE_POPULATE_READ || advice == KPIO_ADVISE_POPULATE_WRITE;
     struct mapping *m = mapping_tree_from(&spaces[s]->mappings, BASE + at * PAGE_SIZE);
-    if (with_failures && m && m->start < BASE + WINDOW * PAGE_SIZE) at = (unsigned)MAX(at, (m->start - BASE) / PAGE_SIZE);
+    bool skip_hole = with_failures && !populate && m && m->start < BASE + WINDOW * PAGE_SIZE;
+    if (skip_hole) at = (unsigned)MAX(at, (m->start - BASE) / PAGE_SIZE);
     if (with_failures && populate) count = 1;
     if (with_failures && m) count = (unsigned)MIN(count, (m->end - BASE) / PAGE_SIZE - at);
     int error = aspace_advise(spaces[s], BASE + at * PAGE_SIZE, count * PAGE_SIZE, advice), expect = 0;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,11 @@ int main(int argc, char **argv) {
 #ifdef LT_BEGIN
     LT_BEGIN(argc, argv);
 #endif
+    // What started the program may ignore or block signals.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     const char *only = argc > 1 ? argv[1] : NULL, *name = strrchr(argv[0], '/');
     name = name != NULL ? name + 1 : argv[0];
     umask(022);

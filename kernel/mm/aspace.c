@@ -56,6 +56,7 @@ int aspace_create(struct job *job, bool jit, struct aspace **out) {
     }
     spin_init(&a->lock, "aspace");
     mapping_tree_init(&a->mappings, a->ceiling);
+    list_init(&a->table_pages);
     a->job = job;
     a->jit = jit;
     a->refs = 1;
@@ -73,8 +74,7 @@ int aspace_create(struct job *job, bool jit, struct aspace **out) {
 
 static void aspace_free(struct aspace *a) {
     tlb_evict(a);
-    paging_root_destroy(a, a->root);
-    aspace_free_tables(a);
+    aspace_end_tables(a);
     job_uncharge(a->job, JOB_KERNEL_BYTES, sizeof(struct aspace));
     slub_free(&aspace_cache, a);
 }
@@ -126,7 +126,7 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
     m->flags |= MAPPING_DYING;
     if (unlikely(m->flags & MAPPING_TOUCHED)) {
         if (!mapping_clear_step(m)) return false;
-        if (m->end - m->start >= LARGE_PAGE_SIZE) {
+        if (m->end - m->start >= LARGE_PAGE_SIZE && !a->closed) {  // of a closed one all tables go together
             struct mapping *next = mapping_next(m);
             uint64_t below = m->prev->end;
             aspace_remove_locked(a, m);
@@ -140,35 +140,43 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
 
 bool aspace_unmap_step_locked(struct aspace *a, struct mapping *m) { return unmap_step_locked(a, m); }
 
+#define UNMAPPED_AT_ONCE 16u
+
+// Takes mappings out from *start on, as many as a hold of the lock allows, and moves *start behind them. How many, for the
+// caller to end; or an error. *start == end: that were all.
+static int unmap_some(struct aspace *a, uint64_t *start, uint64_t end, struct mapping **gone) {
+    int count = 0, error = 0;
+    uint64_t pages = 0;  // that may have entries
+    spin_lock(&a->lock);
+    struct mapping *m = mapping_tree_from(&a->mappings, *start), *next;
+    for (; m && m->start < end && count < (int)UNMAPPED_AT_ONCE && pages < STEP_ENTRIES; m = next) {
+        if (unlikely(m->start < *start || m->end > end)) {  // another thread mapped across the edge meanwhile
+            error = aspace_cut_locked(a, *start);
+            if (!error) error = aspace_cut_locked(a, end);
+            break;
+        }
+        if (unlikely(m->flags & MAPPING_DYING && a->replaced)) break;  // its place may not be empty yet
+        next = mapping_next(m);
+        uint64_t m_end = m->end;
+        if (m->flags & MAPPING_TOUCHED) pages += (m_end - m->start) >> PAGE_SHIFT;
+        if (!unmap_step_locked(a, m)) break;
+        gone[count++] = m;
+        *start = m_end;
+    }
+    if (!m || m->start >= end) *start = end;
+    spin_unlock(&a->lock);
+    return count == 0 && error ? error : count;
+}
+
 // Unmaps what lies in the range, whose ends are boundaries or in the middle of nothing. Goes upwards once: what other
 // threads map where it has been is theirs.
 static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
+    struct mapping *gone[UNMAPPED_AT_ONCE];
     while (start < end) {
-        spin_lock(&a->lock);
-        struct mapping *m = mapping_tree_from(&a->mappings, start);
-        if (!m || m->start >= end) {
-            spin_unlock(&a->lock);
-            return 0;
-        }
-        if (unlikely(m->start < start || m->end > end)) {  // another thread mapped across the edge meanwhile
-            int error = aspace_cut_locked(a, start);
-            if (!error) error = aspace_cut_locked(a, end);
-            spin_unlock(&a->lock);
-            if (error) return error;
-            continue;
-        }
-        if (unlikely(m->flags & MAPPING_DYING && a->replaced)) {  // its place may not be empty yet
-            spin_unlock(&a->lock);
-            aspace_end_replaced(a);
-            continue;
-        }
-        uint64_t m_end = m->end;
-        bool gone = unmap_step_locked(a, m);
-        spin_unlock(&a->lock);
-        if (gone) {
-            mapping_end(m);
-            start = m_end;
-        }
+        int count = unmap_some(a, &start, end, gone);
+        for (int i = 0; i < count; i++) mapping_end(gone[i]);
+        if (count < 0) return count;
+        if (unlikely(__atomic_load_n(&a->replaced, __ATOMIC_RELAXED))) aspace_end_replaced(a);
         (void)sched_preempt_point();
     }
     return 0;
@@ -229,7 +237,9 @@ void aspace_unuse(struct aspace *a) {
     bool last = --a->users == 0;
     if (last) a->closed = true;  // at once: nobody begins to use it while it is cleared
     spin_unlock(&a->lock);
-    if (last) aspace_clear(a, true);
+    if (!last) return;
+    tlb_evict(a);  // so that no CPU need be told of what goes
+    aspace_clear(a, true);
 }
 
 // ---- mapping ---------------------------------------------------------------------------------------------------------

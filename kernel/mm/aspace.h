@@ -19,12 +19,14 @@ struct aspace {
     paddr_t root;
     uint64_t ceiling;                // the kernel places mappings below it: random
     struct job *job;                 // pays for mappings and page tables
-    struct page *dead_tables;        // taken out, not yet freed
+    struct list table_pages;         // all page tables, by page->link
+    struct page *dead_tables;        // taken out, not yet freed; by page->owner
     struct mapping *replaced;        // out of the tree, their page tables not yet empty (aspace_replace.c); by `next`
     uint64_t replaced_start, replaced_end;  // all of them lie in between
     uint64_t tables, prune_at;       // page tables now; how many make it look for empty ones
     uint32_t refs;                   // atomic
     uint32_t users;                  // processes that run in it
+    uint32_t clones;                 // being made of it now
     uint16_t asid;
     bool jit;                        // may have writable and executable memory at once
     bool closed;                     // takes no more mappings

@@ -35,7 +35,7 @@ static bool reduce_step(struct aspace *a, uint64_t *start, uint64_t end, bool on
     struct tlb_batch batch;
     tlb_batch_init(&batch, a);
     spin_lock(m->vmo->lock);
-    if (only_write) (void)mapping_write_protect(m, start, stop, STEP_ENTRIES, &batch);
+    if (only_write) (void)mapping_write_protect(m, start, stop, &(unsigned){STEP_ENTRIES}, &batch);
     else (void)mapping_clear(m, start, stop, false, STEP_ENTRIES, &batch);
     tlb_batch_flush(&batch);
     spin_unlock(m->vmo->lock);

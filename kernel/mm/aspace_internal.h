@@ -102,4 +102,6 @@ void aspace_forget(struct aspace *a, uint64_t start, uint64_t end);
 void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end);
 // Frees what paging_table_free has gathered, once hardware has forgotten it.
 void aspace_free_tables(struct aspace *a);
+// Frees all of them, the root too, which no CPU has loaded any more and no mapping has entries in.
+void aspace_end_tables(struct aspace *a);
 bool aspace_range_valid(uint64_t address, uint64_t size);

@@ -206,12 +206,12 @@ static bool carry_over(struct move *mv, unsigned budget) {
     uint64_t at = old->start, size;
     struct tlb_batch batch;
     tlb_batch_init(&batch, mv->a);
-    pte_t *entry = NULL;
+    pte_t *entry = NULL, lost = mv->a->clones > 0 ? PTE_WRITE : 0;
     mv->fresh->flags |= MAPPING_TOUCHED;
     while (budget-- > 0 && (entry = pte_next(mv->a->root, &at, old->end, &size)) != NULL) {
         pte_t value = *entry, *to = size == PAGE_SIZE ? new_entry(mv, at) : NULL;
         __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
-        if (to) __atomic_store_n(to, value & ~(pte_t)PTE_ACCESSED, __ATOMIC_RELAXED);
+        if (to) __atomic_store_n(to, value & ~(PTE_ACCESSED | lost), __ATOMIC_RELAXED);
         if (value & PTE_ACCESSED) tlb_batch_add(&batch, at);
         at = align_down(at, size) + size;
     }

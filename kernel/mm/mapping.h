@@ -82,5 +82,5 @@ struct tlb_batch;
 // pages of an overlay's source. True when it reached the end.
 bool mapping_clear(struct mapping *m, uint64_t *start, uint64_t end, bool source_only, unsigned budget,
                    struct tlb_batch *batch);
-// Takes the right to write from them.
-bool mapping_write_protect(struct mapping *m, uint64_t *start, uint64_t end, unsigned budget, struct tlb_batch *batch);
+// Takes the right to write from them; *budget becomes what is left of it.
+bool mapping_write_protect(struct mapping *m, uint64_t *start, uint64_t end, unsigned *budget, struct tlb_batch *batch);

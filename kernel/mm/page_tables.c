@@ -6,6 +6,8 @@
 #include "kernel/mm/charge.h"
 #include "kernel/mm/tlb.h"
 
+#define TABLES_AT_ONCE 16u
+
 // Page tables made less those freed, by each CPU: only the sum means something.
 static struct {
     int64_t tables;
@@ -21,7 +23,10 @@ paddr_t paging_table_alloc(void *context) {
         return paddr(0);
     }
     page_set_type(page, PAGE_USED, PAGE_TABLE);
-    if (a) a->tables++;
+    if (a) {
+        a->tables++;
+        list_push_back(&a->table_pages, &page->link);
+    }
     table_counts[cpu_id()].tables++;
     return page_to_phys(page);
 }
@@ -30,26 +35,41 @@ paddr_t paging_table_alloc(void *context) {
 void paging_table_free(void *context, paddr_t table) {
     struct aspace *a = context;
     struct page *page = phys_to_page(table);
+    list_remove(&page->link);
     page->owner = a->dead_tables;
     a->dead_tables = page;
     a->tables--;
     table_counts[cpu_id()].tables--;
 }
 
-static void table_free_later(struct rcu_head *head) {
+// Those of one grace period hang together by page->owner.
+static void tables_free_later(struct rcu_head *head) {
     struct page *page = container_of((void *)head, struct page, word);
-    page_set_type(page, PAGE_TABLE, PAGE_USED);
-    page_free(page);
+    while (page) {
+        struct page *next = page->owner;
+        page_set_type(page, PAGE_TABLE, PAGE_USED);
+        page_free(page);
+        page = next;
+    }
 }
 
 // Hardware has forgotten them; a VMO on another CPU may still read them until it passes a quiescent point.
 void aspace_free_tables(struct aspace *a) {
     while (a->dead_tables) {
-        struct page *page = a->dead_tables;
-        a->dead_tables = page->owner;
-        job_uncharge(a->job, JOB_PAGES, 1);
-        rcu_call((struct rcu_head *)page->word, table_free_later);
+        struct page *first = a->dead_tables, *last = first;
+        unsigned count = 1;
+        for (; count < TABLES_AT_ONCE && last->owner; count++) last = last->owner;
+        a->dead_tables = last->owner;
+        last->owner = NULL;
+        job_uncharge(a->job, JOB_PAGES, count);
+        rcu_call((struct rcu_head *)first->word, tables_free_later);
     }
+}
+
+void aspace_end_tables(struct aspace *a) {
+    struct list_node *node;
+    while ((node = list_first(&a->table_pages)) != NULL) paging_table_free(a, page_to_phys(list_entry(node, struct page, link)));
+    aspace_free_tables(a);
 }
 _Static_assert(sizeof(struct rcu_head) <= sizeof(((struct page *)0)->word), "an RCU head fits struct page");
 

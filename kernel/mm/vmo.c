@@ -218,10 +218,11 @@ static inline struct page *page_new(struct vmo *vmo, uint64_t index, unsigned fl
 static coldpath struct page *page_copy_up(struct vmo *vmo, uint64_t index, uint64_t *slot, const struct page *from) {
     struct page *copy = page_new(vmo, index, 0);
     if (!copy) return NULL;
+    // First: a CPU that has not heard yet that the page is shared could write to it after it was copied.
+    vmo_unmap_locked(vmo, index, index + 1);
     memcpy(page_to_virt(copy), page_to_virt(from), PAGE_SIZE);
     uint64_t old = *slot;
     *slot = (uint64_t)copy;
-    vmo_unmap_locked(vmo, index, index + 1);
     if (old) page_entry_put(old);
     return copy;
 }

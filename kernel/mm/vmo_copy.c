@@ -66,6 +66,26 @@ static int share(struct vmo *vmo, uint64_t first, struct vmo *copy) {
     return larger ? trim(copy) : 0;
 }
 
+int vmo_snapshot_mapped(struct vmo *vmo, struct job *job, bool own, struct vmo **out) {
+    struct vmo *copy;
+    int error = check_range(vmo, 0, vmo->pages);
+    if (!error) error = create_like(vmo, 0, vmo->pages, job, &copy);
+    if (error) return error;
+    spin_lock(vmo->lock);
+    page_tree_share(&copy->tree, &vmo->tree);
+    bool larger = vmo->pages > copy->pages;
+    const struct list *mappings = &vmo_root(vmo)->mappings;
+    bool alone = own || list_first(mappings) == list_last(mappings);
+    spin_unlock(vmo->lock);
+    if (unlikely(larger) && trim(copy)) {
+        vmo_put_slowly(copy);
+        return -ENOMEM;
+    }
+    if (unlikely(!alone)) vmo_write_protect(vmo, 0, copy->pages);
+    *out = copy;
+    return 0;
+}
+
 int vmo_snapshot(struct vmo *vmo, uint64_t first, uint64_t pages, struct job *job, struct vmo **out) {
     int error = check_range(vmo, first, pages);
     if (error) return error;

@@ -9,6 +9,10 @@ struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index);
 // PAGED: what vmo_frame_locked says; index < vmo->pages.
 struct vmo_frame vmo_paged_frame(struct vmo *vmo, uint64_t index, bool write);
 
+// For a fork: a snapshot of all of an ANONYMOUS or OVERLAY VMO that the caller's address space maps. The caller takes the right to
+// write from the entries of its mappings itself, afterwards. `own`: no other address space maps it. 0, -EINVAL (pinned), -ENOMEM, -ENFILE.
+[[nodiscard]] int vmo_snapshot_mapped(struct vmo *vmo, struct job *job, bool own, struct vmo **out);
+
 // Turns a fresh VMO into an overlay; takes over a reference on source, which is no overlay itself.
 void vmo_make_overlay(struct vmo *vmo, struct vmo *source, uint64_t first);
 

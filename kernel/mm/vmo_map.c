@@ -64,7 +64,7 @@ static bool change_part(struct vmo *vmo, struct mapping *m, uint64_t *position, 
     uint64_t at = from;
     struct tlb_batch batch;
     tlb_batch_init(&batch, m->aspace);
-    bool done = protect ? mapping_write_protect(m, &at, to, WALK_ENTRIES, &batch)
+    bool done = protect ? mapping_write_protect(m, &at, to, &(unsigned){WALK_ENTRIES}, &batch)
                         : mapping_clear(m, &at, to, m->vmo != vmo, WALK_ENTRIES, &batch);
     tlb_batch_flush(&batch);
     *position += (at - from) >> PAGE_SHIFT;

@@ -54,16 +54,16 @@ static int grow(struct handle_table *table) {
 }
 
 // Pays for one more handle and, with `fresh`, makes room for it at used_end. table->lock held.
-static int reserve(struct handle_table *table, bool fresh) {
+static inline int reserve(struct handle_table *table, bool fresh) {
     if (table->room <= 0) return -EMFILE;
-    int error = job_charge(table->job, JOB_HANDLES, 1);
+    int error = likely(job_stock_take(table->job, JOB_HANDLES, 1)) ? 0 : job_charge(table->job, JOB_HANDLES, 1);
     if (error || !fresh) return error;
     error = grow(table);
     if (error) job_uncharge(table->job, JOB_HANDLES, 1);
     return error;
 }
 
-static void occupy(struct handle_table *table, struct handle *h, uint32_t value) {
+static inline void occupy(struct handle_table *table, struct handle *h, uint32_t value) {
     uint32_t index = value & HANDLE_INDEX_MASK;
     h->table = table;
     h->value = (kpio_handle)value;

@@ -61,33 +61,6 @@ paddr_t paging_root_create(void *context) {
     return root;
 }
 
-// Index of the first entry that is not zero, from i on; `end`, a multiple of 8, if there is none. Most of a table is
-// empty, so eight are looked at together.
-static unsigned next_used(const pte_t *table, unsigned i, unsigned end) {
-    for (; i < end; i++) {
-        const pte_t *t = &table[i];
-        if (i % 8 == 0 && !(t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7])) i += 7;
-        else if (*t != 0) return i;
-    }
-    return end;
-}
-
-// Frees the tables below entry; levels are at most three deep.
-static void free_tables(void *context, pte_t entry, unsigned level) {
-    pte_t *table = table_at(entry_target(entry));
-    for (unsigned i = 0; level > 0 && (i = next_used(table, i, ENTRIES)) < ENTRIES; i++)
-        if (table[i] & PTE_PRESENT && !is_leaf(table[i], level)) free_tables(context, table[i], level - 1);
-    paging_table_free(context, entry_target(entry));
-}
-
-void paging_root_destroy(void *context, paddr_t root) {
-    pte_t *table = table_at(root);
-    for (unsigned i = 0; (i = next_used(table, i, ENTRIES / 2)) < ENTRIES / 2; i++)
-        if (table[i] & PTE_PRESENT) free_tables(context, table[i], TOP_LEVEL - 1);
-    if (user_root_of(root).v != 0) paging_table_free(context, user_root_of(root));
-    paging_table_free(context, root);
-}
-
 pte_t *paging_entry(void *context, paddr_t root, uint64_t address, uint64_t size, bool create) {
     unsigned leaf = size == LARGE_PAGE_SIZE ? 1 : 0;
     pte_t *table = table_at(root);

@@ -27,10 +27,8 @@ typedef uint64_t pte_t;
 paddr_t paging_table_alloc(void *context);
 void paging_table_free(void *context, paddr_t table);
 
-// Makes a root with the kernel half filled in; {0} when out of memory.
+// Makes a root with the kernel half filled in; {0} when out of memory. It ends when all tables made for the context are freed.
 paddr_t paging_root_create(void *context);
-// Frees the user half's tables (leaves must be gone already) and the root.
-void paging_root_destroy(void *context, paddr_t root);
 
 // The entry that maps `address` at leaf level (size 4096 or LARGE_PAGE_SIZE). With `create`, makes missing tables
 // (NULL: no memory, or a larger leaf is in the way). Without, NULL when absent.

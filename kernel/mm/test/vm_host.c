@@ -201,11 +201,6 @@ static size_t prune_table(void *context, pte_t *table, unsigned shift, uint64_t 
 size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end) {
     return prune_table(context, phys_to_virt(root), 39, 0, start, end);
 }
-void paging_root_destroy(void *context, paddr_t root) {
-    (void)paging_prune(context, root, 0, 1ull << 48);
-    for (unsigned i = 0; i < TABLE_ENTRIES; i++) CHECK_EQ(((pte_t *)phys_to_virt(root))[i], 0);
-    paging_table_free(context, root);
-}
 pte_t *paging_entry(void *context, paddr_t root, uint64_t address, uint64_t size, bool create) {
     pte_t *table = phys_to_virt(root);
     for (unsigned shift = 39;; shift -= 9) {

@@ -81,7 +81,7 @@ static void aspace_free(struct aspace *a) {
 
 // Once its tables are empty its VMO must not look into them any more: the place is another's then, with another lock.
 __attribute__((noinline)) bool mapping_clear_step(struct mapping *m) {
-    if (!m->vmo || !(m->flags & MAPPING_TOUCHED)) return true;
+    if (!m->vmo || !(m->flags & MAPPING_TOUCHED) || m->aspace->dead) return true;
     struct tlb_batch batch;
     tlb_batch_init(&batch, m->aspace);
     spin_lock(m->vmo->lock);
@@ -158,7 +158,7 @@ static int unmap_some(struct aspace *a, uint64_t *start, uint64_t end, struct ma
         if (unlikely(m->flags & MAPPING_DYING && a->replaced)) break;  // its place may not be empty yet
         next = mapping_next(m);
         uint64_t m_end = m->end;
-        if (m->flags & MAPPING_TOUCHED) pages += (m_end - m->start) >> PAGE_SHIFT;
+        if (m->flags & MAPPING_TOUCHED && !a->dead) pages += (m_end - m->start) >> PAGE_SHIFT;
         if (!unmap_step_locked(a, m)) break;
         gone[count++] = m;
         *start = m_end;
@@ -238,7 +238,10 @@ void aspace_unuse(struct aspace *a) {
     if (last) a->closed = true;  // at once: nobody begins to use it while it is cleared
     spin_unlock(&a->lock);
     if (!last) return;
-    tlb_evict(a);  // so that no CPU need be told of what goes
+    tlb_evict(a);
+    spin_lock(&a->lock);
+    a->dead = true;  // no CPU knows an entry of it, or will use one again
+    spin_unlock(&a->lock);
     aspace_clear(a, true);
 }
 
@@ -407,7 +410,7 @@ uint64_t aspace_pages(struct aspace *a) {
         spin_lock(&a->lock);
         for (unsigned n = 0; n < STEP_ENTRIES && !done; n++) {
             uint64_t size;
-            done = !pte_next(a->root, &at, USER_MAX, &size);
+            done = a->dead || !pte_next(a->root, &at, USER_MAX, &size);
             if (done) break;
             count += size >> PAGE_SHIFT;
             at = align_down(at, size) + size;

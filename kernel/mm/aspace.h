@@ -30,6 +30,7 @@ struct aspace {
     uint16_t asid;
     bool jit;                        // may have writable and executable memory at once
     bool closed;                     // takes no more mappings
+    bool dead;                       // nobody will run in it any more: entries that are left in its page tables mean nothing
     struct reap_item reap;
     uint64_t cpus cacheline_aligned; // CPUs that may hold translations; atomic
 };

@@ -7,7 +7,17 @@
 #define PAGE 4096u
 
 int lx_image_open(struct lx_image *image, const char **what) {
-    return elf_parse(image->file, image->size, &image->elf, what);
+    int error = elf_parse(image->file, image->size, &image->elf, what);
+    image->writable = NULL;
+    for (uint32_t i = 0; i < image->elf.count && error == 0; i++) {
+        const struct elf_segment *segment = &image->elf.segments[i];
+        if (!(segment->flags & ELF_WRITE)) continue;
+        *what = "more than one writable segment";
+        if (image->writable != NULL) error = -ENOEXEC;
+        image->writable = segment;
+        image->data = (const uint8_t *)image->file + segment->offset;
+    }
+    return error;
 }
 
 static uint32_t map_flags(uint32_t elf_flags) {
@@ -15,11 +25,11 @@ static uint32_t map_flags(uint32_t elf_flags) {
            (elf_flags & ELF_EXECUTE ? KPIO_MAP_EXECUTE : 0) | KPIO_MAP_FIXED;
 }
 
-// A writable segment begins as it is in the file: only relocated constants, a page or two.
+// The writable segment begins as it is in the file: only relocated constants, a page or two.
 static int64_t map_data(kpio_handle aspace, const struct lx_image *image, const struct elf_segment *segment, uint64_t address) {
     int64_t vmo = kpio_vmo_create(segment->memory_bytes, 0);
     if (vmo < 0) return vmo;
-    int64_t result = kpio_vmo_write((kpio_handle)vmo, 0, (const uint8_t *)image->file + segment->offset, segment->file_bytes);
+    int64_t result = kpio_vmo_write((kpio_handle)vmo, 0, image->data, segment->file_bytes);
     if (result >= 0) result = kpio_aspace_map(aspace, (kpio_handle)vmo, 0, segment->memory_bytes, map_flags(segment->flags), address);
     (void)kpio_handle_close((uint64_t)vmo);
     return result;

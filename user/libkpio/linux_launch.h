@@ -89,10 +89,12 @@ struct lx_launch {
 struct lx_image {
     kpio_handle vmo;                   // READ, EXECUTE, MAP
     uint64_t offset, size;             // of the ELF file in it; offset in whole pages
-    const void *file;                  // the whole file, readable here
+    const void *file;                  // its first segment at least, readable here
+    const void *data;                  // what is in the file for the writable segment, readable here
+    const struct elf_segment *writable; // or NULL
     struct elf_image elf;
 };
-// 0 or -ENOEXEC, with *what.
+// Fills in the rest from vmo, offset, size and file; `data` is right when the whole file is readable. 0 or -ENOEXEC, with *what.
 [[nodiscard]] int lx_image_open(struct lx_image *image, const char **what);
 
 struct lx_place {                      // of the new address space

@@ -46,15 +46,25 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
         if (p->signals->actions[i].handler == LX_SIG_IGN) l->ignored |= LX_SIGNAL_BIT(i);
 }
 
-// The library's file, readable here for its relocated part.
+// The library's headers are where it is mapped; of its file only what was relocated here must be looked at again.
 static int64_t open_image(const struct lx_space *space, struct lx_image *image) {
     const char *what;
-    uint64_t size = align_up(space->image_size, 4096);
-    *image = (struct lx_image){.vmo = space->image, .offset = space->image_offset, .size = space->image_size};
-    int64_t at = kpio_aspace_map(space->aspace, space->image, space->image_offset, size, KPIO_MAP_READ, 0);
-    if (at < 0) return at;
-    image->file = (const void *)at;
-    return lx_image_open(image, &what);
+    *image = (struct lx_image){.vmo = space->image,
+                               .offset = space->image_offset,
+                               .size = space->image_size,
+                               .file = (const void *)space->liblinux};
+    int64_t at = lx_image_open(image, &what);
+    const struct elf_segment *data = image->writable;
+    image->data = NULL;
+    if (at < 0 || data == NULL) return at;
+    at = kpio_aspace_map(space->aspace, image->vmo, image->offset + data->offset, align_up(data->file_bytes, 4096), KPIO_MAP_READ, 0);
+    if (at >= 0) image->data = (const void *)at;
+    return at;
+}
+
+static void close_image(const struct lx_space *space, const struct lx_image *image) {
+    if (image->data == NULL) return;
+    (void)kpio_aspace_unmap(space->aspace, (uint64_t)image->data, align_up(image->writable->file_bytes, 4096));
 }
 
 // Past the mapping of the new address space only want of kernel memory can stop it.
@@ -68,7 +78,7 @@ static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
     fill(t, e);
     e->launch->aspace = (kpio_handle)aspace;
     if (result >= 0) result = lx_launch_map((kpio_handle)aspace, &image, e->launch, &place);
-    if (image.file != NULL) (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)image.file, align_up(image.size, 4096));
+    close_image(p->space, &image);
     if (result >= 0) {
         bool shared = p->vfork_event > 0;
         const char *name = e->launch->name;

@@ -4,7 +4,6 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
-#include "user/liblinux/fd.h"
 #include "user/liblinux/memory.h"
 
 #define PAGE 4096ull
@@ -86,19 +85,29 @@ static uint32_t map_flags(uint32_t elf_flags) {
 }
 
 // File pages first, zeroed ones behind; the rest of the last file page is zeroed where it may be written.
-static int64_t map_segment(struct lx_space *space, kpio_handle file, const struct elf_segment_header *s, uint64_t base) {
+static int64_t map_segment(struct lx_space *space, kpio_handle vmo, const struct elf_segment_header *s, uint64_t base) {
     uint64_t start = align_down(base + s->address, PAGE), file_end = base + s->address + s->file_bytes;
     uint64_t file_top = align_up(file_end, PAGE), top = align_up(base + s->address + s->memory_bytes, PAGE);
     uint32_t flags = map_flags(s->flags) | KPIO_MAP_FIXED;
-    const struct lx_fd fd = {.handle = file, .kind = LX_KIND_FILE, .flags = LX_FD_READ};
     int64_t result = 0;
     if (s->file_bytes > 0)
-        result = lx_map_file(space, &fd, align_down(s->offset, PAGE), file_top - start, flags | KPIO_MAP_PRIVATE, start);
+        result = kpio_aspace_map(space->aspace, vmo, align_down(s->offset, PAGE), file_top - start, flags | KPIO_MAP_PRIVATE, start);
     else file_top = start;
     if (result >= 0 && s->flags & 2 && file_end < file_top && s->memory_bytes > s->file_bytes && s->file_bytes > 0)
         memset((void *)file_end, 0, file_top - file_end);
     if (result >= 0 && top > file_top) result = lx_map_anonymous(space, top - file_top, flags, file_top);
     return result < 0 ? result : 0;
+}
+
+static int64_t map_segments(struct lx_space *space, kpio_handle file, const struct elf *elf, uint64_t base) {
+    int64_t vmo = kpio_file_vmo(file, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE), result = 0;
+    if (vmo < 0) return vmo == -EACCES ? -EPERM : vmo;
+    for (unsigned i = 0; i < elf->header.program_count && result == 0; i++) {
+        const struct elf_segment_header *s = &elf->segments[i];
+        if (s->type == PT_LOAD && s->memory_bytes > 0) result = map_segment(space, (kpio_handle)vmo, s, base);
+    }
+    (void)kpio_handle_close((uint64_t)vmo);
+    return result;
 }
 
 static uint64_t find_headers(const struct elf *elf, uint64_t base) {
@@ -126,10 +135,9 @@ int64_t lx_program_map(struct lx_space *space, kpio_handle file, struct lx_progr
     for (unsigned i = 0; i < elf.header.program_count; i++) {
         const struct elf_segment_header *s = &elf.segments[i];
         if (s->type == PT_GNU_STACK) out->executable_stack = s->flags & 1;
-        if (s->type != PT_LOAD || s->memory_bytes == 0) continue;
-        result = map_segment(space, file, s, base);
-        if (result < 0) return result;
     }
+    result = map_segments(space, file, &elf, base);
+    if (result < 0) return result;
     out->base = base;
     out->entry = base + elf.header.entry;
     out->headers = find_headers(&elf, base);

@@ -146,12 +146,12 @@ static bool write_protect_step(struct aspace *a, uint64_t *position, struct tlb_
     struct mapping *m = mapping_tree_from(&a->mappings, *position);
     for (; m && done && mappings > 0; m = mapping_next(m), mappings--) {
         uint64_t at = MAX(*position, m->start);
+        bool whole = at == m->start;
         *position = m->end;
-        if (!m->vmo || !(m->flags & MAPPING_TOUCHED) || !is_copied(m->vmo, m->flags)) continue;
+        if (!m->vmo || !m->writable || !is_copied(m->vmo, m->flags)) continue;
         spin_lock(m->vmo->lock);
-        bool read_only = m->vmo->kind == VMO_OVERLAY && m->vmo->tree.root == 0;  // all entries are of the source's pages
-        if (!read_only) done = mapping_write_protect(m, &at, m->end, &entries, batch);
-        else at = m->end;
+        done = mapping_write_protect(m, &at, m->end, &entries, batch);
+        if (whole && done) m->writable = false;
         spin_unlock(m->vmo->lock);
         *position = at;
     }

@@ -16,6 +16,7 @@ enum {  // error code of a page fault
     FAULT_RESERVED = 1 << 3,
     FAULT_FETCH = 1 << 4,
 };
+#define RUN_PAGES 32u          // mapped without a preemption point
 #define RFLAGS_AC (1ul << 18)  // set while a usercopy helper touches user memory (SMAP)
 
 static struct {
@@ -83,6 +84,7 @@ static coldpath bool map_large_locked(struct mapping *m, uint64_t address, bool 
     struct vmo_frame frame = vmo_large_frame_locked(m->vmo, index, write);
     if (frame.error) return false;
     struct aspace *a = m->aspace;
+    m->writable |= frame.writable;
     pte_t *pte = paging_entry(a, a->root, start, LARGE_PAGE_SIZE, true);
     if (!pte || (*pte & PTE_PRESENT && !(*pte & PTE_LARGE))) return false;
     set_entry(a, pte, entry_for(m, frame, may_execute(m, frame)) | PTE_LARGE, start);
@@ -122,9 +124,25 @@ static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t 
     if (unlikely(prot & PROT_EXECUTE && !execute)) return -EFAULT;
     pte_t *pte = pte_leaf(a->root, address);
     pte_t entry = entry_for(m, frame, execute);
+    m->writable |= frame.writable;
     if (unlikely(!pte)) return entry_make(m, address, entry);
     set_entry(a, pte, entry, address);
     return 0;
+}
+
+uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
+    spin_lock(&a->lock);
+    struct mapping *m = find(a, address);
+    if (m && m->vmo && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
+        struct spinlock *lock = m->vmo->lock;
+        uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
+        stop = MIN(stop, address + RUN_PAGES * PAGE_SIZE);
+        spin_lock(lock);
+        for (; address < stop && !map_page_locked(a, m, address, index, prot); index++) address += PAGE_SIZE;
+        spin_unlock(lock);
+    }
+    spin_unlock(&a->lock);
+    return address;
 }
 
 static coldpath int refuse(struct aspace *a, const struct mapping *m) {

@@ -29,6 +29,7 @@ extern struct kmem_cache mapping_cache;
     m->prot = prot & PROT_ALL;
     m->max_prot = max_prot & PROT_ALL;
     m->flags = (uint8_t)flags;
+    m->writable = false;
     m->refs = 1;
     m->link.mapping = m;
     *out = m;
@@ -96,6 +97,9 @@ static inline bool mapping_is_own(const struct mapping *m, const struct vmo *vmo
 // Ends a removed mapping: unties it, drops its VMO, frees it. No lock held; preemptible.
 void mapping_end(struct mapping *m);
 
+// Maps pages from address on, as long as they are there at once, in one mapping, and as many as one hold of the locks allows:
+// the first address below end that is left to aspace_fault, or end. address and end: whole pages.
+uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot);
 // Empties the page tables in [start, end): faults fill them again. Preemptible, no lock held.
 void aspace_forget(struct aspace *a, uint64_t start, uint64_t end);
 // Frees page tables without entries in [start, end), where no mapping is. a->lock held.

@@ -44,6 +44,7 @@ static int join_locked(struct move *mv, struct mapping *m, uint64_t end) {
         aspace_remove_locked(mv->a, next);
         m->end = next->end;
         m->flags |= next->flags & MAPPING_TOUCHED;
+        m->writable |= next->writable;
         next->next = mv->joined;
         mv->joined = next;
     }
@@ -208,6 +209,7 @@ static bool carry_over(struct move *mv, unsigned budget) {
     tlb_batch_init(&batch, mv->a);
     pte_t *entry = NULL, lost = mv->a->clones > 0 ? PTE_WRITE : 0;
     mv->fresh->flags |= MAPPING_TOUCHED;
+    mv->fresh->writable |= old->writable;
     while (budget-- > 0 && (entry = pte_next(mv->a->root, &at, old->end, &size)) != NULL) {
         pte_t value = *entry, *to = size == PAGE_SIZE ? new_entry(mv, at) : NULL;
         __atomic_store_n(entry, 0, __ATOMIC_RELAXED);

@@ -56,6 +56,7 @@ static int split_locked(struct aspace *a, struct mapping *m, uint64_t address) {
     }
     if (m->vmo) {
         vmo_get(m->vmo);
+        upper->writable = m->writable;
         mapping_attach(upper, m->vmo, m->first + ((address - m->start) >> PAGE_SHIFT));
     }
     m->end = address;

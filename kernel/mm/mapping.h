@@ -38,6 +38,7 @@ struct mapping {
     uint64_t entry;              // page-table flags of its pages (mapping_set_prot)
     uint8_t prot : 4, max_prot : 4;
     uint8_t flags;
+    bool writable;               // page tables may hold entries with the right to write
     uint16_t rank;               // random: a mapping's is not below those in its subtree
     uint32_t refs;               // the tree's, and one while a revocation or a fork looks at it; atomic
     struct vmo_link link;        // in vmo_root(vmo)->mappings

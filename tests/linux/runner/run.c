@@ -4,8 +4,8 @@
 // Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
 //
-// "linux/commands" is a row of terminated strings, each with what it is as its first byte: e an environment entry and d the
-// working directory of all commands that follow, a an argument (the first is the program's name), g PATH: run it.
+// "linux/commands" is a row of terminated strings, each with what it is as its first byte: e an environment entry, a an argument
+// (the first is the program's name), g PATH: run it with these; d the working directory of all commands that follow.
 #include "lib/cpio.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -178,7 +178,7 @@ static bool run_commands(struct run *r, const char *at, const char *end) {
         else if (*at == 'd') error = enter(r, at + 1);
         else if (*at == 'g') {
             good = run(r, at + 1) && good;
-            r->arguments[0] = NULL;
+            r->arguments[0] = r->environment[0] = NULL;
         } else error = -EINVAL;
         if (error < 0) return fail(at, error), false;
     }

@@ -16,6 +16,7 @@ int lx_files_create(struct lx_process *p) {
     files->entries = lx_alloc(p->space, FIRST_CAPACITY * sizeof(struct lx_fd));
     if (files->entries == NULL) return -ENOMEM;
     files->capacity = FIRST_CAPACITY;
+    files->limit = LX_FD_LIMIT;
     p->files = files;
     return 0;
 }

@@ -14,10 +14,19 @@ static inline struct handle *event_handle(uint64_t value, uint32_t right) {
     return NULL;
 }
 
-int64_t sys_event_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+// A handle without RECEIVE is a plain one: duplicating and closing it counts nobody.
+static int64_t create(uint32_t rights) {
     struct event *event;
     int error = event_create(current_process()->job, &event);
-    return error ? error : handle_install(&event->object);
+    return error ? error : handle_install_in(&current_process()->handles, &event->object, event->object.ops->rights & rights);
+}
+
+int64_t sys_event_create(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    return create(~KPIO_RIGHT_RECEIVE);
+}
+
+int64_t sys_event_create_audience(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    return create(KPIO_RIGHTS_ALL);
 }
 
 int64_t sys_event_signal(uint64_t event, uint64_t clear, uint64_t set, uint64_t d, uint64_t e, uint64_t f) {

@@ -54,7 +54,7 @@ KT_TEST(deadline_passes) {
 // Who keeps a handle without RECEIVE learns that those with it are gone.
 KT_TEST(audience) {
     struct kpio_wait_item item = {.signals = KPIO_SIGNAL_PEER_GONE};
-    kpio_handle event = KT_HANDLE(kpio_event_create());
+    kpio_handle event = KT_HANDLE(kpio_event_create_audience());
     kpio_handle owner = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHT_WRITE | KPIO_RIGHT_WAIT));
     kpio_handle other = KT_HANDLE(kpio_handle_dup(event, KPIO_RIGHT_READ | KPIO_RIGHT_RECEIVE));
     item.handle = owner;

@@ -41,7 +41,7 @@ static int64_t make_handles(uint32_t index, kpio_handle *event, kpio_handle *end
     const uint32_t own = KPIO_RIGHT_READ | KPIO_RIGHT_WRITE | KPIO_RIGHT_WAIT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER |
                          KPIO_RIGHT_INSPECT;
     struct open *o = &state->opens[index];
-    int64_t result = kpio_event_create();
+    int64_t result = kpio_event_create_audience();
     if (result < 0) return result;
     *event = (kpio_handle)result;
     result = kpio_handle_dup(*event, own);

@@ -72,6 +72,7 @@ static void on_gone(struct object *o, struct handle *h) { gone_calls++; }
 static const struct object_ops ops = {.name = "test", .rights = KPIO_RIGHTS_ALL, .unreachable = on_unreachable,
                                       .no_receivers = on_no_receivers, .handle_gone = on_gone};
 void object_put(struct object *o) { __atomic_fetch_sub(&o->refs, 1, __ATOMIC_RELAXED); }
+void object_abandon(struct object *o) { object_put(o); }
 
 static struct job_cpu stock;
 static struct job job = {.cpus = &stock};

@@ -5,10 +5,13 @@
 #include "user/liblinux/node.h"
 #include "user/liblinux/posix.h"
 
-LX_CALL(getppid) {
+// Who became an orphan has another parent than at its start.
+[[gnu::noinline]] static int64_t parent_now(struct lx_thread *t) {
     struct lx_ids ids;
     return lx_posix_ids(t, 0, &ids) == 0 ? ids.parent : lx_process(t)->ppid;
 }
+
+LX_CALL(getppid) { return lx_process(t)->posixd == KPIO_HANDLE_NONE ? lx_process(t)->ppid : parent_now(t); }
 
 LX_CALL(getpgid) {
     struct lx_ids ids;

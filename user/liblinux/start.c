@@ -5,6 +5,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/libkpio/relocate.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/fork.h"
@@ -16,30 +17,6 @@
 #include "user/liblinux/signalfd.h"
 #include "user/liblinux/trace.h"
 #include "user/liblinux/vdso.h"
-
-struct elf_rela {
-    uint64_t offset, info;
-    int64_t addend;
-};
-struct elf_dyn {
-    int64_t tag;
-    uint64_t value;
-};
-enum { DT_NULL = 0, DT_RELA = 7, DT_RELASZ = 8, R_X86_64_RELATIVE = 8 };
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const struct elf_dyn _DYNAMIC[] __attribute__((visibility("hidden")));
-
-// Until this has run, no pointer that was initialised at build time may be used.
-static void relocate(void) {
-    uint64_t base = (uint64_t)__ehdr_start, table = 0, size = 0;
-    for (const struct elf_dyn *dyn = _DYNAMIC; dyn->tag != DT_NULL; dyn++) {
-        if (dyn->tag == DT_RELA) table = dyn->value;
-        if (dyn->tag == DT_RELASZ) size = dyn->value;
-    }
-    const struct elf_rela *rela = (const struct elf_rela *)(base + table);
-    for (uint64_t i = 0; i < size / sizeof(*rela); i++)
-        if ((uint32_t)rela[i].info == R_X86_64_RELATIVE) *(uint64_t *)(base + rela[i].offset) = base + (uint64_t)rela[i].addend;
-}
 
 void lx_start_fail(const struct lx_process *p, const char *what, int64_t error) {
     char line[160];
@@ -191,7 +168,7 @@ static int64_t map_interpreter(struct lx_process *p, const char *path, uint64_t 
 }
 
 void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
-    relocate();
+    image_relocate();
     struct lx_thread *t = build(launch, block);
     struct lx_process *p = t->process;
     struct lx_program program = {0};

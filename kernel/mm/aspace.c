@@ -13,6 +13,7 @@
 
 _Static_assert((int)PROT_READ == KPIO_MAP_READ && (int)PROT_WRITE == KPIO_MAP_WRITE && (int)PROT_EXECUTE == KPIO_MAP_EXECUTE, "ABI");
 
+#define ASPACE_REAPED (1u << 31)       // in refs: the reaper has it
 #define PRUNE_TABLES 64                // fewer tables than this are never looked through
 #define CEILING_SPAN (1ull << 44)      // 16 TiB of random places for the highest mapping
 
@@ -92,30 +93,28 @@ __attribute__((noinline)) bool mapping_clear_step(struct mapping *m) {
     return done;
 }
 
-static bool aspace_reap_step(struct reap_item *item) {
+static void aspace_reap(struct reap_item *item) {
     struct aspace *a = container_of(item, struct aspace, reap);
-    struct mapping *m = mapping_tree_first(&a->mappings);
-    if (!m) {
-        aspace_free(a);
-        return false;
+    aspace_clear(a, true);
+    aspace_put(a);
+}
+
+// The last reference goes to the reaper, for revocations can still find the mappings, and then hold on to the address space.
+static bool drop_reference(struct aspace *a) {
+    uint32_t refs = __atomic_load_n(&a->refs, __ATOMIC_RELAXED), left;
+    do {
+        bool reap = refs == 1 && mapping_tree_first(&a->mappings);
+        left = reap ? ASPACE_REAPED | 1 : refs - 1;
+    } while (!__atomic_compare_exchange_n(&a->refs, &refs, left, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    if (refs == 1 && left != 0) {
+        a->reap = (struct reap_item){.end = aspace_reap};
+        reaper_add(&a->reap);
     }
-    if (!mapping_clear_step(m)) return true;
-    aspace_remove_locked(a, m);
-    struct vmo *vmo = mapping_detach(m);
-    if (m->flags & MAPPING_GRANTED) mapping_untie(m);
-    mapping_put(m);
-    if (vmo) vmo_put(vmo);
-    return true;
+    return left == 0 || left == ASPACE_REAPED;
 }
 
 void aspace_put(struct aspace *a) {
-    if (__atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
-    if (!mapping_tree_first(&a->mappings)) {
-        aspace_free(a);
-        return;
-    }
-    a->reap.step = aspace_reap_step;
-    reaper_add(&a->reap);
+    if (drop_reference(a)) aspace_free(a);
 }
 
 // ---- unmapping -------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ struct aspace {
     struct mapping *replaced;        // out of the tree, their page tables not yet empty (aspace_replace.c); by `next`
     uint64_t replaced_start, replaced_end;  // all of them lie in between
     uint64_t tables, prune_at;       // page tables now; how many make it look for empty ones
-    uint32_t refs;                   // atomic
+    uint32_t refs;                   // atomic; from the highest bit on the reaper has it
     uint32_t users;                  // processes that run in it
     uint32_t clones;                 // being made of it now
     uint16_t asid;

@@ -6,45 +6,57 @@
 #define HELP_STEPS 64
 
 static struct spinlock reaper_lock = SPINLOCK_INIT("reaper");
-static struct list items = LIST_INIT(items);
-static struct thread *idle_reaper;  // the thread, while it waits; guarded by reaper_lock
+static struct list items = LIST_INIT(items);   // with something that anybody may free
+static struct list ending = LIST_INIT(ending); // for the thread
+static struct thread *idle_reaper;             // the thread, while it waits; guarded by reaper_lock
 
 void reaper_add(struct reap_item *item) {
     spin_lock(&reaper_lock);
-    list_push_back(&items, &item->node);
+    list_push_back(item->free_some != NULL ? &items : &ending, &item->node);
     struct thread *t = idle_reaper;
     idle_reaper = NULL;
     if (t) wait_wake_locked(t, 0);
     spin_unlock(&reaper_lock);
 }
 
-// Takes an item out for the time of one step, so that nobody else works on it.
-static bool reap_step(void) {
+static struct reap_item *take(struct list *list) {
     spin_lock(&reaper_lock);
-    struct reap_item *item = list_pop_front_entry(&items, struct reap_item, node);
+    struct reap_item *item = list_pop_front_entry(list, struct reap_item, node);
     spin_unlock(&reaper_lock);
+    return item;
+}
+
+// Takes an item out for the time of one step, so that nobody else works on it.
+static bool help_step(void) {
+    struct reap_item *item = take(&items);
     if (!item) return false;
-    if (item->step(item)) {
-        spin_lock(&reaper_lock);
-        list_push_front(&items, &item->node);
-        spin_unlock(&reaper_lock);
-    }
+    bool more = item->free_some(item);
+    spin_lock(&reaper_lock);
+    list_push_front(more ? &items : &ending, &item->node);
+    spin_unlock(&reaper_lock);
     return true;
 }
 
 bool reaper_help(void) {
     unsigned steps = 0;
-    while (steps < HELP_STEPS && reap_step()) steps++;
+    while (steps < HELP_STEPS && help_step()) steps++;
     return steps > 0;
+}
+
+bool reaper_end_next(void) {
+    while (help_step()) (void)sched_preempt_point();
+    struct reap_item *item = take(&ending);
+    if (item) item->end(item);
+    return item != NULL;
 }
 
 static void reaper_unlink(struct thread *t) { idle_reaper = NULL; }
 
 static void reaper_main(void *arg) {
     for (;;) {
-        while (reap_step()) (void)sched_preempt_point();
+        while (reaper_end_next()) (void)sched_preempt_point();
         spin_lock(&reaper_lock);
-        if (!list_is_empty(&items)) {
+        if (!list_is_empty(&items) || !list_is_empty(&ending)) {
             spin_unlock(&reaper_lock);
             continue;
         }

@@ -4,14 +4,19 @@
 
 struct reap_item {
     struct list_node node;
-    // Frees a bounded piece; false when nothing is left (then the item's memory may be gone). Must not block.
-    bool (*step)(struct reap_item *item);
+    // Frees a bounded piece; false when nothing is left that is freed this way. Takes no locks but those of the allocators and
+    // jobs, and must not block. May be NULL.
+    bool (*free_some)(struct reap_item *item);
+    // Frees the rest; then the item's memory may be gone. No lock is held; preemptible.
+    void (*end)(struct reap_item *item);
 };
 
 // Hands an item over. Any context; takes one spin lock.
 void reaper_add(struct reap_item *item);
-// Does a piece of the reaper's work here, for somebody who has found no memory. True: something was freed. Any lock may
-// be held that no step takes (steps take none but those of the allocators and jobs).
+// Does a piece of the reaper's work here, for somebody who has found no memory. True: something was freed. Any lock may be
+// held but those of the allocators and jobs.
 bool reaper_help(void);
+// Ends the next item, as the thread does. False: there is none. No lock held; preemptible.
+bool reaper_end_next(void);
 // Starts the thread. Once, when the scheduler runs. Until then items wait.
 void reaper_start(void);

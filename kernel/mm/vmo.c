@@ -121,12 +121,11 @@ static void vmo_free(struct vmo *vmo) {
     slub_free(&vmo_cache, vmo);
 }
 
-static bool vmo_reap_step(struct reap_item *item) {
-    struct vmo *vmo = container_of(item, struct vmo, reap);
-    if (page_grave_step(&vmo->grave, PUT_NODES)) return true;
-    vmo_free(vmo);
-    return false;
+static bool vmo_reap_some(struct reap_item *item) {
+    return page_grave_step(&container_of(item, struct vmo, reap)->grave, PUT_NODES);
 }
+
+static void vmo_reap_end(struct reap_item *item) { vmo_free(container_of(item, struct vmo, reap)); }
 
 // Drops a reference; true when it was the last and the pages lie in vmo->grave.
 static bool vmo_drop(struct vmo *vmo) {
@@ -143,7 +142,8 @@ static bool vmo_drop(struct vmo *vmo) {
 void vmo_put(struct vmo *vmo) {
     if (!vmo_drop(vmo)) return;
     if (page_grave_step(&vmo->grave, PUT_NODES)) {
-        vmo->reap.step = vmo_reap_step;
+        vmo->reap.free_some = vmo_reap_some;
+        vmo->reap.end = vmo_reap_end;
         reaper_add(&vmo->reap);
         return;
     }

@@ -164,7 +164,7 @@ static void run(uint32_t block_size, unsigned rounds) {
     disk_host_let_go(&host.disk);
     aspace_clear(a, true);
     aspace_put(a);
-    while (reaper_help()) {
+    while (reaper_end_next()) {
     }
     cache_host_end();
     vm_check_empty();

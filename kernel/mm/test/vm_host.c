@@ -351,7 +351,7 @@ void vm_start(void) {
     this_cpu()->aspace = NULL;
     vm_fail_after(0);
     memset(tlb, 0, sizeof(tlb));
-    while (reaper_help()) {
+    while (reaper_end_next()) {
     }
     memset(page_taken, 0, sizeof(page_taken));
     pages_taken = objects_taken = 0;
@@ -363,7 +363,7 @@ void vm_start(void) {
 }
 
 void vm_check_empty(void) {
-    while (reaper_help()) {
+    while (reaper_end_next()) {
     }
     CHECK_EQ(pages_taken, 0);
     CHECK_EQ(objects_taken, 0);

@@ -4,6 +4,7 @@
 #include "abi/types.h"
 #include "kernel/core/cpu.h"
 #include "kernel/mm/charge.h"
+#include "kernel/mm/reaper.h"
 #include "kernel/mm/test/vm_host.h"
 #include "kernel/mm/test/vm_model.h"
 #include "kernel/mm/usercopy.h"
@@ -272,6 +273,39 @@ TEST(aspace_revoked_marker) {
     CHECK_EQ(vm_read(at, &byte), -EFAULT);
     CHECK_EQ(vm_read(at + 2 * PAGE_SIZE, &byte), -ECANCELED);
     aspace_put(a);
+    vm_check_empty();
+}
+
+// A revocation that finds a mapping of an address space which waits for the reaper already.
+TEST(aspace_revoked_while_reaped) {
+    vm_start();
+    struct vmo *vmo;
+    uint64_t at = 0;
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, 0, &vmo), 0);
+    CHECK_EQ(map(vmo, 4, PROT_READ | PROT_WRITE, &at), 0);
+    struct mapping *m = mapping_tree_from(&a->mappings, at);
+    aspace_put(a);
+    mapping_pin(m);
+    mapping_revoked(m);
+    vmo_put(vmo);
+    vm_check_empty();
+}
+
+TEST(aspace_reaped_while_revoked) {
+    vm_start();
+    struct vmo *vmo;
+    uint64_t at = 0;
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, 0, &vmo), 0);
+    CHECK_EQ(map(vmo, 4, PROT_READ | PROT_WRITE, &at), 0);
+    struct mapping *m = mapping_tree_from(&a->mappings, at);
+    mapping_pin(m);
+    aspace_put(a);
+    while (reaper_end_next()) {
+    }
+    mapping_revoked(m);
+    vmo_put(vmo);
     vm_check_empty();
 }
 

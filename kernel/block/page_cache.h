@@ -46,12 +46,13 @@ struct file_cache_ops {
     // Reserved, and will not be dirtied, or was cut off before it was written, or prepare has failed. Does not fail.
     void (*unreserve)(struct file_cache *, uint64_t offset, uint64_t bytes);
     // Write-back: where the range is to be written. An extent as of map; a hole says that this part is not to be written, as
-    // it lies beyond the end of the file. What was reserved for the extent is used up. 0; -ENOMEM: nothing has changed, the
-    // cache asks again; -EIO, -ENOSPC, ...: the data are lost to the device, and the next sync tells.
-    int (*prepare)(struct file_cache *, uint64_t offset, uint64_t bytes, struct file_extent *out);
+    // it lies beyond `size`, what the file was long when these data were taken. What was reserved for the extent is used up. 0;
+    // -ENOMEM: nothing has changed, the cache asks again; -EIO, -ENOSPC, ...: the data are lost to the device, and the next sync
+    // tells.
+    int (*prepare)(struct file_cache *, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out);
     // The data of an extent, or of a part of it where the device takes less at once, are on the device (error 0), or could not
     // be written (they stay readable until memory is short, and are clean): records it, also the file's size up to
-    // `size_written` (what the file was long when these data were taken). 0; -ENOMEM: nothing has changed, the cache calls
+    // `size_written` (as prepare's). 0; -ENOMEM: nothing has changed, the cache calls
     // again, in the end with that as the error; or another error that the next sync tells.
     int (*complete)(struct file_cache *, const struct file_extent *extent, uint64_t size_written, int error);
     // Optional, for files whose data are not blocks of a device (FUSE): they replace map/prepare/complete and the block I/O.

@@ -198,10 +198,10 @@ static void write_extent(struct writeback *w, struct run *run, const struct file
 }
 
 // As ops->prepare. What is at work holds memory, so that is finished before waiting for some.
-static int prepare(struct writeback *w, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+static int prepare(struct writeback *w, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out) {
     unsigned pauses = 0;
     int error;
-    while ((error = w->cache->ops->prepare(w->cache, offset, bytes, out)) == -ENOMEM) {
+    while ((error = w->cache->ops->prepare(w->cache, offset, bytes, size, out)) == -ENOMEM) {
         while (w->first) finish_first(w);
         if (!wait_for_memory(&pauses)) break;
     }
@@ -221,7 +221,7 @@ static void write_blocks(struct writeback *w, struct run *run) {
     uint64_t end = (run->first + run->count) << PAGE_SHIFT;
     for (uint64_t at = run->first << PAGE_SHIFT; at < end;) {
         struct file_extent extent;
-        int error = prepare(w, at, end - at, &extent);
+        int error = prepare(w, at, end - at, run->size, &extent);
         if (!error && (extent.offset != at || extent.bytes == 0 || extent.bytes > end - at)) error = -EIO;
         if (error) {
             note_error(w, error);

@@ -100,14 +100,14 @@ static uint32_t take_block(void) {
     return at + 1;
 }
 
-static int fs_prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+static int fs_prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out) {
     CHECK(offset % host.block_size == 0 && bytes % host.block_size == 0 && bytes > 0);
     if (host.prepare_error) return host.prepare_error;
     if (host.prepare_short) {
         host.prepare_short--;
         return -ENOMEM;
     }
-    uint32_t i = blocks(offset), end = blocks(offset + bytes), limit = blocks(cache->size);
+    uint32_t i = blocks(offset), end = blocks(offset + bytes), limit = blocks(size);
     if (i >= limit) {
         fs_unreserve(cache, offset, bytes);
         *out = (struct file_extent){.offset = offset, .bytes = bytes, .state = FILE_HOLE};

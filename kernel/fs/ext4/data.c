@@ -81,28 +81,30 @@ static int place(struct ext4_node *node, struct ext4_map *map) {
     return 0;
 }
 
-// Where the block is to be written: what it has, a new place, or nowhere: blocks of the last page behind the end stay holes.
-static int map_or_place(struct ext4_node *node, uint64_t block, uint64_t count, struct ext4_map *map, bool *fresh) {
-    const struct ext4 *v = ext4_of(&node->inode);
-    uint64_t end = (inode_size(&node->inode) + v->block_size - 1) >> v->block_bits;
-    int error = ext4_map(node, (uint32_t)block, (uint32_t)count, map);
-    if (error != 0 || map->start != 0 || block >= end) return error;
-    map->count = (uint32_t)MIN(map->count, end - block);
+// Where the block is to be written: what it has, a new place, or nowhere: blocks of the last page behind the end stay holes, or
+// unwritten where the file has them ahead of its end.
+static int map_or_place(struct ext4_node *node, uint64_t block, uint64_t count, uint64_t end, struct ext4_map *map, bool *fresh) {
+    int error = ext4_map(node, (uint32_t)block, (uint32_t)(block < end ? MIN(count, end - block) : count), map);
+    if (error != 0) return error;
+    if (block >= end) map->start = 0;
+    if (block >= end || map->start != 0) return 0;
     *fresh = true;
     return place(node, map);
 }
 
-static int prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+static int prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out) {
     struct ext4_node *node = node_of(cache);
     struct ext4 *v = ext4_of(&node->inode);
     struct ext4_map map;
     uint64_t block = offset >> v->block_bits, count = MIN(bytes >> v->block_bits, UINT32_MAX);
+    uint64_t end = (size + v->block_size - 1) >> v->block_bits;
     bool fresh = false;
     if (ext4_read_only(v)) return -EROFS;
     for (int tries = 0;; tries++) {
         rw_mutex_lock(&node->map_lock);
-        int error = map_or_place(node, block, count, &map, &fresh);
-        if (error == 0) ext4_delayed_remove(node, block, block + map.count);
+        int error = map_or_place(node, block, count, end, &map, &fresh);
+        // Beyond the end it may be promised to somebody who has just made the file longer.
+        if (error == 0 && (block < end || inode_size(&node->inode) <= size)) ext4_delayed_remove(node, block, block + map.count);
         rw_mutex_unlock(&node->map_lock);
         if (error == 0) break;
         // Blocks that a transaction has freed can be had when it has committed.

@@ -94,9 +94,9 @@ static int extend(struct fat_inode *i, uint64_t offset, uint64_t end) {
     return 0;
 }
 
-static int prepare_locked(struct fat_inode *i, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+static int prepare_locked(struct fat_inode *i, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out) {
     struct fat_volume *v = fat_volume_of_inode(i);
-    uint64_t end = MIN(offset + bytes, align_up(i->inode.cache.size, v->block_bytes));
+    uint64_t end = MIN(offset + bytes, align_up(size, v->block_bytes));
     if (offset >= end) {
         *out = (struct file_extent){.offset = offset, .bytes = bytes, .state = FILE_HOLE};
         return 0;
@@ -109,11 +109,11 @@ static int prepare_locked(struct fat_inode *i, uint64_t offset, uint64_t bytes, 
     return error;
 }
 
-static int prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, struct file_extent *out) {
+static int prepare(struct file_cache *cache, uint64_t offset, uint64_t bytes, uint64_t size, struct file_extent *out) {
     struct fat_inode *i = inode_of(cache);
     struct fat_volume *v = fat_volume_of_inode(i);
     mutex_lock(&v->lock);
-    int error = prepare_locked(i, offset, bytes, out);
+    int error = prepare_locked(i, offset, bytes, size, out);
     mutex_unlock(&v->lock);
     return error;
 }

@@ -98,7 +98,7 @@ static void use_file(struct inode *inode) {
     for (unsigned i = 0; i < 5; i++) check(inode->cache.ops->map(&inode->cache, align_down(places[i], 4096), 65536, &e));
     uint64_t at = align_down(places[2], 4096);
     if (inode->cache.ops->reserve(&inode->cache, at, 4096) == 0) {
-        if (inode->cache.ops->prepare(&inode->cache, at, 4096, &e) == 0 && e.state != FILE_HOLE) {
+        if (inode->cache.ops->prepare(&inode->cache, at, 4096, inode->cache.size, &e) == 0 && e.state != FILE_HOLE) {
             int error = inode->cache.ops->complete(&inode->cache, &e, inode_size(inode), 0);
             if (error == -ENOMEM) error = inode->cache.ops->complete(&inode->cache, &e, inode_size(inode), -ENOMEM);
             check(error);

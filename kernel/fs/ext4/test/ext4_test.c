@@ -187,22 +187,23 @@ static void both_punch(struct volume_host *v, const char *path, uint64_t offset,
     close(fd);
 }
 
-static void both_allocate(struct volume_host *v, const char *path, uint64_t offset, uint64_t bytes, bool zero) {
+static void both_allocate(struct volume_host *v, const char *path, uint64_t offset, uint64_t bytes, unsigned flags) {
     struct inode *inode;
+    bool zero = flags & FS_ALLOCATE_ZERO_RANGE;
     if (host_find(v, path, &inode) != 0) return;
     if (zero) bytes = offset >= inode_size(inode) ? 0 : MIN(bytes, inode_size(inode) - offset);
     if (bytes == 0) {
         inode_put(inode);
         return;
     }
-    int error = host_allocate(v, inode, offset, bytes, zero ? FS_ALLOCATE_ZERO_RANGE : 0);
+    int error = host_allocate(v, inode, offset, bytes, flags);
     inode_put(inode);
     if (error == -EOPNOTSUPP || error == -ENOSPC) return;
     CHECK_EQ(error, 0);
     int fd = open(mirrored(path), O_RDWR);
     uint64_t size = (uint64_t)lseek(fd, 0, SEEK_END);
     for (uint64_t at = offset; zero && at < offset + bytes; at++) CHECK_EQ(pwrite(fd, "", 1, (off_t)at), 1);
-    if (offset + bytes > size) CHECK_EQ(ftruncate(fd, (off_t)(offset + bytes)), 0);
+    if (offset + bytes > size && !(flags & FS_ALLOCATE_KEEP_SIZE)) CHECK_EQ(ftruncate(fd, (off_t)(offset + bytes)), 0);
     close(fd);
 }
 
@@ -291,8 +292,8 @@ TEST(ext4_writes_a_tree) {
         }
         both_truncate(&v, "a/b/large", 123456);
         both_punch(&v, "a/b/large", 5000, 60000);
-        both_allocate(&v, "a/small", 100, 200000, false);
-        both_allocate(&v, "a/b/large", 70000, 20000, true);
+        both_allocate(&v, "a/small", 100, 200000, 0);
+        both_allocate(&v, "a/b/large", 70000, 20000, FS_ALLOCATE_ZERO_RANGE);
         remount_and_compare(&v);
         volume_host_remove(&v);
         mirror_end();
@@ -312,8 +313,8 @@ static void random_step(struct volume_host *v) {
     case 4: both_write(v, path, there ? (uint64_t)a.st_size : 0, bytes); break;
     case 5: case 6: both_truncate(v, path, offset); break;
     case 7: both_punch(v, path, offset, bytes * 3); break;
-    case 8: both_allocate(v, path, offset, bytes * 4, false); break;
-    case 9: both_allocate(v, path, offset, bytes, true); break;
+    case 8: both_allocate(v, path, offset, bytes * 4, r >> 62 ? FS_ALLOCATE_KEEP_SIZE : 0); break;
+    case 9: both_allocate(v, path, offset, bytes, FS_ALLOCATE_ZERO_RANGE); break;
     case 10: case 11:
         if (!there) break;
         CHECK_EQ(host_unlink(v, path), 0);

@@ -256,32 +256,33 @@ static int write_extent(struct volume_host *v, struct inode *inode, const struct
     uint64_t start = MAX(offset, e->offset), end = MIN(offset + bytes, e->offset + e->bytes);
     int error = 0;
     if (!e->fresh && e->state == FILE_MAPPED) error = block_read(&v->device, e->sector, whole, e->bytes);
-    if (error == 0) memcpy(whole + (start - e->offset), data + (start - offset), end - start);
+    if (error == 0 && start < end) memcpy(whole + (start - e->offset), data + (start - offset), end - start);
     if (error == 0) error = block_write(&v->device, e->sector, whole, e->bytes, 0);
     free(whole);
-    int completed = inode->cache.ops->complete(&inode->cache, e, MIN(end, inode_size(inode)), error);
+    int completed = inode->cache.ops->complete(&inode->cache, e, inode_size(inode), error);
     for (unsigned tries = 0; completed == -ENOMEM && tries < MEMORY_TRIES; tries++)
-        completed = inode->cache.ops->complete(&inode->cache, e, MIN(end, inode_size(inode)), error);
+        completed = inode->cache.ops->complete(&inode->cache, e, inode_size(inode), error);
     if (completed == -ENOMEM) (void)inode->cache.ops->complete(&inode->cache, e, 0, -ENOMEM);
     return error != 0 ? error : completed;
 }
 
 int64_t host_write(struct volume_host *v, struct inode *inode, uint64_t offset, const void *data, uint64_t bytes) {
     const struct file_cache_ops *ops = inode->cache.ops;
-    uint64_t block = v->fs->block_size, from = align_down(offset, block), to = align_up(offset + bytes, block);
+    uint64_t from = align_down(offset, PAGE_SIZE), to = align_up(offset + bytes, PAGE_SIZE);
     int error = ops->reserve(&inode->cache, from, to - from);
     if (error != 0) return error;
     uint64_t before = inode->cache.size;
     inode->cache.size = MAX(before, offset + bytes);
     for (uint64_t at = from; at < to && error == 0;) {
         struct file_extent e;
-        for (unsigned tries = 0; (error = ops->prepare(&inode->cache, at, to - at, &e)) == -ENOMEM && tries < MEMORY_TRIES;) tries++;
+        for (unsigned tries = 0; tries <= MEMORY_TRIES; tries++)
+            if ((error = ops->prepare(&inode->cache, at, to - at, inode_size(inode), &e)) != -ENOMEM) break;
         if (error != 0) {
             ops->unreserve(&inode->cache, at, to - at);
             break;
         }
-        CHECK(e.offset == at && e.bytes != 0 && e.bytes <= to - at && e.state != FILE_HOLE);
-        error = write_extent(v, inode, &e, offset, data, bytes);
+        CHECK(e.offset == at && e.bytes != 0 && e.bytes <= to - at && (e.state == FILE_HOLE) == (at >= inode_size(inode)));
+        if (e.state != FILE_HOLE) error = write_extent(v, inode, &e, offset, data, bytes);
         at += e.bytes;
     }
     if (error != 0 && inode->cache.size > before) inode->cache.size = MAX(before, MIN(inode->cache.size, before));

@@ -94,7 +94,7 @@ static void write_file(struct inode *file)
     if (end > UINT32_MAX || file->cache.ops->reserve(&file->cache, at, end - at) != 0)
         return;
     file->cache.size = end - 100;
-    while (at < end && file->cache.ops->prepare(&file->cache, at, end - at, &e) == 0) {
+    while (at < end && file->cache.ops->prepare(&file->cache, at, end - at, file->cache.size, &e) == 0) {
         if (e.offset != at || e.bytes == 0 || e.bytes > end - at)
             abort();
         if (e.state != FILE_HOLE && !range_fits(e.sector, e.bytes / 512, BLOCKS))

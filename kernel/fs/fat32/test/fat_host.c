@@ -270,7 +270,7 @@ static int write_back(struct inode *file, uint64_t first, const uint8_t *pages, 
     for (uint64_t at = first; at < first + bytes && error == 0;) {
         struct file_extent e;
 
-        error = ops->prepare(&file->cache, at, first + bytes - at, &e);
+        error = ops->prepare(&file->cache, at, first + bytes - at, file->cache.size, &e);
         if (error != 0)
             break;
         if (e.offset != at || e.bytes == 0 || e.bytes > first + bytes - at)

@@ -2,7 +2,7 @@
 #pragma once
 #include "kernel/mm/page.h"
 
-#define PAGE_CPU_CACHE_SIZE 63
+#define PAGE_CPU_CACHE_SIZE 127
 #define PAGE_CPU_CACHE_BATCH 32  // pages moved from or to the buddy lists at a time
 
 struct page_cpu_cache {

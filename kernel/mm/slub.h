@@ -26,7 +26,8 @@ struct slub_cpu {
     struct page *mail;     // this CPU's slabs that others have freed into (atomic)
     struct list partial;   // this CPU's other slabs that have free objects
     uint32_t partial_count;
-    uint32_t unused[3];
+    int32_t slabs;         // made less destroyed by this CPU, as `live`
+    uint32_t unused[2];
 };
 _Static_assert(sizeof(struct slub_cpu) * SLUB_MAX_CACHES == PAGE_SIZE, "a CPU's parts fill one page");
 
@@ -46,7 +47,6 @@ struct kmem_cache {
     struct list partial;     // under lock
     uint32_t partial_count;  // under lock
     uint32_t empty_count;    // of these, without a live object; under lock
-    uint64_t slabs;          // slabs that exist: atomic
 };
 
 // Builds the kmalloc caches; page_alloc_init has run. On the boot CPU, before anything else here.
@@ -110,5 +110,6 @@ struct slub_stats {
 };
 // Statistics of the cache number `index` (0, 1, ...); false beyond the last.
 bool slub_get_stats(unsigned index, struct slub_stats *stats);
-// Live objects of one cache; exact when no other CPU allocates.
+// Live objects of one cache, and its slabs; exact when no other CPU allocates.
 int64_t slub_live_objects(const struct kmem_cache *cache);
+uint64_t slub_slabs(const struct kmem_cache *cache);

@@ -103,6 +103,15 @@ int64_t slub_live_objects(const struct kmem_cache *cache) {
     return live;
 }
 
+uint64_t slub_slabs(const struct kmem_cache *cache) {
+    int32_t slabs = 0;
+
+    for (uint32_t i = 0; i < CONFIG_MAX_CPUS; i++) {
+        if (cpus[i].slub != NULL) slabs += __atomic_load_n(&slub_part(cache, &cpus[i])->slabs, __ATOMIC_RELAXED);
+    }
+    return (uint64_t)slabs;
+}
+
 bool slub_get_stats(unsigned index, struct slub_stats *stats) {
     const struct kmem_cache *cache;
 
@@ -115,7 +124,7 @@ bool slub_get_stats(unsigned index, struct slub_stats *stats) {
         .objects_per_slab = cache->objects,
         .pages_per_slab = 1u << cache->order,
         .live = (uint64_t)slub_live_objects(cache),
-        .slabs = __atomic_load_n(&cache->slabs, __ATOMIC_RELAXED),
+        .slabs = slub_slabs(cache),
     };
     stats->bytes = stats->slabs * stats->pages_per_slab * PAGE_SIZE;
     return true;

@@ -39,7 +39,7 @@ struct page *slab_create(struct kmem_cache *cache) {
     list_node_init(&slab->slab.link);
     slab_set(slab, SLAB_FULL, 0);
     slab_set_owner(slab, cpu_id());
-    __atomic_fetch_add(&cache->slabs, 1, __ATOMIC_RELAXED);
+    slub_my_part(cache)->slabs++;
     return slab;
 }
 
@@ -48,7 +48,7 @@ void slab_destroy(struct kmem_cache *cache, struct page *slab) {
     if (CONFIG_DEBUG) slub_debug_destroy(cache, slab);
     for (size_t i = 1; i < 1ul << cache->order; i++) slab[i].type = 0;
     page_set_type(slab, PAGE_SLAB, PAGE_USED);
-    __atomic_fetch_sub(&cache->slabs, 1, __ATOMIC_RELAXED);
+    slub_my_part(cache)->slabs--;
     page_free_block(slab, cache->order);
 }
 

@@ -192,7 +192,7 @@ TEST(frees_on_another_cpu_come_home) {
     }
     CHECK_EQ(slub_live_objects(&cache), 0);
     // What came back by mail was used again: no more slabs than one round needs.
-    CHECK(cache.slabs <= ARRAY_SIZE(objects) / cache.objects + 2);
+    CHECK(slub_slabs(&cache) <= ARRAY_SIZE(objects) / cache.objects + 2);
     check_nothing_left(before);
 }
 
@@ -206,13 +206,13 @@ TEST(shared_slabs_are_adopted) {
     for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
         if (i % cache.objects != 0) slub_free(&cache, objects[i]);
     }
-    slabs = cache.slabs;
+    slabs = slub_slabs(&cache);
     CHECK(cache.partial_count > slabs / 2);
     unit_become_cpu(1);
     for (size_t i = 0; i < ARRAY_SIZE(objects) / 2; i++) {
         if (i % cache.objects != 0) objects[i] = slub_alloc(&cache);
     }
-    CHECK_EQ(cache.slabs, slabs);
+    CHECK_EQ(slub_slabs(&cache), slabs);
     for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
         if (i % cache.objects == 0 || i < ARRAY_SIZE(objects) / 2) slub_free(&cache, objects[i]);
     }

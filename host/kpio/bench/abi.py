@@ -1,18 +1,23 @@
-"""Linux programs on KPIO beside Linux: the same binary of tests/bench/linux/bench.c in the same QEMU, counted in instructions."""
+"""Linux programs on KPIO beside Linux: the same binary of tests/bench/linux/bench.c in the same QEMU, counted in instructions. Whole
+programs of Debian run from the same root image on a disk, on KPIO in a session with its posixd, as users run them."""
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from .. import cpio, guest, linuxguest
+from .. import cpio, guest, hostrun, linuxguest
 from ..build import Build
-from ..errors import KpioError
+from ..elf import Elf, Symbols
+from ..errors import USAGE, KpioError
 from ..machine import Machine
-from . import linux
+from . import linux, plugin
 from .kernel import SILENCE, json_lines
 from .table import columns, number
+
+GROUPS = ("shell", "python", "gcc")  # of packages, in the root image
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,7 @@ class Row:
     name: str          # in tests/bench/linux/bench.c
     reach: float       # KPIO over Linux
     what: str
+    program: bool = False  # it runs programs of the root image
 
 
 ROWS = [
@@ -35,28 +41,56 @@ ROWS = [
     Row("fork_exit_wait", 0.8, ""),
     Row("fork_exec_wait", 0.7, "a tiny static program"),
     Row("tmp_read_4k", 0.6, "pread of 4 KiB of a file in memory"),
+    Row("python3_pass", 0.8, "python3 -c pass", True),
+    Row("gcc_hello", 0.9, "gcc -O1 compiles and links hello.c", True),
+    Row("bash_loop_true", 0.7, "bash runs /bin/true 1,000 times", True),
 ]
 
 
-def measure_kpio(build: Build, detail=lambda text: None) -> dict[str, dict]:
-    """With the programs that Linux ran."""
+def measure_kpio(build: Build, rows: list[Row], detail=lambda text: None, extra: tuple = ()) -> dict[str, dict]:
+    """These rows, all of programs or none, with the binaries that Linux ran."""
     programs = {entry.name: entry.data for entry in cpio.unpack(linux.initramfs(linux.kernel_tree()).read_bytes())}
-    bench = linuxguest.Command(("/bench", ",".join(row.name for row in ROWS)))
-    raw = linuxguest.archive(build.initrd.read_bytes(), [bench], {f"/{name}": programs[name] for name in ("bench", "tiny")})
-    machine = Machine(accelerator="icount", net="none", rng=False)
+    whole = rows[0].program
+    words = ("/bench", *(("-r", "/") if whole else ()), ",".join(row.name for row in rows))
+    raw = linuxguest.archive(build.initrd.read_bytes(), [linuxguest.Command(words)], {f"/{name}": programs[name] for name in ("bench", "tiny")})
+    disk = hostrun.root_disk(GROUPS) if whole else ()
+    machine = Machine(accelerator="icount", net="none", rng=False, extra=(*disk, *extra))
+    append = f"{'root=vda kpio.tty=1' if whole else 'root=tmpfs'} {linuxguest.APPEND} nokaslr"
     with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
         initrd = Path(folder, "initrd.cpio")
         initrd.write_bytes(raw)
-        outcome = guest.boot(machine, build.kernel, initrd, f"root=tmpfs {linuxguest.APPEND} nokaslr", silence=SILENCE,
-                             total=4 * SILENCE, on_line=detail)
+        outcome = guest.boot(machine, build.kernel, initrd, append, silence=SILENCE, total=8 * SILENCE, on_line=detail)
     results = json_lines(outcome.lines)
     if not any(result.get("name") == "end" for result in results):
         raise KpioError(f"the benchmark did not reach its end: {outcome.report()}")
     return {result["name"]: result for result in results if result.get("name") not in (None, "end")}
 
 
-def measure_linux(detail=lambda text: None) -> dict[str, dict]:
-    return linux.measure([row.name for row in ROWS], detail=detail)
+def sides(measure) -> dict[str, dict]:
+    """What `measure` found for the rows without and with programs."""
+    return {**measure([row for row in ROWS if not row.program]), **measure([row for row in ROWS if row.program])}
+
+
+def measure_linux(rows: list[Row], detail=lambda text: None) -> dict[str, dict]:
+    disk = hostrun.root_disk(GROUPS) if rows[0].program else ()
+    return linux.measure([row.name for row in rows], detail=detail, extra=disk)
+
+
+def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:
+    """Where the instructions of one row go on KPIO: the kernel's functions by name, all else by page of 64 KiB."""
+    rows = [row for row in ROWS if row.name == name]
+    if not rows:
+        raise KpioError(f"there is nothing to profile under the name {name}", USAGE)
+    with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
+        out = Path(folder, "counts")
+        measured = measure_kpio(build, rows, detail, plugin.arguments(out, profile=True))
+        record = plugin.read(out).get(measured[name].get("mark"))
+    if not record:
+        raise KpioError(f"{name}: nothing was counted ({measured[name].get('error', 'no report')})")
+    symbols, sums = Symbols(Elf(build.kernel), every=True), Counter()
+    for address, count in record["profile"]:
+        sums[symbols.name(address).split("+")[0] if address >> 63 else f"(user {address & ~0xffff:#x})"] += count
+    return [(function, round(count / record["ops"], 2)) for function, count in sums.most_common()]
 
 
 def results(kpio: dict, other: dict) -> list[dict]:

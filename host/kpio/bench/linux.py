@@ -20,7 +20,7 @@ from .kernel import SILENCE, json_lines
 SOURCES = ROOT / "tests" / "bench" / "linux"
 METAPACKAGE = "linux-image-cloud-amd64"
 # musl: a static program of glibc's starts so slowly that exec would take twice as long, which is not Linux's doing.
-COMPILER = ["musl-gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s"]
+COMPILER = ["musl-gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", f"-I{ROOT}"]
 APPEND = "console=ttyS0 quiet panic=-1 nokaslr norandmaps tsc=reliable"
 # In the order in which they must be loaded; ext4 is built in, and its checksums use crc32c-intel on a real machine.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
@@ -64,7 +64,8 @@ def module_entries(tree: Path) -> list[cpio.Entry]:
 def initramfs(tree: Path) -> Path:
     """init, bench and a tiny program, and the modules for the disk; made anew when one of them changes."""
     sources = [SOURCES / "init.c", SOURCES / "bench.c", SOURCES / "tiny.c"]
-    made = cache_folder("linux") / f"initramfs-{inputs_key(tree.name, *COMPILER, *sources)}.cpio"
+    headers = [ROOT / "lib" / "bench_mark.h"]
+    made = cache_folder("linux") / f"initramfs-{inputs_key(tree.name, *COMPILER, *sources, *headers)}.cpio"
     if made.exists():
         return made
     entries = [cpio.Entry(name, mode=cpio.FOLDER | 0o755) for name in ("dev", "mod")]
@@ -96,12 +97,12 @@ def disk_arguments(image: Path) -> tuple:
             "-device", "virtio-blk-pci,drive=disk,disable-legacy=on")
 
 
-def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None) -> dict[str, dict]:
-    """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already."""
+def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None, extra: tuple = ()) -> dict[str, dict]:
+    """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already;
+    `extra`: QEMU's arguments for one."""
     tree = kernel_tree()
     kernel = Path(glob.glob(f"{tree}/boot/vmlinuz-*")[0])
     with tempfile.TemporaryDirectory(prefix="kpio-linux-") as folder:
-        extra = ()
         if image:
             extra = disk_arguments(image)
         elif disk:

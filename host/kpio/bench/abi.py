@@ -52,7 +52,8 @@ def measure_kpio(build: Build, rows: list[Row], detail=lambda text: None, extra:
     programs = {entry.name: entry.data for entry in cpio.unpack(linux.initramfs(linux.kernel_tree()).read_bytes())}
     whole = rows[0].program
     words = ("/bench", *(("-r", "/") if whole else ()), ",".join(row.name for row in rows))
-    raw = linuxguest.archive(build.initrd.read_bytes(), [linuxguest.Command(words)], {f"/{name}": programs[name] for name in ("bench", "tiny")})
+    files = {f"/{name}": programs[name] for name in ("bench", "tiny")}
+    raw = linuxguest.archive(build.initrd.read_bytes(), [linuxguest.Command(words)], files)
     disk = hostrun.root_disk(GROUPS) if whole else ()
     machine = Machine(accelerator="icount", net="none", rng=False, extra=(*disk, *extra))
     append = f"{'root=vda kpio.tty=1' if whole else 'root=tmpfs'} {linuxguest.APPEND} nokaslr"
@@ -77,7 +78,7 @@ def measure_linux(rows: list[Row], detail=lambda text: None) -> dict[str, dict]:
 
 
 def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:
-    """Where the instructions of one row go on KPIO: the kernel's functions by name, all else by page of 64 KiB."""
+    """Where the instructions of one row go on KPIO: the kernel by functions, all else in pieces of 64 KiB."""
     rows = [row for row in ROWS if row.name == name]
     if not rows:
         raise KpioError(f"there is nothing to profile under the name {name}", USAGE)

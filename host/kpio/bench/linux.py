@@ -97,7 +97,8 @@ def disk_arguments(image: Path) -> tuple:
             "-device", "virtio-blk-pci,drive=disk,disable-legacy=on")
 
 
-def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None, extra: tuple = ()) -> dict[str, dict]:
+def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None,
+            extra: tuple = ()) -> dict[str, dict]:
     """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already;
     `extra`: QEMU's arguments for one."""
     tree = kernel_tree()

@@ -16,6 +16,7 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench kernel --json             one JSON object per line
   kpio bench kernel --against linux    a Debian kernel measured in the same QEMU beside it
   kpio bench --profile map_unmap       the functions that it runs
+  kpio bench linux --profile gcc_hello the same for a row of Linux programs
   kpio bench storage --against linux   files on ext4, the same image under both; takes minutes
   kpio bench linux --against linux     the same Linux program on KPIO and on Linux
   kpio bench scale                     what two CPUs write, by operation
@@ -29,15 +30,15 @@ def add_arguments(verb):
     verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
-    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, storage)")
+    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, linux)")
     verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, linux)")
 
 
 def execute(arguments):
     if arguments.against and arguments.suite not in ("kernel", "storage", "linux"):
         raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage and linux", USAGE)
-    if arguments.profile and arguments.suite != "kernel":
-        raise KpioError("--profile goes with the suite kernel", USAGE)
+    if arguments.profile and arguments.suite not in ("kernel", "linux"):
+        raise KpioError("--profile goes with the suites kernel and linux", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
             "cache-policy": bench_policy, "storage": bench_storage}[arguments.suite](arguments)
 
@@ -84,7 +85,8 @@ def bench_kernel(arguments):
 def show_profile(arguments):
     variant = prepared()
     with progress.step(f"Profiling {arguments.profile}") as shown:
-        functions = kernel.profile(variant, arguments.profile, shown.detail)
+        suite = abi if arguments.suite == "linux" else kernel
+        functions = suite.profile(variant, arguments.profile, shown.detail)
     if arguments.json:
         show_json({"function": function, "insns": count} for function, count in functions)
     else:
@@ -113,6 +115,8 @@ def bench_scale(arguments):
 
 def bench_linux(arguments):
     packages.require("run", "linux")
+    if arguments.profile:
+        return show_profile(arguments)
     if arguments.against:
         return bench_abi(arguments)
     with progress.step("Measuring Linux") as shown:
@@ -122,11 +126,12 @@ def bench_linux(arguments):
 
 
 def bench_abi(arguments):
+    packages.require("image")
     variant = prepared()
     with progress.step("Measuring KPIO") as shown:
-        measured = abi.measure_kpio(variant, shown.detail)
+        measured = abi.sides(lambda rows: abi.measure_kpio(variant, rows, shown.detail))
     with progress.step("Measuring Linux") as shown:
-        other = abi.measure_linux(shown.detail)
+        other = abi.sides(lambda rows: abi.measure_linux(rows, shown.detail))
     lines = abi.results(measured, other)
     show(arguments, lines, abi.table(lines), "linux-abi")
     missing = [line["name"] for line in lines if "error" in line]

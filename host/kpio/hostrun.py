@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from . import command, linuxguest
+from . import command, libraries, linuxguest
 from .build import Build
 from .errors import KpioError
-from .machine import Machine
-from .rootfs import image
+from .machine import Disk, Machine
+from .rootfs import image, tree
 
 APPEND = "kpio.test=hostrun"
 INPUT_BYTES = 96  # of one answer, as the guest takes them
@@ -22,20 +23,9 @@ STOPPED = 124  # as timeout(1) says it
 FOLDER = "/run"
 
 
-def interpreter(elf: bytes) -> str:
-    """The dynamic loader that a program names, or nothing."""
-    at, size, count = int.from_bytes(elf[32:40], "little"), int.from_bytes(elf[54:56], "little"), int.from_bytes(elf[56:58], "little")
-    for header in (elf[at + i * size:at + (i + 1) * size] for i in range(count)):
-        if len(header) >= 40 and int.from_bytes(header[:4], "little") == 3:
-            offset, length = int.from_bytes(header[8:16], "little"), int.from_bytes(header[32:40], "little")
-            return elf[offset:offset + length].rstrip(b"\0").decode(errors="replace")
-    return ""
-
-
-def root_disk(groups: tuple = ("shell",)) -> tuple:
+def root_disk(groups: tuple = ("shell",)) -> Disk:
     """The Debian root; what is written goes with the guest."""
-    file = str(image.cached(groups)).replace(",", ",,")
-    return ("-drive", f"if=none,id=root,format=raw,snapshot=on,file={file}", "-device", "virtio-blk-pci,disable-legacy=on,drive=root")
+    return Disk(image.cached(groups), durable=False, snapshot=True)
 
 
 class Session:
@@ -100,17 +90,17 @@ def write_all(number: int, data: bytes) -> None:
 def run(build: Build, file: Path, arguments: list[str], machine: Machine, environment: dict, seconds: Optional[float], append: str,
         verbose: bool) -> int:
     """The exit status: the program's, 128 and a signal's number, or 124 when its time was up."""
-    elf, root = file.read_bytes(), "tmpfs"
-    extra = machine.extra
-    if interpreter(elf):
-        extra, root = (*extra, *root_disk()), "vda"
-    guest = Machine(**{**machine.__dict__, "extra": extra})
+    program, root = libraries.read(file), "tmpfs"
     place = f"{FOLDER}/{file.name}"
+    files = {place: file.read_bytes()}
+    if program.interpreter:
+        machine, root = replace(machine, disks=(*machine.disks, root_disk())), f"vd{'abcdefghi'[len(machine.disks)]}"
+        files.update(libraries.brought(file, program, tree.make("shell")))
     ran = linuxguest.Command((str(file), *arguments), environment, program=place)
     with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
         initrd = Path(folder, "initrd.cpio")
-        initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], {place: elf}))
-        argv = guest.arguments(build.kernel, initrd, f"root={root} {APPEND} {append}".strip())
+        initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], files))
+        argv = machine.arguments(build.kernel, initrd, f"root={root} {APPEND} {append}".strip())
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL,
                                    start_new_session=True)

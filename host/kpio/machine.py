@@ -33,6 +33,7 @@ class Disk:
     block_size: int = 512
     queues: int = 0  # 0: as many as QEMU likes
     durable: bool = True  # False: flushes end in the host's memory, which is enough where no power is cut
+    snapshot: bool = False  # what is written goes with the guest
     # Sectors whose requests fail: ("read" or "write", sector). ("flush", 0) fails every flush.
     bad: tuple = ()
     log: Optional[Path] = None  # every write and flush is appended here (QEMU's blklogwrites)
@@ -42,6 +43,8 @@ class Disk:
         parts = ["if=none", f"id=disk{number}", f"cache={'writeback' if self.durable else 'unsafe'}"]
         if self.read_only:
             parts.append("readonly=on")
+        if self.snapshot:
+            parts.append("snapshot=on")
         if self.log:
             parts += ["driver=blklogwrites", "file.driver=raw", "file.file.driver=file", f"file.file.filename={file}",
                       "log.driver=file", f"log.filename={self.log}"]

@@ -113,7 +113,7 @@ class ProgramsItem(CaseItem):
 
     def work(self):
         variant = built(CONFIG)
-        machine = replace(CONFIG.machine, extra=hostrun.root_disk(self.packages))
+        machine = replace(CONFIG.machine, disks=(hostrun.root_disk(self.packages),))
         commands = [linuxguest.Command(case.command, case.environment) for case in self.cases]
         with tempfile.TemporaryDirectory(prefix="kpio-boot-") as folder:
             initrd = Path(folder, "initrd.cpio")

@@ -11,7 +11,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/libkpio/kpio.h"
-#include "user/libkpio/linux.h"
+#include "user/libkpio/linux_session.h"
 
 #define WORDS_MAX 512u
 #define OUTPUT_MAX 512u
@@ -75,7 +75,19 @@ static int64_t make_streams(struct streams *s) {
     return 0;
 }
 
-static int64_t spawn(const struct streams *s, const struct archive *archive, const struct command *c, const char **what) {
+// A job for the program and all that it starts, and their posixd.
+static struct linux_session *start_session(const struct archive *archive, kpio_handle *job, int64_t *error, const char **what) {
+    const struct kpio_job_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    *what = "a job";
+    *error = kpio_job_create(startup_handle("job"), &none, "session", 7);
+    if (*error < 0) return NULL;
+    *job = (kpio_handle)*error;
+    const struct linux_session_spec spec = {.archive = archive, .job = *job};
+    return linux_session_start(&spec, error, what);
+}
+
+static int64_t spawn(const struct streams *s, const struct archive *archive, const struct command *c, struct linux_session **session,
+                     const char **what) {
     const kpio_handle root = startup_handle("root");
     *what = "the root file system";
     int64_t result = root == KPIO_HANDLE_NONE ? -ENODEV : linux_unpack(archive, "rootfs", root);
@@ -87,6 +99,10 @@ static int64_t spawn(const struct streams *s, const struct archive *archive, con
     *what = "its working directory";
     int64_t cwd = kpio_path_open(root, c->directory, KPIO_OPEN_DIRECTORY, 0, KPIO_RIGHTS_SAME);
     if (cwd < 0) return cwd;
+    kpio_handle job;
+    int64_t error;
+    *session = start_session(archive, &job, &error, what);
+    if (*session == NULL) return error;
     const struct lx_launch_fd fds[] = {
         {.number = 0, .handle = s->child_input, .kind = LX_KIND_PIPE, .flags = LX_FD_READ},
         {.number = 1, .handle = s->child_output, .kind = LX_KIND_PIPE, .flags = LX_FD_WRITE},
@@ -96,12 +112,13 @@ static int64_t spawn(const struct streams *s, const struct archive *archive, con
         .path = c->program,
         .arguments = c->arguments,
         .environment = c->environment,
-        .job = startup_handle("job"),
+        .job = job,
         .archive = archive,
         .root = root,
         .cwd = (kpio_handle)(uint32_t)cwd,
         .memory_fs = (kpio_handle)memory,
         .system = s->console,
+        .posixd = linux_session_endpoint(*session),
         .fds = fds,
         .fd_count = ARRAY_SIZE(fds),
         .options = startup_setting("jit") != NULL,
@@ -195,7 +212,8 @@ int main(int argc, char **argv) {
     if (error == 0) error = archive_open(&archive);
     if (error == 0) error = read_command(&archive, &command);
     if (error != 0) return fail(&streams, what, error);
-    int64_t process = spawn(&streams, &archive, &command, &what);
+    struct linux_session *session;
+    int64_t process = spawn(&streams, &archive, &command, &session, &what);
     if (process < 0) return fail(&streams, what, process);
     (void)kpio_handle_close((uint64_t)streams.child_input);
     (void)kpio_handle_close((uint64_t)streams.child_output);

@@ -47,6 +47,10 @@ ROWS = [
 ]
 
 
+def disks_of(rows: list[Row]) -> tuple:
+    return (hostrun.root_disk(GROUPS),) if rows[0].program else ()
+
+
 def measure_kpio(build: Build, rows: list[Row], detail=lambda text: None, extra: tuple = ()) -> dict[str, dict]:
     """These rows, all of programs or none, with the binaries that Linux ran."""
     programs = {entry.name: entry.data for entry in cpio.unpack(linux.initramfs(linux.kernel_tree()).read_bytes())}
@@ -54,8 +58,7 @@ def measure_kpio(build: Build, rows: list[Row], detail=lambda text: None, extra:
     words = ("/bench", *(("-r", "/") if whole else ()), ",".join(row.name for row in rows))
     files = {f"/{name}": programs[name] for name in ("bench", "tiny")}
     raw = linuxguest.archive(build.initrd.read_bytes(), [linuxguest.Command(words)], files)
-    disk = hostrun.root_disk(GROUPS) if whole else ()
-    machine = Machine(accelerator="icount", net="none", rng=False, extra=(*disk, *extra))
+    machine = Machine(accelerator="icount", net="none", rng=False, disks=disks_of(rows), extra=extra)
     append = f"{'root=vda kpio.tty=1' if whole else 'root=tmpfs'} {linuxguest.APPEND} nokaslr"
     with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
         initrd = Path(folder, "initrd.cpio")
@@ -73,8 +76,7 @@ def sides(measure) -> dict[str, dict]:
 
 
 def measure_linux(rows: list[Row], detail=lambda text: None) -> dict[str, dict]:
-    disk = hostrun.root_disk(GROUPS) if rows[0].program else ()
-    return linux.measure([row.name for row in rows], detail=detail, extra=disk)
+    return linux.measure([row.name for row in rows], detail=detail, disks=disks_of(rows))
 
 
 def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:

@@ -98,18 +98,19 @@ def disk_arguments(image: Path) -> tuple:
 
 
 def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None,
-            extra: tuple = ()) -> dict[str, dict]:
-    """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already;
-    `extra`: QEMU's arguments for one."""
+            disks: tuple = ()) -> dict[str, dict]:
+    """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already,
+    which is slow; `disks`: as a machine has them."""
     tree = kernel_tree()
     kernel = Path(glob.glob(f"{tree}/boot/vmlinuz-*")[0])
     with tempfile.TemporaryDirectory(prefix="kpio-linux-") as folder:
+        extra = ()
         if image:
             extra = disk_arguments(image)
         elif disk:
             make_disk(Path(folder, "disk"))
             extra = disk_arguments(Path(folder, "disk"))
-        machine = Machine(accelerator="icount", net="none", rng=False, extra=extra)
+        machine = Machine(accelerator="icount", net="none", rng=False, disks=disks, extra=extra)
         outcome = guest.boot(machine, kernel, initramfs(tree), f"{APPEND} BENCH={','.join(words)}", silence=SILENCE,
                              total=4 * SILENCE, on_line=detail)
     results = json_lines(outcome.lines)

@@ -1,11 +1,12 @@
 """Boot the system in QEMU and run the demonstration, or a Linux program of this machine: FILE, an ELF file, with ARGS. Its standard
 input, output, error output and exit status are the command's own. A static program starts in an empty root, a dynamic one in the
-Debian root (`kpio rootfs`). Options go before FILE, or between FILE and `--`."""
+Debian root (`kpio rootfs`), with those of its libraries that are not there, as the leader of a session. Options go
+before FILE, or between FILE and `--`."""
 import argparse
 import sys
 from pathlib import Path
 
-from .. import accel, build, guest, hostrun, machine, packages, progress
+from .. import accel, build, guest, hostrun, libraries, machine, packages, progress
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
 HELP = "boot the system and run the demonstration, or a Linux program"
@@ -17,7 +18,6 @@ EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release buil
   kpio run ./a.out -l 3                a Linux program; its exit status is the command's
   kpio run ./a.out --memory 2G --env LANG=C -- -l 3
 """
-MAGIC = b"\177ELF"
 
 
 def add_options(verb):
@@ -63,16 +63,6 @@ def split(arguments):
     return words[at + 1:]
 
 
-def check(file):
-    try:
-        with open(file, "rb") as opened:
-            found = opened.read(len(MAGIC))
-    except OSError as error:
-        raise KpioError(f"{file}: {error.strerror}", USAGE) from None
-    if found != MAGIC:
-        raise KpioError(f"{file} is no ELF file: `kpio run` runs Linux programs for x86-64", USAGE)
-
-
 def environment_of(texts):
     wrong = [text for text in texts if "=" not in text[1:]]
     if wrong:
@@ -82,7 +72,7 @@ def environment_of(texts):
 
 def run_program(arguments):
     file = Path(arguments.words[0])
-    check(file)
+    libraries.read(file)
     words, verbose = split(arguments), arguments.verbose
     environment = environment_of(arguments.env)
     progress.silent = not verbose

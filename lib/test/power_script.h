@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/fmt.h"
+
 #define POWER_SECTOR 512u
 #define POWER_SECTORS 256u    // of a file, at most
 #define POWER_PATHS 48u
@@ -28,6 +30,23 @@ struct power_script {
     struct power_step queue[8];
     uint32_t queued, taken;
 };
+
+#define POWER_NAME_ROOM 256u
+#define POWER_NAME_LONG 200u  // bytes of a long name, at least
+static inline uint32_t power_name_tail(uint32_t path) {
+    static const uint8_t lengths[] = {0, 9, 30, 58, 0, 17, 44, 205};
+    return lengths[path % sizeof lengths];
+}
+
+// A path, relative to the root. Names have many lengths, and so many places in the blocks of directories.
+static inline const char *power_path_name(uint32_t path, char out[POWER_NAME_ROOM]) {
+    char tail[POWER_NAME_ROOM];
+    uint32_t length = power_name_tail(path);
+    for (uint32_t i = 0; i < length; i++) tail[i] = (char)('a' + (path + i) % 26);
+    tail[length] = 0;
+    (void)fmt_print(out, POWER_NAME_ROOM, "d%u/file%u%s", path % 3, path, tail);
+    return out;
+}
 
 // Data of one sector.
 static inline void power_fill_sector(uint32_t *words, uint32_t id, uint32_t sector, uint32_t version) {
@@ -68,7 +87,16 @@ static inline void power_push(struct power_script *s, enum power_do what, uint32
     s->queue[s->queued++] = step;
 }
 
-// Own paths: 0..2 are appended to, 3 is overwritten, 5 is written and then renamed to 4, the others come and go.
+// More to a file's end, or the file shorter, or longer.
+static inline void power_plan_append(struct power_script *s, uint32_t own, uint32_t count) {
+    uint32_t sectors = s->sectors[own], to = power_random(s, sectors + 1), change = power_random(s, 6);
+    if (sectors + count > POWER_SECTORS || change == 0) power_push(s, POWER_DO_RESIZE, own, to, 0);
+    else if (change == 1) power_push(s, POWER_DO_RESIZE, own, sectors + count, 0);
+    else power_push(s, POWER_DO_WRITE, own, sectors, count);
+    if (power_random(s, 2) == 0) power_push(s, POWER_DO_SYNC, own, 0, 0);
+}
+
+// Own paths: 0..2 are appended to and cut, 3 is overwritten, 5 is written and then renamed to 4, the others come and go.
 static inline void power_plan(struct power_script *s) {
     uint32_t own = power_random(s, 3), count = power_random(s, 16) + 1;
     s->queued = s->taken = 0;
@@ -80,9 +108,7 @@ static inline void power_plan(struct power_script *s) {
     }
     switch (power_random(s, 8)) {
     case 0: case 1: case 2:
-        if (s->sectors[own] + count > POWER_SECTORS) power_push(s, POWER_DO_RESIZE, own, 0, 0);
-        else power_push(s, POWER_DO_WRITE, own, s->sectors[own], count);
-        if (power_random(s, 2) == 0) power_push(s, POWER_DO_SYNC, own, 0, 0);
+        power_plan_append(s, own, count);
         return;
     case 3: case 4:
         power_push(s, POWER_DO_WRITE, 3, power_random(s, 112), count);

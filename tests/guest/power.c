@@ -1,11 +1,10 @@
-// Four processes at work on one ext4, step by step as lib/test/power_script.h says. The host records what the disk is told
+// Four processes at work on one file system, step by step as lib/test/power_script.h says. The host records what the disk is told
 // (QEMU's blklogwrites), cuts the power at places of that, and looks at what is left: tests/system/test_power.py. By itself
 // this suite checks that all of it works, and that what was written is read again.
 //
-// The disk is the first, an empty ext4: kpio.steps=N for each process, kpio.seed=N.
+// The disk is the first, an empty ext4, or what kpio.fs=TYPE says: kpio.steps=N for each process, kpio.seed=N.
 #include "lib/test/power_script.h"
 
-#include "lib/fmt.h"
 #include "lib/string.h"
 #include "tests/guest/kt/kt.h"
 #include "user/libkpio/file.h"
@@ -17,11 +16,9 @@ static kpio_handle root;
 static uint32_t data[POWER_SECTORS * POWER_SECTOR / 4], again[POWER_SECTORS * POWER_SECTOR / 4];
 
 static const char *path_of(uint32_t path) {
-    static char names[2][32];
+    static char names[2][POWER_NAME_ROOM];
     static unsigned turn;
-    char *name = names[turn++ % 2];
-    (void)fmt_print(name, sizeof names[0], "d%u/file%u", path % 3, path);
-    return name;
+    return power_path_name(path, names[turn++ % 2]);
 }
 
 static int64_t change_file(const struct power_step *step) {
@@ -76,7 +73,8 @@ KT_TEST_FLAGS(four_processes_work_on_one_tree, KT_LEAKY) {
     static const char *const names[POWER_PROCESSES] = {"worker0", "worker1", "worker2", "worker3"};
     uint64_t settings[2] = {kt_setting("steps", 60), kt_setting("seed", 1)};
     kpio_handle disk = KT_HANDLE(kpio_disk_open(kt_system(), (const uint8_t *)"vda", 3)), workers[POWER_PROCESSES];
-    root = KT_HANDLE(kpio_fs_mount("ext4", disk, 0, NULL));
+    const char *type = startup_setting("fs");
+    root = KT_HANDLE(kpio_fs_mount(type != NULL ? type : "ext4", disk, 0, NULL));
     kt_close(disk);
     KT_OK(file_save(root, "settings", settings, sizeof settings));
     for (unsigned i = 0; i < 3; i++) KT_OK(directory_make(root, (char[]){'d', (char)('0' + i), 0}));

@@ -59,7 +59,8 @@ def fat32_disk(folder):
 
 
 # Suites that run once more for each of these: what their command lines say besides, and their disks.
-VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
+VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)],
+            "power": [("ext4", "", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
 
 MACHINES = {
     "boot": ENDS,
@@ -77,7 +78,7 @@ MACHINES = {
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
            "fs_conformance": {"examine": examine, "silence": 300},
-           "power": {"disks": ext4_disk},
+           "power": {"examine": examine},
            "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "silence": 300, "total": 24 * 3600,
                     "least_coverage": 70.0}}
 

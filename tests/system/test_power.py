@@ -1,13 +1,18 @@
-"""The power goes while four processes of a guest work on one ext4."""
+"""The power goes while four processes of a guest work on one file system."""
+import pytest
 from kpio import build, power
 
+systems = pytest.mark.parametrize("system", power.ALL, ids=lambda system: system.name)
 
-def test_nothing_that_a_guest_synced_is_lost(tmp_path):
-    found = power.guest_round(build.ensure(build.Build("release")), tmp_path, cuts=30, seed=1)
+
+@systems
+def test_nothing_that_a_guest_synced_is_lost(system, tmp_path):
+    found = power.guest_round(system, build.ensure(build.Build("release")), tmp_path, cuts=30, seed=1)
     assert not found, "\n".join(found)
 
 
-def test_a_record_without_its_flushes_is_seen(tmp_path, monkeypatch):
+@systems
+def test_a_record_without_its_flushes_is_seen(system, tmp_path, monkeypatch):
     """The checker would notice: the same with every flush taken out of the record."""
     judge = power.judge
 
@@ -16,7 +21,7 @@ def test_a_record_without_its_flushes_is_seen(tmp_path, monkeypatch):
         return judge(program, case, on_line, **environment)
 
     monkeypatch.setattr(power, "judge", without_flushes)
-    assert power.guest_round(build.ensure(build.Build("release")), tmp_path, cuts=30, seed=1)
+    assert power.guest_round(system, build.ensure(build.Build("release")), tmp_path, cuts=30, seed=1)
 
 
 def strip_flushes(log):

@@ -1,7 +1,7 @@
 """Run guest suites again and again, each time with another seed, until one fails or the time is over.
 
 Meant for storms and races: what shows once in a thousand boots. `power` is another kind of round: the power is cut at many
-places of a workload on ext4, and nothing that was synced may be missing (docs/storage.md).
+places of a workload on ext4 and on FAT32, and nothing that was synced may be missing (docs/storage.md).
 """
 import tempfile
 import time
@@ -14,16 +14,19 @@ HELP = "repeat guest suites with new seeds until one fails"
 EXAMPLES = """  kpio soak storm                      for ten minutes
   kpio soak storm driver_rng --minutes 60 --smp 8
   kpio soak revoke --seed 1234 --rounds 1   replays one round
-  kpio soak power                      1,000 power cuts, on the host's build and in guests
+  kpio soak power                      1,000 power cuts of each file system, on the host's build and in guests
+  kpio soak power --fs fat32 --cuts 100
 """
 CUTS_OF_ROUND = 100
+GUEST_ROUND = 2
 
 
 def add_arguments(verb):
     verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/, or `power`")
     verb.add_argument("--minutes", type=float, default=10, help="default 10")
     verb.add_argument("--rounds", type=int, default=0, help="stop after so many rounds (default: none but the time)")
-    verb.add_argument("--cuts", type=int, default=1000, help="of power, in all (default 1000)")
+    verb.add_argument("--cuts", type=int, default=1000, help="of power, of each file system (default 1000)")
+    verb.add_argument("--fs", choices=[system.name for system in power.ALL], help="cut only this one's power (default: all)")
     verb.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
     machine.add_arguments(verb)
     verb.set_defaults(build="debug", accel="tcg")
@@ -51,26 +54,34 @@ def execute(arguments):
 
 
 def cut_power(arguments):
-    """Rounds of CUTS_OF_ROUND, each a workload with a seed of its own; every fifth one in a guest."""
     if arguments.cuts < 1:
         raise KpioError("--cuts takes a number from 1", USAGE)
     packages.require("build", "run", "test")
-    variant, done, faults = build.ensure(build.Build("release")), 0, 0
+    variant, faults = build.ensure(build.Build("release")), 0
+    for system in power.ALL:
+        if arguments.fs in (None, system.name):
+            faults += cut_power_of(system, variant, arguments)
+    return FAILED if faults else OK
+
+
+def cut_power_of(system, variant, arguments):
+    """Rounds of CUTS_OF_ROUND, each a workload with a seed of its own; every second one in a guest. How many found faults."""
+    done, faults = 0, 0
     while done < arguments.cuts:
         number, cuts = done // CUTS_OF_ROUND, min(CUTS_OF_ROUND, arguments.cuts - done)
-        seed, started = arguments.seed + number, time.monotonic()
-        if number % 5 == 4:
+        seed, started, in_guest = arguments.seed + number, time.monotonic(), number % GUEST_ROUND == GUEST_ROUND - 1
+        if in_guest:
             with tempfile.TemporaryDirectory(prefix="kpio-power-") as folder:
-                found = power.guest_round(variant, folder, cuts, seed)
+                found = power.guest_round(system, variant, folder, cuts, seed)
         else:
-            found = power.host_round(cuts, seed)
+            found = power.host_round(system, cuts, seed)
         done += cuts
         faults += len(found) > 0
-        print(f"{done} of {arguments.cuts} cuts: seed {seed} {'in a guest' if number % 5 == 4 else 'on the host'}: "
+        print(f"{system.name}: {done} of {arguments.cuts} cuts: seed {seed} {'in a guest' if in_guest else 'on the host'}: "
               f"{'FAULTS' if found else 'nothing lost'} ({time.monotonic() - started:.0f} s)", flush=True)
         for line in found:
             print(f"  {line}")
-    return FAILED if faults else OK
+    return faults
 
 
 def passes(variant, chosen, name, seed, append):

@@ -4,13 +4,6 @@
 #include "kernel/mm/slub.h"
 #include "lib/string.h"
 
-void fat_chain_forget(struct fat_inode *i) {
-    kfree(i->runs);
-    i->runs = NULL;
-    i->run_count = i->run_room = i->clusters = i->mark = i->mark_at = 0;
-    i->whole = false;
-}
-
 static uint32_t last_cluster(const struct fat_inode *i) {
     if (i->run_count == 0) return 0;
     const struct fat_run *r = &i->runs[i->run_count - 1];
@@ -37,6 +30,24 @@ static int run_add(struct fat_inode *i, uint32_t cluster) {
     return 0;
 }
 
+static void run_drop(struct fat_inode *i) {
+    if (--i->runs[i->run_count - 1].count == 0) i->run_count--;
+    i->clusters--;
+}
+
+uint32_t fat_chain_most(struct fat_inode *i) {
+    if (!fat_volume_of_inode(i)->was_dirty) return UINT32_MAX;
+    return i->whole ? i->clusters : i->limit;
+}
+
+// A power cut kept the link, and not what was to be the new end. Only where that may not be put right (fat_count_free).
+static int leads_nowhere(struct fat_volume *v, uint32_t cluster) {
+    uint32_t value;
+    if (!v->was_dirty || !(v->fs.flags & FS_MOUNT_READ_ONLY)) return 0;
+    int error = fat_table_get(v, cluster, &value);
+    return error ? error : value == 0;
+}
+
 // Follows the chain by one cluster: 1, or 0 at its end.
 static int step(struct fat_inode *i) {
     struct fat_volume *v = fat_volume_of_inode(i);
@@ -49,6 +60,11 @@ static int step(struct fat_inode *i) {
     }
     if (!fat_cluster_is_valid(v, next))
         return fs_damaged(&v->fs, "inode %lu: cluster %u leads to %u, which is none", i->inode.number, last, next);
+    int nowhere = last == 0 ? 0 : leads_nowhere(v, next);
+    if (nowhere != 0) {
+        i->whole = nowhere > 0;
+        return nowhere > 0 ? 0 : nowhere;
+    }
     if (next == i->mark) return fs_damaged(&v->fs, "inode %lu: its chain has a loop at cluster %u", i->inode.number, next);
     error = run_add(i, next);
     if (error) return error;
@@ -79,12 +95,12 @@ int fat_chain_find(struct fat_inode *i, uint32_t at, uint32_t *cluster, uint32_t
 
 // ---- growing and cutting ------------------------------------------------------------------------------------------------------
 
-int fat_cluster_zero(struct fat_volume *v, uint32_t cluster) {
+int fat_cluster_zero(struct fat_volume *v, uint32_t cluster, unsigned flags) {
     uint32_t bytes = fat_cluster_bytes(v), piece = MIN(bytes, (uint32_t)sizeof v->scratch->zero);
     uint64_t sector = fat_cluster_block(v, cluster) << (v->block_shift - SECTOR_SHIFT);
     int error = 0;
     for (uint32_t done = 0; done < bytes && !error; done += piece)
-        error = block_write(v->fs.device, sector + (done >> SECTOR_SHIFT), v->scratch->zero, piece, BLOCK_FUA);
+        error = block_write(v->fs.device, sector + (done >> SECTOR_SHIFT), v->scratch->zero, piece, flags);
     return error;
 }
 
@@ -93,11 +109,12 @@ static int grow_by_one(struct fat_inode *i) {
     uint32_t cluster, last = last_cluster(i);
     int error = fat_cluster_alloc(v, last, &cluster);
     if (error) return error;
-    if (FS_TYPE(i->inode.mode) == FS_DIRECTORY) error = fat_cluster_zero(v, cluster);
+    // Durable before the table leads there, which may be written at any time.
+    if (FS_TYPE(i->inode.mode) == FS_DIRECTORY) error = fat_cluster_zero(v, cluster, BLOCK_FUA);
     if (!error) error = run_add(i, cluster);
     if (!error && last != 0) error = fat_table_set(v, last, cluster);
     if (error) {
-        if (last_cluster(i) == cluster) fat_chain_forget(i);
+        if (last_cluster(i) == cluster) run_drop(i);
         if (fat_table_set(v, cluster, 0) == 0) v->free++;
         return error;
     }
@@ -111,6 +128,8 @@ int fat_chain_grow(struct fat_inode *i, uint32_t clusters) {
     if (clusters == 0) return 0;
     int found = fat_chain_find(i, clusters - 1, &cluster, &count), error = 0;
     if (found != 0) return found < 0 ? found : 0;
+    // The entry on the disk may need what the end of the chain leads to.
+    if (i->cut_before == fat_volume_of_inode(i)->syncs + 1) error = fat_sync(fat_volume_of_inode(i));
     uint32_t before = i->clusters;
     while (i->clusters < clusters && !error) {
         error = grow_by_one(i);
@@ -129,7 +148,9 @@ int fat_chain_cut(struct fat_inode *i, uint32_t clusters) {
         found = fat_chain_find(i, clusters - 1, &last, &count);
         if (found <= 0) return found;
     }
-    fat_free_later(v, first, last);
+    int error = fat_cut_later(v, last, first, fat_chain_most(i) - clusters);
+    if (error) return error;
+    i->cut_before = v->syncs + 1;
     while (i->run_count > 0 && i->runs[i->run_count - 1].at >= clusters) i->run_count--;
     if (i->run_count > 0) i->runs[i->run_count - 1].count = clusters - i->runs[i->run_count - 1].at;
     i->clusters = clusters;

@@ -211,7 +211,7 @@ void fat_evict(struct inode *inode) {
     struct fat_inode *i = fat_inode_of(inode);
     struct fat_volume *v = fat_volume_of(inode->fs);
     mutex_lock(&v->lock);
-    fat_free_later(v, i->first, 0);
+    fat_free_later(v, i->first, fat_chain_most(i));
     i->first = 0;
     mutex_unlock(&v->lock);
 }

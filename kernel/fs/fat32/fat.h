@@ -3,9 +3,12 @@
 //
 //     1. tables (chains that grew), flush      a chain without an entry is only lost space
 //     2. directory entries, flush              an entry never leads to clusters that the table calls free
-//     3. in memory: chains that entries no longer lead to become free; tables on disk follow with the next sync
+//     3. entries that others must precede (fat_order), flush
+//     4. in memory: chains that entries no longer lead to become free; tables on disk follow with the next sync
 //
-// So a freed cluster is used again only when no entry on the disk leads to it any more.
+// So a freed cluster is used again only when no entry on the disk leads to it any more; what was cut off a chain waits for one
+// more sync, so that the chain's end is on the disk too. A name lies in one block of its directory where it can, and is
+// there or not as a whole; else what is nothing by itself is written first, and removed last.
 //
 // Numbers of inodes: the place of the (short) directory entry on the volume, in 32-byte units, in the low 48 bits. An inode
 // keeps its number when its entry moves (rename); the high bits tell apart the files of one place in its life in memory.
@@ -21,6 +24,7 @@
 #define FAT_ENTRY_BYTES 32u
 #define FAT_DIRECTORY_ENTRIES 65536u
 #define FAT_CHANGED_MAX 256u   // directory blocks that wait for a sync
+#define FAT_REMOVED_MAX 256u   // names that do
 #define FAT_LONG_UNITS 255u    // of a name, UTF-16
 #define FAT_POSITION_MASK ((1ull << 48) - 1)
 #define FAT_HASH 64u
@@ -60,6 +64,7 @@ struct fat_inode {
     uint32_t mark, mark_at;    // a cluster that was passed, at that number: met again, the chain has a loop (Brent)
     uint32_t limit;            // what the table links behind so many clusters of a file is not its: it was cut off, or a
                                // power cut left it
+    uint32_t cut_before;       // number of the sync that makes the last cut of its chain durable
     uint32_t reserved;         // clusters, set aside for dirty pages
     uint64_t reserved_to;      // bytes from the start for which there are clusters or a reservation
     uint64_t initialised;      // bytes from the start that the disk has, or that write-back is about to write
@@ -70,6 +75,19 @@ struct fat_inode {
 struct fat_freed {             // a chain that no entry leads to
     struct list_node node;
     uint32_t first, last_kept; // last_kept: still leads to first, and is to be the end; 0: none
+    uint32_t most;             // clusters of it
+    bool ended;                // in memory the table says so, of last_kept
+};
+
+struct fat_changed {
+    struct buffer *buffer;     // held
+    bool first, last;          // in a sync: others wait for it; it waits for others
+};
+
+struct fat_removed {
+    uint64_t block;            // where the entry was
+    uint32_t directory;        // its first cluster
+    uint32_t name, short_name; // their hashes
 };
 
 struct fat_volume {
@@ -87,8 +105,11 @@ struct fat_volume {
     bool was_dirty, marked, info_changed, tables_changed;
     char label[12];
     struct buffer *table_buffer;                       // the last block of the table that was looked at, held
-    struct buffer *changed[FAT_CHANGED_MAX];           // held
-    unsigned changed_count;
+    struct fat_changed changed[FAT_CHANGED_MAX];
+    struct fat_removed removed[FAT_REMOVED_MAX];
+    unsigned changed_count, removed_count;
+    struct buffer *written[FAT_CHANGED_MAX];           // scratch of a sync
+    uint32_t syncs;                                    // that came to their end
     struct list freed;                                 // struct fat_freed
     struct spinlock hash_lock;                         // guards the two below
     struct list by_number[FAT_HASH], by_position[FAT_HASH];
@@ -119,10 +140,12 @@ static inline void fat_entry_set_cluster(struct fat_entry *e, uint32_t cluster) 
 [[nodiscard]] int fat_table_set(struct fat_volume *v, uint32_t cluster, uint32_t value);
 // A free cluster, behind `near` if possible, now the end of a chain. -ENOSPC, -EIO.
 [[nodiscard]] int fat_cluster_alloc(struct fat_volume *v, uint32_t near, uint32_t *cluster);
-// Counts free clusters by looking at all. 0 or -EIO.
+// Counts free clusters by looking at all. Links to free ones, which a power cut leaves, become ends. 0 or -EIO.
 [[nodiscard]] int fat_count_free(struct fat_volume *v);
-// The chain from `first` on is free after the next sync; `last_kept` (or 0) is its end then. Does not fail.
-void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t last_kept);
+// The chain from `first` on, at most so many clusters, is free after the next sync. Its entry is gone. Does not fail.
+void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t most);
+// The same of what follows last_kept, which is the chain's end then. The entry changes before the next sync. -ENOMEM.
+[[nodiscard]] int fat_cut_later(struct fat_volume *v, uint32_t last_kept, uint32_t first, uint32_t most);
 // Whether `clusters` more can be had besides the reservations; syncs when that may help.
 [[nodiscard]] bool fat_has_room(struct fat_volume *v, uint64_t clusters);
 
@@ -132,6 +155,9 @@ void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t last_kept);
 [[nodiscard]] int fat_begin(struct fat_volume *v);
 // The block of a directory was changed; it is written by the next sync.
 void fat_changed(struct fat_volume *v, struct buffer *b);
+// What was changed in `before` reaches the disk before what will now be changed in `then`, both blocks of directories. Syncs
+// where that cannot be had else. 0 or -EIO.
+[[nodiscard]] int fat_order(struct fat_volume *v, struct buffer *before, struct buffer *then);
 // Everything changed so far durable, in order. 0 or -EIO.
 [[nodiscard]] int fat_sync(struct fat_volume *v);
 // Says on the disk that the volume is clean or in use.
@@ -143,10 +169,12 @@ void fat_free_chains(struct fat_volume *v);
 [[nodiscard]] int fat_chain_find(struct fat_inode *i, uint32_t at, uint32_t *cluster, uint32_t *count);
 // Makes the chain at least `clusters` long. Directories: the new ones are zeroed on the disk before. -ENOSPC, -EIO, -ENOMEM.
 [[nodiscard]] int fat_chain_grow(struct fat_inode *i, uint32_t clusters);
-// Makes it at most `clusters` long; the rest is freed later. -EIO: damaged.
+// Makes it at most `clusters` long; the rest is freed later. -EIO: damaged, -ENOMEM.
 [[nodiscard]] int fat_chain_cut(struct fat_inode *i, uint32_t clusters);
-void fat_chain_forget(struct fat_inode *i);
-[[nodiscard]] int fat_cluster_zero(struct fat_volume *v, uint32_t cluster);
+// How many clusters from the first one on are the file's, at most.
+uint32_t fat_chain_most(struct fat_inode *i);
+// `flags`: of the requests (BLOCK_FUA).
+[[nodiscard]] int fat_cluster_zero(struct fat_volume *v, uint32_t cluster, unsigned flags);
 // Writes zeros to [from, to) of the file's clusters, multiples of the block. 0 or error.
 [[nodiscard]] int fat_chain_zero(struct fat_inode *i, uint64_t from, uint64_t to);
 
@@ -170,6 +198,7 @@ struct fat_found {
     uint64_t position;
     const char *name;
     size_t bytes;
+    uint32_t name_hash;        // only of one that was looked for
     struct fat_entry entry;
 };
 // Returns false to stop.

@@ -54,13 +54,13 @@ static void entry_begin(struct fat_entry *e, uint8_t attributes) {
 
 static uint32_t dots_cluster(const struct fat_inode *parent) { return parent->position == 0 ? 0 : parent->first; }
 
-// The first cluster of a new directory, on the disk before anything leads to it.
+// The first cluster of a new directory. Nothing leads to it before the flush that precedes entries.
 static int directory_begin(struct fat_inode *parent, const struct fat_entry *e, uint32_t *cluster) {
     struct fat_volume *v = fat_volume_of_inode(parent);
     struct buffer *b;
     int error = fat_cluster_alloc(v, 0, cluster);
     if (error) return error;
-    error = fat_cluster_zero(v, *cluster);
+    error = fat_cluster_zero(v, *cluster, 0);
     if (!error) error = buffer_new(v->buffers, fat_cluster_block(v, *cluster), &b);
     if (!error) {
         struct fat_entry *dots = (struct fat_entry *)(void *)b->data;
@@ -69,7 +69,7 @@ static int directory_begin(struct fat_inode *parent, const struct fat_entry *e, 
         memcpy(dots[1].name, "..         ", 11);
         fat_entry_set_cluster(&dots[0], *cluster);
         fat_entry_set_cluster(&dots[1], dots_cluster(parent));
-        error = buffer_write(b, BLOCK_FUA);
+        error = buffer_write(b, 0);
         buffer_put(b);
     }
     if (error && fat_table_set(v, *cluster, 0) == 0) v->free++;
@@ -87,7 +87,7 @@ static int create_locked(struct fat_inode *dir, const char *name, size_t bytes, 
     if (error) return error;
     fat_entry_set_cluster(e, cluster);
     error = fat_directory_add(dir, name, bytes, e, position);
-    if (error) fat_free_later(v, cluster, 0);
+    if (error) fat_free_later(v, cluster, 1);
     else touch(&dir->inode);
     return error;
 }
@@ -112,7 +112,7 @@ static int create(struct inode *dir, const char *name, size_t bytes, const struc
     } else {
         struct fat_found found;
         if (fat_directory_find(fat_inode_of(dir), name, bytes, &found) == 0 && fat_directory_remove(fat_inode_of(dir), &found) == 0)
-            fat_free_later(v, fat_entry_cluster(&e), 0);
+            fat_free_later(v, fat_entry_cluster(&e), 1);
     }
     mutex_unlock(&v->lock);
     return error;
@@ -151,7 +151,7 @@ static int unlink(struct inode *dir, const char *name, size_t bytes, struct inod
 
 // ---- moving -----------------------------------------------------------------------------------------------------------------
 // At a power cut the file must be there by its old name or by its new one. So the new entry is on the disk before the old
-// one goes; over an existing file it is that file's entry, which changes at once.
+// one goes, or in one write with that; over an existing file it is that file's entry, which changes at once.
 
 struct move {
     struct fat_inode *from_dir, *to_dir;
@@ -160,6 +160,7 @@ struct move {
     size_t bytes;
     struct fat_found from;
     uint64_t position;  // of the new entry
+    struct fat_entry before;  // there, of the file that is replaced
 };
 
 static int entry_replace(struct move *m) {
@@ -170,6 +171,7 @@ static int entry_replace(struct move *m) {
     int error = fat_entry_read(v, m->position, &b, &e);
     if (error) return error;
     struct fat_entry made = m->from.entry;
+    m->before = *e;
     memcpy(made.name, e->name, sizeof made.name);
     made.lower = e->lower;
     *e = made;
@@ -199,19 +201,57 @@ static int dots_set(struct fat_inode *dir, const struct fat_inode *parent) {
     return 0;
 }
 
-static int move_locked(struct move *m, const char *from_name, size_t from_bytes) {
-    struct fat_volume *v = fat_volume_of_inode(m->from_dir);
+// The new entry before the old one goes.
+static int entries_order(struct move *m) {
+    struct fat_volume *v = fat_volume_of_inode(m->to_dir);
+    struct buffer *made, *old;
+    struct fat_entry *e;
+    int error = fat_entry_read(v, m->position, &made, &e);
+    if (error) return error;
+    error = fat_entry_read(v, m->from.position, &old, &e);
+    if (!error) {
+        error = fat_order(v, made, old);
+        buffer_put(old);
+    }
+    buffer_put(made);
+    return error;
+}
+
+// The old entry could not go: the file keeps one name.
+static void entry_undo(struct move *m) {
+    struct fat_volume *v = fat_volume_of_inode(m->to_dir);
+    struct fat_found found;
+    struct buffer *b;
+    struct fat_entry *e;
+    if (m->replaced == NULL) {
+        if (fat_directory_find(m->to_dir, m->name, m->bytes, &found) == 0) (void)fat_directory_remove(m->to_dir, &found);
+    } else if (fat_entry_read(v, m->position, &b, &e) == 0) {
+        *e = m->before;
+        fat_changed(v, b);
+        buffer_put(b);
+    }
+}
+
+static int entries_move(struct move *m) {
     struct fat_inode *moved = fat_inode_of(m->inode);
     bool directory = FS_TYPE(m->inode->mode) == FS_DIRECTORY;
-    int error = fat_begin(v);
+    int error = m->replaced != NULL ? entry_replace(m) : entry_add(m);
+    if (error) return error;
+    error = entries_order(m);
+    if (!error && directory && m->from_dir != m->to_dir) error = dots_set(moved, m->to_dir);
+    if (!error) error = fat_directory_remove(m->from_dir, &m->from);
+    if (error) entry_undo(m);
+    return error;
+}
+
+static int move_locked(struct move *m, const char *from_name, size_t from_bytes) {
+    struct fat_inode *moved = fat_inode_of(m->inode);
+    int error = fat_begin(fat_volume_of_inode(m->from_dir));
     if (!error && m->replaced != NULL && FS_TYPE(m->replaced->mode) == FS_DIRECTORY)
         error = fat_directory_is_empty(fat_inode_of(m->replaced));
     if (!error) error = fat_directory_find(m->from_dir, from_name, from_bytes, &m->from);
     if (!error && m->from.position != moved->position) error = -EIO;
-    if (!error) error = m->replaced != NULL ? entry_replace(m) : entry_add(m);
-    if (!error && directory && m->from_dir != m->to_dir) error = dots_set(moved, m->to_dir);
-    if (!error) error = fat_sync(v);
-    if (!error) error = fat_directory_remove(m->from_dir, &m->from);
+    if (!error) error = entries_move(m);
     if (error) return error;
     if (m->replaced != NULL) orphan(m->replaced);
     fat_inode_move(moved, m->position);

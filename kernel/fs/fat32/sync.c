@@ -4,6 +4,7 @@
 #include "lib/string.h"
 
 #define OPERATION_BLOCKS 64u        // more than one operation changes
+#define OPERATION_REMOVES 2u
 #define TABLE_CLEAN 0x08000000u     // in the entry of cluster 1
 #define BOOT_STATE 0x41             // in the boot sector; bit 0: in use
 #define INFO_FREE 488               // in the info sector
@@ -32,19 +33,38 @@ int fat_mark(struct fat_volume *v, bool clean) {
 int fat_begin(struct fat_volume *v) {
     if (__atomic_load_n(&v->fs.flags, __ATOMIC_RELAXED) & FS_MOUNT_READ_ONLY) return -EROFS;
     int error = v->marked ? 0 : fat_mark(v, false);
-    if (!error && v->changed_count + OPERATION_BLOCKS > FAT_CHANGED_MAX) error = fat_sync(v);
+    bool full = v->changed_count + OPERATION_BLOCKS > FAT_CHANGED_MAX || v->removed_count + OPERATION_REMOVES > FAT_REMOVED_MAX;
+    if (!error && full) error = fat_sync(v);
     return error;
 }
 
-void fat_changed(struct fat_volume *v, struct buffer *b) {
+static struct fat_changed *find(struct fat_volume *v, const struct buffer *b) {
     for (unsigned i = 0; i < v->changed_count; i++)
-        if (v->changed[i] == b) return;
+        if (v->changed[i].buffer == b) return &v->changed[i];
+    return NULL;
+}
+
+void fat_changed(struct fat_volume *v, struct buffer *b) {
+    if (find(v, b) != NULL) return;
     if (v->changed_count == FAT_CHANGED_MAX) {  // an operation larger than any: it loses its order, not its data
         buffer_mark_dirty(b);
         return;
     }
     buffer_get(b);
-    v->changed[v->changed_count++] = b;
+    v->changed[v->changed_count++] = (struct fat_changed){.buffer = b};
+}
+
+// A block is written once in a sync, so it cannot both wait and be waited for.
+int fat_order(struct fat_volume *v, struct buffer *before, struct buffer *then) {
+    struct fat_changed *b = find(v, before), *t = find(v, then);
+    if (before == then || (b == NULL && v->changed_count < FAT_CHANGED_MAX)) return 0;  // it is on the disk
+    if (b == NULL || b->last || (t == NULL ? v->changed_count == FAT_CHANGED_MAX : t->first)) return fat_sync(v);
+    if (t == NULL) {
+        fat_changed(v, then);
+        t = find(v, then);
+    }
+    b->first = t->last = true;
+    return 0;
 }
 
 // The hint and the count of free clusters, which need no order.
@@ -61,19 +81,29 @@ static int info_write(struct fat_volume *v) {
     return 0;
 }
 
-static int entries_write(struct fat_volume *v) {
-    int error = buffer_write_many(v->buffers, v->changed, v->changed_count);
-    if (error) return error;
-    for (unsigned i = 0; i < v->changed_count; i++) buffer_put(v->changed[i]);
-    v->changed_count = 0;
-    return block_flush(v->fs.device);
+static int entries_write(struct fat_volume *v, bool last) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < v->changed_count; i++)
+        if (v->changed[i].last == last) v->written[count++] = v->changed[i].buffer;
+    if (count == 0) return 0;
+    int error = buffer_write_many(v->buffers, v->written, count);
+    return error ? error : block_flush(v->fs.device);
+}
+
+static void entries_are_written(struct fat_volume *v) {
+    for (unsigned i = 0; i < v->changed_count; i++) buffer_put(v->changed[i].buffer);
+    v->changed_count = v->removed_count = 0;
 }
 
 int fat_sync(struct fat_volume *v) {
     int error = info_write(v);
     if (!error) error = buffer_sync(v->buffers);
     v->tables_changed = v->tables_changed && error;
-    if (!error && v->changed_count > 0) error = entries_write(v);
-    if (!error) fat_free_chains(v);
-    return error;
+    if (!error) error = entries_write(v, false);
+    if (!error) error = entries_write(v, true);
+    if (error) return error;
+    entries_are_written(v);
+    v->syncs++;
+    fat_free_chains(v);
+    return 0;
 }

@@ -81,6 +81,14 @@ int fat_cluster_alloc(struct fat_volume *v, uint32_t near, uint32_t *cluster) {
     return -ENOSPC;
 }
 
+// A power cut kept the link, and not what was to be the new end. Once the cluster is another's the link would be a fault.
+static int link_check(struct fat_volume *v, uint32_t cluster, uint32_t next) {
+    uint32_t value;
+    if (!v->was_dirty || v->fs.flags & FS_MOUNT_READ_ONLY || !fat_cluster_is_valid(v, next)) return 0;
+    int error = fat_table_get(v, next, &value);
+    return error || value != 0 ? error : fat_table_set(v, cluster, FAT_MASK);
+}
+
 int fat_count_free(struct fat_volume *v) {
     uint32_t count = 0, per_block = v->block_bytes / 4;
     for (uint32_t cluster = 2; cluster < v->end; cluster++) {
@@ -89,6 +97,7 @@ int fat_count_free(struct fat_volume *v) {
             buffer_read_ahead(v->buffers, block_of(v, v->active, cluster),
                               MIN(READ_AHEAD, v->table_blocks - (uint32_t)((uint64_t)cluster * 4 >> v->block_shift)));
         int error = fat_table_get(v, cluster, &value);
+        if (!error) error = link_check(v, cluster, value);
         if (error) return error;
         count += value == 0;
         if (cluster % 65536 == 0) (void)sched_preempt_point();
@@ -99,13 +108,10 @@ int fat_count_free(struct fat_volume *v) {
 
 // ---- freeing --------------------------------------------------------------------------------------------------------------
 
-// Nothing on the disk leads here any more, but for last_kept.
-static void chain_free(struct fat_volume *v, uint32_t first, uint32_t last_kept) {
+// Nothing on the disk leads here any more.
+static void chain_free(struct fat_volume *v, uint32_t first, uint32_t most) {
     uint32_t next;
-    if (last_kept != 0 && fat_table_get(v, last_kept, &next) == 0 && next == first &&
-        fat_table_set(v, last_kept, FAT_MASK) != 0)
-        return;
-    for (uint32_t cluster = first, steps = 0; fat_cluster_is_valid(v, cluster) && steps < v->end; cluster = next, steps++) {
+    for (uint32_t cluster = first, steps = 0; fat_cluster_is_valid(v, cluster) && steps < MIN(most, v->end); cluster = next, steps++) {
         if (fat_table_get(v, cluster, &next) != 0) return;
         if (next == 0) {
             (void)fs_damaged(&v->fs, "cluster %u is free, and part of a chain: two files share it", cluster);
@@ -119,27 +125,45 @@ static void chain_free(struct fat_volume *v, uint32_t first, uint32_t last_kept)
     }
 }
 
+// The entry that ends at last_kept is on the disk. Whether the table says so now, in memory.
+static bool chain_end(struct fat_volume *v, const struct fat_freed *f) {
+    uint32_t next;
+    int error = fat_table_get(v, f->last_kept, &next);
+    return !error && (next != f->first || fat_table_set(v, f->last_kept, FAT_MASK) == 0);
+}
+
 void fat_free_chains(struct fat_volume *v) {
+    struct list waiting = LIST_INIT(waiting);
     struct fat_freed *f;
     while ((f = list_pop_front_entry(&v->freed, struct fat_freed, node)) != NULL) {
-        chain_free(v, f->first, f->last_kept);
+        if (f->last_kept != 0 && !f->ended && chain_end(v, f)) {
+            f->ended = true;
+            list_push_back(&waiting, &f->node);
+            continue;
+        }
+        if (f->last_kept == 0 || f->ended) chain_free(v, f->first, f->most);  // else it is lost space
         kfree(f);
     }
+    while ((f = list_pop_front_entry(&waiting, struct fat_freed, node)) != NULL) list_push_back(&v->freed, &f->node);
 }
 
-void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t last_kept) {
-    if (!fat_cluster_is_valid(v, first)) return;
-    struct fat_freed *f = kzalloc(sizeof *f);
-    if (f == NULL) {  // at once, then; when even that fails the space is lost until the next check
-        if (fat_sync(v) == 0) chain_free(v, first, last_kept);
-        return;
-    }
-    f->first = first;
-    f->last_kept = last_kept;
+int fat_cut_later(struct fat_volume *v, uint32_t last_kept, uint32_t first, uint32_t most) {
+    struct fat_freed *f = kmalloc(sizeof *f);
+    if (f == NULL) return -ENOMEM;
+    *f = (struct fat_freed){.first = first, .last_kept = last_kept, .most = most};
     list_push_back(&v->freed, &f->node);
+    return 0;
 }
 
+void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t most) {
+    if (!fat_cluster_is_valid(v, first) || fat_cut_later(v, 0, first, most) == 0) return;
+    // Without memory at once, then; when even that fails the space is lost until the next check.
+    if (fat_sync(v) == 0) chain_free(v, first, most);
+}
+
+// What was cut off is free after the second sync.
 bool fat_has_room(struct fat_volume *v, uint64_t clusters) {
-    if (clusters + v->reserved > v->free && !list_is_empty(&v->freed)) (void)fat_sync(v);
+    for (unsigned i = 0; i < 2 && clusters + v->reserved > v->free && !list_is_empty(&v->freed); i++)
+        if (fat_sync(v) != 0) break;
     return clusters + v->reserved <= v->free;
 }

@@ -142,7 +142,7 @@ static void release(struct fat_volume *v) {
     struct fat_freed *f;
     while ((f = list_pop_front_entry(&v->freed, struct fat_freed, node)) != NULL) kfree(f);
     if (v->fs.domain != NULL) cache_domain_destroy(v->fs.domain);
-    for (unsigned i = 0; i < v->changed_count; i++) buffer_put(v->changed[i]);
+    for (unsigned i = 0; i < v->changed_count; i++) buffer_put(v->changed[i].buffer);
     if (v->table_buffer != NULL) buffer_put(v->table_buffer);
     if (v->buffers != NULL) buffer_cache_destroy(v->buffers);
     kfree(v->scratch);
@@ -178,8 +178,8 @@ static void unmount(struct filesystem *fs) {
     int error = 0;
     mutex_lock(&v->lock);
     if (v->marked) {
-        error = fat_sync(v);
-        if (!error) error = fat_sync(v);  // the clusters that became free by the first
+        do error = fat_sync(v);  // clusters become free by one, which the next one writes
+        while (!error && (v->tables_changed || !list_is_empty(&v->freed)));
         if (!error && !v->was_dirty && !(fs->flags & FS_MOUNT_DAMAGED)) error = fat_mark(v, true);
     }
     mutex_unlock(&v->lock);

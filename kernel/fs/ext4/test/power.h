@@ -1,17 +1,13 @@
 // A workload of several writers at work on one ext4, and the check of what a power cut leaves of it.
 #pragma once
-#include "kernel/block/test/recorder.h"
-#include "kernel/fs/ext4/test/power_model.h"
 #include "kernel/fs/ext4/test/volume_host.h"
+#include "kernel/fs/vfs/test/power_cuts.h"
 
 #define POWER_SUPER_SECTOR 2u  // ext4's superblock is this sector and the next
 
 struct power_run {
     struct volume_host volume;
-    struct recorder record;
-    struct power_events events;
-    uint8_t *medium;           // as it was when the record began
-    uint64_t bytes;
+    struct power_log log;
     uint64_t random;
     uint32_t next_id, next_version, ids[POWER_PATHS], sectors[POWER_FILES];
     unsigned big_directory;    // names in it, while it is filled or emptied

@@ -2,9 +2,10 @@
 // in KPIO_POWER_LOG and KPIO_POWER_IMAGE (tests/system/test_power.py, `kpio soak power`). Without them the same steps are done
 // here, by turns, on ext4's host build, and its own record is looked at in the same way: as if nothing were known of when
 // each step began and ended but what the data in the record tell.
-// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/ext4/test/power_model.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
+// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/vfs/test/power_model.c kernel/fs/vfs/test/power_cuts.c kernel/fs/vfs/test/power_guest.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
 #include "kernel/fs/ext4/journal_internal.h"
 #include "kernel/fs/ext4/test/power.h"
+#include "kernel/fs/vfs/test/power_guest.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -12,118 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_STEPS 2000u
-#define NEVER SIZE_MAX
-
 static struct power_run run;
-
-static unsigned chosen(const char *name, unsigned usual)
-{
-    const char *value = getenv(name);
-
-    return value == NULL ? usual : (unsigned)strtoul(value, NULL, 0);
-}
-
-// ---- where the data of each version first appear --------------------------------------------------------------------------------
-
-static size_t first_seen[POWER_PROCESSES][MOST_STEPS + 1];  // by version
-
-static void find_versions(void)
-{
-    for (unsigned p = 0; p < POWER_PROCESSES; p++)
-        for (unsigned v = 0; v <= MOST_STEPS; v++)
-            first_seen[p][v] = NEVER;
-    for (size_t i = run.record.count; i-- > 0;) {
-        const struct recorded *w = &run.record.log[i];
-
-        for (uint64_t at = 0; at < w->bytes; at += POWER_SECTOR) {
-            uint32_t words[POWER_SECTOR / 4], right[POWER_SECTOR / 4];
-
-            memcpy(words, w->data + at, sizeof words);
-            if (words[0] == 0 || words[0] > POWER_PROCESSES * POWER_OWN_IDS || words[2] > MOST_STEPS)
-                continue;
-            power_fill_sector(right, words[0], words[1], words[2]);
-            if (memcmp(words, right, sizeof words) == 0)
-                first_seen[(words[0] - 1) / POWER_OWN_IDS][words[2]] = i;
-        }
-    }
-}
-
-// ---- what each process did, and when at the earliest or latest -----------------------------------------------------------------
-
-static struct power_event event_of(const struct power_step *step)
-{
-    struct power_event e = {.path = step->path, .id = step->id, .first = step->first, .count = step->count,
-                            .version = step->version};
-
-    switch (step->what) {
-    case POWER_DO_CREATE:
-        e.what = POWER_NAME;
-        break;
-    case POWER_DO_UNLINK:
-        e.what = POWER_NAME;
-        e.id = 0;
-        break;
-    case POWER_DO_RENAME:
-        e.what = POWER_NAME;
-        e.path = step->to;
-        break;
-    case POWER_DO_WRITE:
-        e.what = POWER_WRITE;
-        break;
-    case POWER_DO_SYNC:
-        e.what = POWER_SYNC_FILE;
-        break;
-    case POWER_DO_RESIZE:
-        e.what = POWER_SIZE;
-    }
-    return e;
-}
-
-// A step began after the sync before it had returned, and that was after that file's data went to the disk. A sync had
-// returned before data of a later step went there.
-static void note_process(uint32_t process, unsigned steps, uint64_t seed)
-{
-    static size_t of_file[POWER_OWN_IDS + 1], later[MOST_STEPS + 2];
-    struct power_script script;
-    size_t began = 0;
-    uint32_t versions = 0;
-
-    memset(of_file, 0, sizeof of_file);
-    power_script_begin(&script, process, seed);
-    for (unsigned i = 0; i < steps; i++)
-        versions = MAX(versions, power_next_step(&script).version);
-    later[versions + 1] = NEVER;
-    for (uint32_t v = versions; v > 0; v--)
-        later[v] = MIN(later[v + 1], first_seen[process][v]);
-    power_script_begin(&script, process, seed);
-    for (unsigned i = 0, version = 0; i < steps; i++) {
-        struct power_step step = power_next_step(&script);
-        struct power_event e = event_of(&step);
-        uint32_t own = step.id - process * POWER_OWN_IDS;
-
-        version = MAX(version, step.version);
-        e.begin = began;
-        e.end = later[version + 1];
-        power_note(&run.events, e);
-        if (step.what == POWER_DO_RENAME) {
-            e.path = step.path;
-            e.id = 0;
-            power_note(&run.events, e);
-        }
-        if (step.what == POWER_DO_WRITE && first_seen[process][step.version] != NEVER)
-            of_file[own] = MAX(of_file[own], first_seen[process][step.version]);
-        if (step.what == POWER_DO_SYNC)
-            began = MAX(began, of_file[own]);
-    }
-}
 
 static unsigned check(unsigned steps, unsigned cuts, uint64_t seed, uint64_t script_seed, unsigned enough, bool quiet)
 {
-    CHECK(steps <= MOST_STEPS && run.record.count > 0);
-    find_versions();
-    for (uint32_t p = 0; p < POWER_PROCESSES; p++)
-        note_process(p, steps, script_seed);
+    CHECK(run.log.record.count > 0);
+    power_guest_note(&run.log, steps, script_seed);
     return power_check(&run, cuts, seed, enough, quiet);
 }
 
@@ -131,12 +26,10 @@ static unsigned check(unsigned steps, unsigned cuts, uint64_t seed, uint64_t scr
 
 static const char *path_of(uint32_t path)
 {
-    static char names[2][32];
+    static char names[2][POWER_NAME_ROOM];
     static unsigned turn;
-    char *name = names[turn++ % 2];
 
-    snprintf(name, sizeof names[0], "d%u/file%u", path % 3, path);
-    return name;
+    return power_path_name(path, names[turn++ % 2]);
 }
 
 static void change_file(const struct power_step *step)
@@ -175,10 +68,10 @@ static void do_step(const struct power_step *step)
 
 static void keep_medium(void)
 {
-    run.bytes = run.volume.device.sectors * SECTOR_SIZE;
-    run.medium = malloc(run.bytes);
-    CHECK(run.medium != NULL);
-    CHECK_EQ(pread(run.volume.fd, run.medium, run.bytes, 0), (int64_t)run.bytes);
+    run.log.bytes = run.volume.device.sectors * SECTOR_SIZE;
+    run.log.medium = malloc(run.log.bytes);
+    CHECK(run.log.medium != NULL);
+    CHECK_EQ(pread(run.volume.fd, run.log.medium, run.log.bytes, 0), (int64_t)run.log.bytes);
 }
 
 static void work_here(unsigned steps, uint64_t seed)
@@ -188,7 +81,7 @@ static void work_here(unsigned steps, uint64_t seed)
     memset(&run, 0, sizeof run);
     volume_host_make(&run.volume, "-t ext4 -b 1024", "12M");
     keep_medium();
-    recorder_begin(&run.record, &run.volume.device);
+    recorder_begin(&run.log.record, &run.volume.device);
     CHECK_EQ(volume_host_mount(&run.volume, 0), 0);
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(host_mkdir(&run.volume, (char[]){'d', (char)('0' + i), 0}), 0);
@@ -199,13 +92,14 @@ static void work_here(unsigned steps, uint64_t seed)
         do_step(&step);
     }
     volume_host_unmount(&run.volume);
-    recorder_end(&run.record);
+    recorder_end(&run.log.record);
 }
 
 TEST(what_a_guest_synced_is_there)
 {
     const char *log = getenv("KPIO_POWER_LOG"), *image = getenv("KPIO_POWER_IMAGE");
-    unsigned steps = chosen("KPIO_POWER_STEPS", 60), cuts = chosen("KPIO_POWER_CUTS", 30), seed = chosen("KPIO_POWER_SEED", 1);
+    unsigned steps = power_setting("KPIO_POWER_STEPS", 60), cuts = power_setting("KPIO_POWER_CUTS", 30);
+    unsigned seed = power_setting("KPIO_POWER_SEED", 1);
 
     journal_bug = JOURNAL_NO_BUG;
     if (log == NULL) {
@@ -214,7 +108,7 @@ TEST(what_a_guest_synced_is_there)
         memset(&run, 0, sizeof run);
         volume_host_open(&run.volume, image);
         keep_medium();
-        CHECK(recorder_load(&run.record, log));
+        CHECK(recorder_load(&run.log.record, log));
     }
     unsigned faults = check(steps, cuts, seed, seed, UINT32_MAX, false);
     power_free(&run);

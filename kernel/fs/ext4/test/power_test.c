@@ -1,9 +1,10 @@
 // Power cuts: a workload of several writers on ext4, and what is left of it. KPIO_POWER_CUTS and KPIO_POWER_SEED choose the
 // long form (`kpio soak power`).
-// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/ext4/test/power_model.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
+// links: kernel/fs/ext4/test/power_work.c kernel/fs/ext4/test/power_check.c kernel/fs/vfs/test/power_model.c kernel/fs/vfs/test/power_cuts.c kernel/fs/vfs/test/power_guest.c kernel/block/test/recorder.c kernel/fs/ext4/test/volume_host.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/fs/vfs/inode.c lib/fmt.c lib/rbtree.c lib/bitmap.c lib/crc32c.c lib/text.c kernel/fs/ext4/balloc.c kernel/fs/ext4/bitmap.c kernel/fs/ext4/data.c kernel/fs/ext4/delayed.c kernel/fs/ext4/directory.c kernel/fs/ext4/dirent.c kernel/fs/ext4/extent.c kernel/fs/ext4/extent_change.c kernel/fs/ext4/feature.c kernel/fs/ext4/freed.c kernel/fs/ext4/group.c kernel/fs/ext4/hash.c kernel/fs/ext4/htree.c kernel/fs/ext4/htree_add.c kernel/fs/ext4/htree_list.c kernel/fs/ext4/ialloc.c kernel/fs/ext4/indirect.c kernel/fs/ext4/inode.c kernel/fs/ext4/journal.c kernel/fs/ext4/journal_access.c kernel/fs/ext4/journal_checkpoint.c kernel/fs/ext4/journal_commit.c kernel/fs/ext4/journal_format.c kernel/fs/ext4/journal_recover.c kernel/fs/ext4/journal_revoke.c kernel/fs/ext4/journal_transaction.c kernel/fs/ext4/link.c kernel/fs/ext4/map.c kernel/fs/ext4/mount.c kernel/fs/ext4/namei.c kernel/fs/ext4/ops.c kernel/fs/ext4/orphan.c kernel/fs/ext4/rename.c kernel/fs/ext4/superblock.c kernel/fs/ext4/truncate.c kernel/fs/ext4/tx.c kernel/fs/ext4/xattr.c kernel/fs/ext4/xattr_area.c
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/fs/ext4/journal_internal.h"
 #include "kernel/fs/ext4/test/power.h"
+#include "kernel/fs/vfs/test/power_guest.h"
 #include "lib/crc32c.h"
 #include "tests/unit/unit.h"
 
@@ -20,16 +21,9 @@ static const struct {
 };
 #define VOLUMES (sizeof volumes / sizeof volumes[0])
 
-static unsigned chosen(const char *name, unsigned usual)
-{
-    const char *value = getenv(name);
-
-    return value == NULL ? usual : (unsigned)strtoul(value, NULL, 0);
-}
-
 TEST(nothing_that_was_synced_is_lost)
 {
-    unsigned cuts = chosen("KPIO_POWER_CUTS", 60), seed = chosen("KPIO_POWER_SEED", 1);
+    unsigned cuts = power_setting("KPIO_POWER_CUTS", 60), seed = power_setting("KPIO_POWER_SEED", 1);
 
     for (unsigned i = 0; i < VOLUMES; i++) {
         static struct power_run run;
@@ -68,8 +62,8 @@ TEST(a_superblock_that_can_be_torn_is_seen)
 
     journal_bug = JOURNAL_NO_BUG;
     power_work(&run, volumes[0].mke2fs, volumes[0].size, "", 400, 1);
-    for (size_t i = 0; i < run.record.count; i++) {
-        struct recorded *w = &run.record.log[i];
+    for (size_t i = 0; i < run.log.record.count; i++) {
+        struct recorded *w = &run.log.record.log[i];
         uint64_t before = (POWER_SUPER_SECTOR - w->sector) * SECTOR_SIZE;
 
         if (w->op != BLOCK_WRITE || w->sector > POWER_SUPER_SECTOR || before + sizeof(struct ext4_super) > w->bytes)

@@ -16,12 +16,10 @@ enum { APPENDERS = 4, FIRST_OVERWRITER = 4, OVERWRITERS = 2, FIRST_REPLACED = 6,
 
 static const char *path_of(uint32_t path)
 {
-    static char names[4][32];
+    static char names[4][POWER_NAME_ROOM];
     static unsigned turn;
-    char *name = names[turn++ % 4];
 
-    snprintf(name, sizeof names[0], "d%u/file%u", path % 3, path);
-    return name;
+    return power_path_name(path, names[turn++ % 4]);
 }
 
 static uint64_t next(struct power_run *run, uint64_t below)
@@ -33,8 +31,8 @@ static uint64_t next(struct power_run *run, uint64_t below)
 static void note(struct power_run *run, size_t begin, struct power_event event)
 {
     event.begin = begin;
-    event.end = run->record.count;
-    power_note(&run->events, event);
+    event.end = run->log.record.count;
+    power_note(&run->log.events, event);
 }
 
 static struct inode *find(struct power_run *run, uint32_t path)
@@ -47,7 +45,7 @@ static struct inode *find(struct power_run *run, uint32_t path)
 
 static void create(struct power_run *run, uint32_t path)
 {
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     uint32_t id = run->next_id++;
 
     CHECK(id < POWER_FILES);
@@ -60,7 +58,7 @@ static void create(struct power_run *run, uint32_t path)
 static void write_sectors(struct power_run *run, uint32_t path, uint32_t first, uint32_t count)
 {
     static uint8_t data[POWER_SECTORS * POWER_SECTOR];
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     uint32_t id = run->ids[path], version = run->next_version++;
     struct inode *inode = find(run, path);
 
@@ -74,7 +72,7 @@ static void write_sectors(struct power_run *run, uint32_t path, uint32_t first, 
 
 static void resize(struct power_run *run, uint32_t path, uint32_t sectors)
 {
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     uint32_t id = run->ids[path];
     struct inode *inode = find(run, path);
 
@@ -86,7 +84,7 @@ static void resize(struct power_run *run, uint32_t path, uint32_t sectors)
 
 static void sync_file(struct power_run *run, uint32_t path)
 {
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     struct inode *inode = find(run, path);
 
     CHECK_EQ(inode->ops->sync(inode, false), 0);
@@ -96,7 +94,7 @@ static void sync_file(struct power_run *run, uint32_t path)
 
 static void sync_all(struct power_run *run)
 {
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
 
     CHECK_EQ(run->volume.fs->ops->sync(run->volume.fs), 0);
     note(run, begin, (struct power_event){.what = POWER_SYNC_ALL});
@@ -132,7 +130,7 @@ static void replace(struct power_run *run, uint32_t i)
     create(run, temporary);
     write_sectors(run, temporary, 0, (uint32_t)next(run, 30) + 1);
     sync_file(run, temporary);
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     CHECK_EQ(host_rename(&run->volume, path_of(temporary), path_of(target), 0), 0);
     run->ids[target] = run->ids[temporary];
     run->ids[temporary] = 0;
@@ -145,7 +143,7 @@ static void replace(struct power_run *run, uint32_t i)
 static void come_and_go(struct power_run *run)
 {
     uint32_t path = FIRST_SMALL + (uint32_t)next(run, SMALL);
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
 
     if (run->ids[path] == 0) {
         create(run, path);
@@ -160,7 +158,7 @@ static void come_and_go(struct power_run *run)
 
 static void cut_file(struct power_run *run)
 {
-    size_t begin = run->record.count;
+    size_t begin = run->log.record.count;
     uint32_t id = run->ids[CUT_FILE], sectors = run->sectors[id], first = (uint32_t)next(run, sectors + 1);
     struct inode *inode;
 
@@ -242,10 +240,10 @@ static void step(struct power_run *run)
 
 static void keep_medium(struct power_run *run)
 {
-    run->bytes = run->volume.device.sectors * SECTOR_SIZE;
-    run->medium = malloc(run->bytes);
-    CHECK(run->medium != NULL);
-    CHECK_EQ(pread(run->volume.fd, run->medium, run->bytes, 0), (int64_t)run->bytes);
+    run->log.bytes = run->volume.device.sectors * SECTOR_SIZE;
+    run->log.medium = malloc(run->log.bytes);
+    CHECK(run->log.medium != NULL);
+    CHECK_EQ(pread(run->volume.fd, run->log.medium, run->log.bytes, 0), (int64_t)run->log.bytes);
 }
 
 void power_work(struct power_run *run, const char *mke2fs, const char *size, const char *options, unsigned steps, uint64_t seed)
@@ -259,7 +257,7 @@ void power_work(struct power_run *run, const char *mke2fs, const char *size, con
     volume_host_make(&run->volume, arguments, size);
     run->volume.options = options;
     keep_medium(run);
-    recorder_begin(&run->record, &run->volume.device);
+    recorder_begin(&run->log.record, &run->volume.device);
     CHECK_EQ(volume_host_mount(&run->volume, 0), 0);
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(host_mkdir(&run->volume, (char[]){'d', (char)('0' + i), 0}), 0);
@@ -278,13 +276,11 @@ void power_work(struct power_run *run, const char *mke2fs, const char *size, con
         }
     }
     volume_host_unmount(&run->volume);
-    recorder_end(&run->record);
+    recorder_end(&run->log.record);
 }
 
 void power_free(struct power_run *run)
 {
     volume_host_remove(&run->volume);
-    recorder_free(&run->record);
-    power_events_free(&run->events);
-    free(run->medium);
+    power_log_free(&run->log);
 }

@@ -1,4 +1,4 @@
-#include "kernel/fs/ext4/test/power_model.h"
+#include "kernel/fs/vfs/test/power_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@ struct power_sector {
 
 struct power_file {
     uint32_t sectors, least, most;  // size now, and since the last sync
+    bool kept;                      // a sync has confirmed it, and it has a name still
     struct power_sector sector[POWER_SECTORS];
 };
 
@@ -46,6 +47,24 @@ static void set_name(struct power_name *name, uint32_t id)
     if (name->count == 64)
         abort();  // the workload syncs more often
     name->may_be[name->count++] = id;
+}
+
+static bool has_name(const struct power_model *model, uint32_t id)
+{
+    for (unsigned p = 0; p < POWER_PATHS; p++)
+        if (model->names[p].now == id)
+            return true;
+    return false;
+}
+
+// A rename gives the new name first.
+static void give_name(struct power_model *model, uint32_t path, uint32_t id)
+{
+    uint32_t before = model->names[path].now;
+
+    set_name(&model->names[path], id);
+    if (before != 0 && !has_name(model, before))
+        file_of(model, before)->kept = false;
 }
 
 static void resize(struct power_file *f, uint32_t sectors)
@@ -100,7 +119,7 @@ static void play(struct power_model *model, const struct power_event *e)
 
     switch (e->what) {
     case POWER_NAME:
-        set_name(&model->names[e->path], e->id);
+        give_name(model, e->path, e->id);
         break;
     case POWER_WRITE:
         if (e->first + e->count > f->sectors)
@@ -120,11 +139,14 @@ static void play(struct power_model *model, const struct power_event *e)
     case POWER_SYNC_FILE:
         settle_file(f);
         settle_names_of(model, e->id);
+        f->kept = has_name(model, e->id);
         break;
     case POWER_SYNC_ALL:
         for (unsigned i = 0; i < POWER_FILES; i++)
-            if (model->files[i] != NULL)
+            if (model->files[i] != NULL) {
                 settle_file(model->files[i]);
+                model->files[i]->kept = has_name(model, i);
+            }
         for (unsigned p = 0; p < POWER_PATHS; p++)
             settle_name(&model->names[p]);
         break;
@@ -202,16 +224,37 @@ static bool file_is_right(const struct power_file *f, uint32_t id, const uint8_t
     return true;
 }
 
-bool power_model_allows(const struct power_model *model, uint32_t path, const uint8_t *data, uint64_t bytes, char *why, size_t room)
+bool power_model_allows(const struct power_model *model, uint32_t path, const uint8_t *data, uint64_t bytes, uint32_t *id,
+                        char *why, size_t room)
 {
     const struct power_name *name = &model->names[path];
 
     snprintf(why, room, data == NULL ? "it must be there" : "it must not be there");
     for (uint32_t i = name->count; i-- > 0;) {
-        uint32_t id = name->may_be[i];
-
-        if (id == 0 ? data == NULL : data != NULL && file_is_right(model->files[id], id, data, bytes, why, room))
+        *id = name->may_be[i];
+        if (*id == 0 ? data == NULL : data != NULL && file_is_right(model->files[*id], *id, data, bytes, why, room))
             return true;
     }
+    *id = 0;
     return false;
+}
+
+bool power_model_may_be(const struct power_model *model, uint32_t path, uint32_t id)
+{
+    const struct power_name *name = &model->names[path];
+
+    for (uint32_t i = 0; i < name->count; i++)
+        if (name->may_be[i] == id)
+            return true;
+    return false;
+}
+
+bool power_model_is_settled(const struct power_model *model, uint32_t path) { return model->names[path].count <= 1; }
+
+uint32_t power_model_missing(const struct power_model *model, const bool found[POWER_FILES])
+{
+    for (uint32_t id = 1; id < POWER_FILES; id++)
+        if (model->files[id] != NULL && model->files[id]->kept && !found[id])
+            return id;
+    return 0;
 }

@@ -39,8 +39,15 @@ struct power_model {
 // The model after the requests before `cut` were done and the next was on its way. To be freed.
 struct power_model *power_model_at(const struct power_events *events, size_t cut);
 void power_model_free(struct power_model *model);
-// Whether nothing (data NULL) or a file of that content may be found there. Else writes why not, into `why`.
-bool power_model_allows(const struct power_model *model, uint32_t path, const uint8_t *data, uint64_t bytes, char *why,
-                        size_t room);
+// Whether nothing (data NULL) or a file of that content may be found there; *id is that file's, or 0. Else writes why not,
+// into `why`.
+bool power_model_allows(const struct power_model *model, uint32_t path, const uint8_t *data, uint64_t bytes, uint32_t *id,
+                        char *why, size_t room);
+// Whether a file may have that path.
+bool power_model_may_be(const struct power_model *model, uint32_t path, uint32_t id);
+// Whether all that was done to a path has been confirmed.
+bool power_model_is_settled(const struct power_model *model, uint32_t path);
+// A file that a sync has confirmed, and that was since moved at most, of which nothing was found; 0: none.
+uint32_t power_model_missing(const struct power_model *model, const bool found[POWER_FILES]);
 
 void power_fill(uint8_t *data, uint32_t id, uint32_t first, uint32_t count, uint32_t version);

@@ -245,7 +245,8 @@ enum { KPIO_COUNTER_NOWAIT = 1 << 0 };     // counter_read, counter_add: EAGAIN 
 #define KPIO_COUNTER_VALUE_MAX (UINT64_MAX - 1)
 
 // ---- pipes ------------------------------------------------------------------------------------------------------------
-enum { KPIO_PIPE_STREAM, KPIO_PIPE_DATAGRAM, KPIO_PIPE_SEQPACKET };
+// MAILBOX: as DATAGRAM, but for a reader that waits though nobody can write; it comes to its end only by pipe_shut of its own end.
+enum { KPIO_PIPE_STREAM, KPIO_PIPE_DATAGRAM, KPIO_PIPE_SEQPACKET, KPIO_PIPE_MAILBOX };
 enum {
     KPIO_PIPE_NOWAIT = 1 << 0,
     KPIO_PIPE_TAKE_HANDLES = 1 << 1,  // pipe_read
@@ -257,6 +258,16 @@ struct kpio_pipe_info {
     uint32_t next, reserved;          // bytes of the message that is read next
 };
 _Static_assert(sizeof(struct kpio_pipe_info) == 24, "ABI");
+// pipe_send, pipe_receive. Counts and sizes are of what is sent; of the room there is, and then of all that came.
+struct kpio_pipe_message {
+    uint64_t parts, part_count;       // struct kpio_io_vector
+    uint64_t handles, handle_count;   // struct kpio_message_handle, at most KPIO_PIPE_HANDLES_MAX
+    uint64_t note, note_size;         // bytes, at most KPIO_PIPE_NOTE_MAX
+};
+_Static_assert(sizeof(struct kpio_pipe_message) == 48, "ABI");
+#define KPIO_PIPE_HANDLES_MAX 512u
+#define KPIO_PIPE_NOTE_MAX    4096u
+#define KPIO_PIPE_LABEL_MAX   256u
 #define KPIO_PIPE_SEND_HANDLES(count) ((uint32_t)(count) << 8)  // pipe_write: 0..KPIO_MESSAGE_HANDLES_MAX
 
 // ---- limits that the ABI names ------------------------------------------------------------------------------------------

@@ -88,7 +88,16 @@ static int64_t take(struct pipe *pipe, const struct pipe_buffer *b, bool peek, s
     return n;
 }
 
-int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline) {
+static void deliver(struct pipe_delivery *d, struct pipe_parcel *parcel) {
+    d->handle_count = parcel != NULL ? pipe_parcel_handles(parcel) : 0;
+    for (uint32_t i = 0; i < d->handle_count && i < d->handle_room; i++) {
+        d->handles[i] = pipe_parcel_arrive(parcel, i);
+        if (i % 32 == 31) (void)sched_preempt_point();
+    }
+}
+
+int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline,
+                  struct pipe_delivery *d) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = &pipe->reader;
     struct pipe_parcel *parcel = NULL;
@@ -96,10 +105,10 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buf
     if (end->writer) return -EBADF;
     spin_lock(&pipe->lock);
     while (side->busy || pipe_ring_used(&pipe->ring) == 0) {
-        if (!side->busy && !(pipe->writer.open && side->open)) {
+        if (!side->busy && !((pipe->writer.open || pipe->mode == PIPE_MAILBOX) && side->open)) {
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
-            if (options & KPIO_PIPE_TAKE_HANDLES) pipe_parcel_deliver(NULL);
+            if (d != NULL) d->handle_count = d->note_size = 0;
             return 0;
         }
         int64_t error = wait_on_side(pipe, side, value, false, nowait, deadline);
@@ -108,10 +117,11 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buf
     }
     side->busy = side->copying = true;
     spin_unlock(&pipe->lock);
+    if (d != NULL) d->note_size = pipe_parcel_note(pipe, pipe->ring.head, d->note, d->note_room);
     int64_t result = take(pipe, b, options & KPIO_PIPE_PEEK, &parcel);
     finish(pipe, side, &pipe->writer);
-    if (options & KPIO_PIPE_TAKE_HANDLES && result >= 0) pipe_parcel_deliver(parcel);
-    if (parcel != NULL) pipe_parcel_free(parcel);
+    if (d != NULL && result >= 0) deliver(d, parcel);
+    if (parcel != NULL) pipe_parcel_done(pipe, parcel);
     return result;
 }
 
@@ -148,6 +158,8 @@ static bool has_room(const struct writing *w, uint64_t size) {
     uint32_t needed = w->nowait && size <= PIPE_ATOMIC ? (uint32_t)size : 1;
     if (pipe->mode != PIPE_STREAM) needed = (uint32_t)size + PIPE_RECORD_HEADER;
     if (w->parcel != NULL && pipe->parcel_count >= PIPE_PARCELS_MAX) return false;
+    if (w->parcel != NULL && pipe->parcel_count > 0 &&
+        pipe->parcel_handles + pipe_parcel_handles(w->parcel) > PIPE_HANDLES_MAX) return false;
     return pipe_ring_room(&pipe->ring) >= needed;
 }
 
@@ -199,17 +211,18 @@ static int64_t write_all(struct writing *w, const struct pipe_buffer *b) {
     return done > 0 || result >= 0 ? (int64_t)done : result;
 }
 
-int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline) {
+int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *b, uint32_t options, nanos_t deadline,
+                   const struct pipe_cargo *cargo) {
     struct pipe *pipe = end->pipe;
     uint64_t size = b->size;
-    unsigned handles = options / KPIO_PIPE_SEND_HANDLES(1);
     bool nowait = options & KPIO_PIPE_NOWAIT || object_nonblock(&end->object);
     struct writing w = {.pipe = pipe, .value = value, .nowait = nowait, .deadline = deadline};
     if (!end->writer) return -EBADF;
     if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) return -EMSGSIZE;
-    if (pipe->mode == PIPE_STREAM && size == 0) return handles != 0 ? -EINVAL : 0;
-    if (handles != 0) {
-        int error = pipe_parcel_make(pipe, handles, &w.parcel);
+    if (pipe->mode == PIPE_STREAM && size == 0) return cargo->handle_count != 0 ? -EINVAL : 0;
+    if (pipe->demands && cargo->note_size == 0) return -ENODATA;
+    if (cargo->handle_count + cargo->note_size != 0) {
+        int error = pipe_parcel_make(pipe, cargo, &w.parcel);
         if (error != 0) return error;
     }
     int64_t result = write_all(&w, b);

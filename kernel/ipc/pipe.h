@@ -17,12 +17,22 @@
 
 #define PIPE_PARCELS_MAX 64u  // that wait to be read; the next one waits for room
 
-enum pipe_mode { PIPE_STREAM = KPIO_PIPE_STREAM, PIPE_DATAGRAM = KPIO_PIPE_DATAGRAM, PIPE_SEQPACKET = KPIO_PIPE_SEQPACKET };
+#define PIPE_HANDLES_MAX 1024u  // in these, once there is more than one parcel
+
+enum pipe_mode {
+    PIPE_STREAM = KPIO_PIPE_STREAM,
+    PIPE_DATAGRAM = KPIO_PIPE_DATAGRAM,
+    PIPE_SEQPACKET = KPIO_PIPE_SEQPACKET,
+    PIPE_MAILBOX = KPIO_PIPE_MAILBOX,
+};
+struct pipe_parcel;
 
 struct pipe_end {
     struct object object;
     struct pipe *pipe;
     bool writer;
+    uint16_t label_size;   // guarded by pipe->lock
+    uint8_t *label;
 };
 struct pipe_side {
     struct pipe_end *end;  // NULL: gone
@@ -34,12 +44,15 @@ struct pipe_side {
 struct pipe {
     struct spinlock lock;
     uint8_t mode;          // enum pipe_mode
+    bool demands;          // its reader wants a note with each write
+    int8_t level;          // guarded by the carry lock, as are `carries` and `carried` (pipe_parcel.h)
     uint32_t ends;         // that exist
     struct pipe_ring ring;
     struct pipe_side reader, writer;
-    struct list parcels;   // handles on their way, in order (pipe_parcel.h)
-    uint32_t parcel_count;
-    uint32_t carries;      // ends of pipes among them; guarded by the carry lock (pipe_parcel.c), as is `carried`
+    struct list parcels;   // handles and notes on their way, in order (pipe_parcel.h)
+    uint32_t parcel_count, parcel_handles;
+    struct pipe_parcel *noted;  // of a stream: the last with a note that was read
+    uint32_t carries;      // ends of pipes among them
     uint32_t carried;      // how often an end of this pipe is in a parcel
     struct job *job;
     struct rcu_head rcu;
@@ -69,9 +82,27 @@ struct pipe_buffer {
     const struct kpio_io_vector *parts;
     uint64_t size;
 };
+// What goes along with the bytes of a write, in kernel memory.
+struct pipe_cargo {
+    const struct kpio_message_handle *handles;
+    const uint8_t *note;
+    uint32_t handle_count, note_size;
+};
+// What came along with those of a read: up to the room there is; counts and sizes are of all that came. Handles without room are
+// closed, and those that do not arrive are 0.
+struct pipe_delivery {
+    struct kpio_message_handle *handles;
+    uint8_t *note;
+    uint32_t handle_room, handle_count, note_room, note_size;
+};
 // The caller holds a reference to the end; `value` is the handle it came through. Bytes copied, 0: nobody writes any more,
-// or errors of the system calls. -EBADF: the wrong end. options: KPIO_PIPE_*, checked by the caller.
+// or errors of the system calls. -EBADF: the wrong end. options: KPIO_PIPE_*, checked by the caller. delivery may be NULL.
 [[nodiscard]] int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options,
-                                nanos_t deadline);
+                                nanos_t deadline, struct pipe_delivery *delivery);
 [[nodiscard]] int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options,
-                                 nanos_t deadline);
+                                 nanos_t deadline, const struct pipe_cargo *cargo);
+
+// pipe_label.c. Some bytes that all handles on an end share. 0 or -ENFILE, -ENOMEM; size at most KPIO_PIPE_LABEL_MAX.
+[[nodiscard]] int pipe_label_set(struct pipe_end *end, const uint8_t *label, uint32_t size);
+uint32_t pipe_label_get(struct pipe_end *end, uint8_t label[KPIO_PIPE_LABEL_MAX]);  // its size
+void pipe_label_drop(struct pipe_end *end);  // the end is being destroyed

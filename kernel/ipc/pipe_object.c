@@ -64,6 +64,7 @@ void pipe_shut(struct pipe_end *end) {
 
 static void end_destroy(struct object *o) {
     struct pipe_end *end = pipe_end_of(o);
+    pipe_label_drop(end);
     spin_lock(&end->pipe->lock);
     side_of(end)->end = NULL;
     side_of(end)->open = false;
@@ -84,10 +85,11 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
     spin_lock(&pipe->lock);
     if (end->writer) {
         *value = pipe_ring_room(&pipe->ring);
-        if (*value >= room_to_tell(pipe) && pipe->parcel_count < PIPE_PARCELS_MAX) signals |= KPIO_SIGNAL_WRITABLE;
+        bool parcels = pipe->parcel_count < PIPE_PARCELS_MAX && pipe->parcel_handles <= PIPE_HANDLES_MAX / 2;
+        if (*value >= room_to_tell(pipe) && parcels) signals |= KPIO_SIGNAL_WRITABLE;
         if (!(pipe->reader.open && pipe->writer.open)) signals |= KPIO_SIGNAL_PEER_GONE;
     } else {
-        bool open = pipe->reader.open && pipe->writer.open;
+        bool open = pipe->reader.open && (pipe->writer.open || pipe->mode == PIPE_MAILBOX);
         *value = pipe_ring_used(&pipe->ring);
         if (*value != 0) signals |= KPIO_SIGNAL_DATA;
         if (*value != 0 || !open) signals |= KPIO_SIGNAL_READABLE;
@@ -145,7 +147,7 @@ static uint32_t round_size(uint64_t size) { return size < PIPE_SIZE_MIN ? PIPE_S
 
 int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader, struct pipe_end **writer) {
     struct pipe *pipe;
-    if (mode > PIPE_SEQPACKET || size > PIPE_SIZE_MAX) return -EINVAL;
+    if (mode > PIPE_MAILBOX || size > PIPE_SIZE_MAX) return -EINVAL;
     int error = pipe_alloc(job, mode, size == 0 ? PIPE_SIZE_DEFAULT : round_size(size), &pipe);
     if (error != 0) return error;
     pipe->ends = 1;  // ours, until both exist
@@ -213,5 +215,4 @@ int64_t pipe_resize(struct pipe_end *end, uint64_t size) {
 void pipe_init(void) {
     slub_cache_init(&pipe_cache, "pipe", sizeof(struct pipe), 0);
     slub_cache_init(&end_cache, "pipe end", sizeof(struct pipe_end), 0);
-    pipe_parcel_init();
 }

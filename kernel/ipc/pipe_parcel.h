@@ -1,19 +1,20 @@
-// Handles on their way through a pipe: a parcel goes with the first byte of a write, or with a message. Internal to
-// kernel/ipc.
+// What goes through a pipe beside its bytes: handles, and a note of the writer's. A parcel goes with the first byte of a write,
+// or with a message. Internal to kernel/ipc.
 //
 // A handle on its way keeps its object, so a pipe that holds one of its own ends, directly or through other pipes, would
-// never end. Therefore an end of a pipe may go into another pipe only while its own pipe holds no such end, and while that
-// other pipe is not on its way itself: chains have one link.
-// Locks: pipe->lock guards pipe->parcels; the carry lock, a leaf, guards pipe->carries and pipe->carried.
+// never end. Therefore pipes that go through each other have levels: what goes into a pipe is of a lower level than that
+// pipe. A pipe gets its level when it first goes into another, or another into it, and loses it when neither is so any more.
+// There are few levels, which bounds how deep one end makes another one end.
+// Locks: pipe->lock guards pipe->parcels and pipe->noted; the carry lock, a leaf, guards pipe->carries, carried and level.
 #pragma once
 #include "kernel/ipc/pipe.h"
 
 struct pipe_parcel;
 
-void pipe_parcel_init(void);
-// For the first `count` handles of the running thread's block, which are checked and stay where they are. 0 or -EBADF,
-// -EACCES, -EINVAL (a mode, rights), -EBUSY (see above), -ENFILE, -ENOMEM.
-[[nodiscard]] int pipe_parcel_make(struct pipe *pipe, unsigned count, struct pipe_parcel **out);
+// For the cargo, whose handles are checked and stay where they are. 0 or -EBADF, -EACCES, -EINVAL (a mode, rights), -EBUSY (see
+// above), -EINTR (the thread is to end), -ENFILE, -ENOMEM.
+[[nodiscard]] int pipe_parcel_make(struct pipe *pipe, const struct pipe_cargo *cargo, struct pipe_parcel **out);
+uint32_t pipe_parcel_handles(const struct pipe_parcel *parcel);
 // Takes the handles and queues the parcel, which is the pipe's then, at a position of the ring. A handle that cannot be had
 // any more arrives as 0. Where nobody can read any more they go as if the reader had closed right after.
 void pipe_parcel_send(struct pipe_parcel *parcel, uint32_t position);
@@ -21,10 +22,13 @@ void pipe_parcel_send(struct pipe_parcel *parcel, uint32_t position);
 uint32_t pipe_parcel_distance(struct pipe *pipe, uint32_t position);
 // The parcel at this position, off the queue, or NULL.
 struct pipe_parcel *pipe_parcel_take(struct pipe *pipe, uint32_t position);
-// Puts the handles into the running process's table and tells it in its thread block; NULL: there are none. Those that find
-// no room, or were revoked on the way, arrive as 0.
-void pipe_parcel_deliver(struct pipe_parcel *parcel);
+// The note of the parcel at this position; of a stream, else the last one before. Copies it, at most `room` bytes: its size.
+uint32_t pipe_parcel_note(struct pipe *pipe, uint32_t position, uint8_t *note, uint32_t room);
+// Puts handle i into the running process's table: 0 as its value where it finds no room, or was revoked on the way.
+struct kpio_message_handle pipe_parcel_arrive(struct pipe_parcel *parcel, uint32_t i);
 // With what is still in it.
 void pipe_parcel_free(struct pipe_parcel *parcel);
+// The reader is done with one that it took; a stream keeps its note until the next.
+void pipe_parcel_done(struct pipe *pipe, struct pipe_parcel *parcel);
 // Frees all that wait. No lock held.
 void pipe_parcels_drop(struct pipe *pipe);

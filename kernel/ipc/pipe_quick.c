@@ -90,7 +90,7 @@ int64_t pipe_write_quick(struct handle *via, struct user_ptr buffer, uint64_t si
     int64_t result = PIPE_SLOWLY;
     if (unlikely(!end->writer || size - 1 >= PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
-    if (likely(!pipe->writer.busy && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
+    if (likely(!(pipe->writer.busy | pipe->demands) && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
     if (unlikely(result == PIPE_SLOWLY)) {
         spin_unlock(&pipe->lock);
         return result;

@@ -6,7 +6,7 @@
 int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d, uint64_t e, uint64_t f) {
     struct pipe_end *reader, *writer;
     struct handle_table *table = &current_process()->handles;
-    if (mode > PIPE_SEQPACKET) return -EINVAL;
+    if (mode > PIPE_MAILBOX) return -EINVAL;
     int error = pipe_create(current_process()->job, (enum pipe_mode)mode, size, &reader, &writer);
     if (error) return error;
     int64_t second = handle_install(&writer->object);
@@ -25,6 +25,26 @@ int64_t sys_pipe_create(uint64_t mode, uint64_t size, uint64_t other, uint64_t d
 }
 
 typedef int64_t transfer(struct pipe_end *, kpio_handle, const struct pipe_buffer *, uint32_t, nanos_t);
+
+// Handles of the thread block go along.
+static int64_t write_block(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options, nanos_t deadline) {
+    struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX];
+    const struct pipe_cargo cargo = {.handles = handles, .handle_count = options / KPIO_PIPE_SEND_HANDLES(1)};
+    for (uint32_t i = 0; i < cargo.handle_count; i++) {
+        const volatile struct kpio_message_handle *e = &current_thread()->block->handles[i];
+        handles[i] = (struct kpio_message_handle){.handle = e->handle, .rights = e->rights, .mode = e->mode};
+    }
+    return pipe_write(end, value, buffer, options, deadline, &cargo);
+}
+
+static int64_t read_block(struct pipe_end *end, kpio_handle value, const struct pipe_buffer *buffer, uint32_t options, nanos_t deadline) {
+    struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX] = {0};
+    struct pipe_delivery delivery = {.handles = handles, .handle_room = KPIO_MESSAGE_HANDLES_MAX};
+    if (!(options & KPIO_PIPE_TAKE_HANDLES)) return pipe_read(end, value, buffer, options, deadline, NULL);
+    int64_t result = pipe_read(end, value, buffer, options, deadline, &delivery);
+    if (result >= 0) memcpy(current_thread()->block->handles, handles, sizeof handles);
+    return result;
+}
 
 static bool options_valid(uint64_t options, uint32_t right) {
     uint64_t handles = options / KPIO_PIPE_SEND_HANDLES(1), flags = options % KPIO_PIPE_SEND_HANDLES(1);
@@ -85,7 +105,7 @@ int64_t sys_pipe_read(uint64_t pipe, uint64_t buffer, uint64_t size, uint64_t op
         result = pipe_read_quick(h, user_ptr(buffer), size, (uint32_t)options, deadline);
     } while (result == PIPE_AGAIN);
     if (unlikely(result == PIPE_SLOWLY))
-        result = transfer_one(pipe, KPIO_RIGHT_READ, buffer, size, options, deadline, pipe_read);
+        result = transfer_one(pipe, KPIO_RIGHT_READ, buffer, size, options, deadline, read_block);
     sched_let_run();
     return result;
 }
@@ -96,17 +116,17 @@ int64_t sys_pipe_write(uint64_t pipe, uint64_t buffer, uint64_t size, uint64_t o
     if (unlikely(error)) return error;
     int64_t result = pipe_write_quick(h, user_ptr(buffer), size, (uint32_t)options);
     if (unlikely(result == PIPE_SLOWLY))
-        result = transfer_one(pipe, KPIO_RIGHT_WRITE, buffer, size, options, deadline, pipe_write);
+        result = transfer_one(pipe, KPIO_RIGHT_WRITE, buffer, size, options, deadline, write_block);
     sched_let_run();
     return result;
 }
 
 int64_t sys_pipe_read_vector(uint64_t pipe, uint64_t parts, uint64_t count, uint64_t options, uint64_t deadline, uint64_t f) {
-    return transfer_vector(pipe, KPIO_RIGHT_READ, parts, count, options, deadline, pipe_read);
+    return transfer_vector(pipe, KPIO_RIGHT_READ, parts, count, options, deadline, read_block);
 }
 
 int64_t sys_pipe_write_vector(uint64_t pipe, uint64_t parts, uint64_t count, uint64_t options, uint64_t deadline, uint64_t f) {
-    return transfer_vector(pipe, KPIO_RIGHT_WRITE, parts, count, options, deadline, pipe_write);
+    return transfer_vector(pipe, KPIO_RIGHT_WRITE, parts, count, options, deadline, write_block);
 }
 
 int64_t sys_pipe_info(uint64_t pipe, uint64_t info, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {

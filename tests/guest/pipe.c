@@ -103,7 +103,7 @@ KT_TEST(seqpackets) { messages_stay_apart(KPIO_PIPE_SEQPACKET); }
 
 KT_TEST(create_arguments) {
     kpio_handle other = -1;
-    KT_ERROR(kpio_pipe_create(3, 0, &other), EINVAL);
+    KT_ERROR(kpio_pipe_create(4, 0, &other), EINVAL);
     KT_ERROR(kpio_pipe_create(0, (1 << 20) + 1, &other), EINVAL);
     KT_ERROR(kpio_pipe_create(0, UINT64_MAX, &other), EINVAL);
     KT_ERROR(kpio_pipe_create(0, 0, KT_KERNEL_ADDRESS), EFAULT);

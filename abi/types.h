@@ -255,7 +255,8 @@ enum {
 struct kpio_pipe_info {
     uint32_t mode, capacity;          // KPIO_PIPE_*; bytes
     uint32_t readable, room;          // bytes; the lengths that precede messages count
-    uint32_t next, reserved;          // bytes of the message that is read next
+    uint32_t next;                    // bytes of the message that is read next
+    uint32_t peer;                    // 1: somebody has a handle on the other end
 };
 _Static_assert(sizeof(struct kpio_pipe_info) == 24, "ABI");
 // pipe_send, pipe_receive. Counts and sizes are of what is sent; of the room there is, and then of all that came.

@@ -36,7 +36,8 @@ struct pipe_end {
 };
 struct pipe_side {
     struct pipe_end *end;  // NULL: gone
-    bool open;             // somebody can name it
+    bool named;            // somebody can name it
+    bool open;             // ... and it was not shut
     bool busy;             // a thread is at work
     bool copying;          // ... and touches the ring's bytes right now, without the lock
     struct list waiters;   // by wait.node; guarded by pipe->lock

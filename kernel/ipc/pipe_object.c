@@ -52,6 +52,9 @@ static void close_side(struct pipe_end *end, int64_t result) {
 
 static void end_unreachable(struct object *o) {
     struct pipe_end *end = pipe_end_of(o);
+    spin_lock(&end->pipe->lock);
+    side_of(end)->named = false;
+    spin_unlock(&end->pipe->lock);
     close_side(end, -ECANCELED);
     if (!end->writer) pipe_parcels_drop(end->pipe);  // nobody can take them any more
 }
@@ -116,7 +119,7 @@ static int end_create(struct pipe *pipe, bool writer, struct pipe_end **out) {
     end->pipe = pipe;
     end->writer = writer;
     side_of(end)->end = end;
-    side_of(end)->open = true;
+    side_of(end)->open = side_of(end)->named = true;
     pipe->ends++;
     *out = end;
     return 0;
@@ -167,7 +170,8 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info) {
     spin_lock(&pipe->lock);
     uint32_t used = pipe_ring_used(&pipe->ring);
     *info = (struct kpio_pipe_info){.mode = pipe->mode, .capacity = pipe->ring.size, .readable = used,
-                                    .room = pipe->ring.size - used};
+                                    .room = pipe->ring.size - used,
+                                    .peer = end->writer ? pipe->reader.named : pipe->writer.named};
     // A reader at work has not moved the head yet: what it reads is still there to be described.
     if (pipe->mode != PIPE_STREAM && used != 0) info->next = pipe_ring_get_length(&pipe->ring);
     spin_unlock(&pipe->lock);

@@ -22,7 +22,7 @@ BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x
 making = threading.Lock()
 
 # Which programs share a boot: those of a source named here share one with it, all others one together; on which machines.
-GROUPS = {"session": ("tty", "jobs"), "crash": ("tty", "jobs"), "rest": ()}
+GROUPS = {"session": ("tty", "jobs", "sockets", "names"), "crash": ("tty", "jobs", "sockets", "names"), "rest": ()}
 APPEND = {"session": " kpio.tty=1", "crash": " kpio.tty=crash"}
 MACHINES = [Config("release", machine=Machine(cpus=2)), Config("debug", machine=Machine(cpus=4))]
 

@@ -6,3 +6,6 @@
 #define ENOTTY 25
 #define ESPIPE 29
 #define ELIBBAD 80
+#define EPROTOTYPE 91
+#define EADDRINUSE 98
+#define ECONNREFUSED 111

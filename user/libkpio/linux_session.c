@@ -10,7 +10,7 @@
 #include "user/libkpio/thread.h"
 #include "user/libkpio/wait.h"
 
-#define KEPT_MAX 2048u
+#define KEPT_MAX 3072u
 #define FAILURES_MAX 10u               // posixds in a row that ended at once
 #define AT_ONCE_NS 50000000ull
 
@@ -96,6 +96,18 @@ static int64_t do_thread(void *context, uint64_t badge, const struct keeper_thre
     return 0;
 }
 
+static int64_t do_keep_pipe(void *context, uint64_t badge, const struct keeper_keep_pipe_request *r,
+                            struct keeper_keep_pipe_reply *reply) {
+    return keep(context, r->key, r->pipe);
+}
+
+static int64_t do_pipe(void *context, uint64_t badge, const struct keeper_pipe_request *r, struct keeper_pipe_reply *reply) {
+    const struct kept *k = find(context, r->key);
+    if (k == NULL || r->key == 0) return -ENOENT;
+    reply->pipe = k->handle;
+    return 0;
+}
+
 static int64_t do_drop(void *context, uint64_t badge, const struct keeper_drop_request *r, struct keeper_drop_reply *reply) {
     struct kept *k = find(context, r->key);
     if (k == NULL || r->key == 0) return 0;
@@ -106,7 +118,8 @@ static int64_t do_drop(void *context, uint64_t badge, const struct keeper_drop_r
 
 static int64_t keeping(void *arg) {
     static const struct keeper_server server = {.state = do_state, .keep_state = do_keep_state, .keep_event = do_keep_event,
-                                                .keep_thread = do_keep_thread, .event = do_event, .thread = do_thread, .drop = do_drop};
+                                                .keep_thread = do_keep_thread, .event = do_event, .thread = do_thread, .drop = do_drop,
+                                                .keep_pipe = do_keep_pipe, .pipe = do_pipe};
     struct linux_session *s = arg;
     int64_t header = kpio_ipc_receive(s->keeper, KPIO_TIME_NEVER);
     while (!__atomic_load_n(&s->ending, __ATOMIC_ACQUIRE)) {

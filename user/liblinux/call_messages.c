@@ -10,36 +10,56 @@
 #include "user/liblinux/time.h"
 
 enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
-struct control {              // cmsghdr
-    uint64_t size;            // with this header
+struct control {    // cmsghdr
+    uint64_t size;  // with this header
     int32_t level, type;
 };
 #define PARTS_MAX   1024u
-#define NUMBERS_MAX 4u        // descriptors in a message
 #define CONTROL_MAX 65536u
+#define NOBODY      65534u  // user and group of who sent without saying who it is
 
-// ---- sending -------------------------------------------------------------------------------------------------------------
-
-static int64_t check_credentials(const struct lx_process *p, uint64_t at) {
-    struct lx_credentials c;
-    int64_t error = lx_copy_in(&c, at, sizeof c);
-    if (error < 0) return error;
-    bool uid = c.uid == p->uid || c.uid == p->euid || c.uid == p->suid, gid = c.gid == p->gid || c.gid == p->egid || c.gid == p->sgid;
-    return p->euid == 0 || (c.pid == p->pid && uid && gid) ? 0 : -EPERM;
-}
-
-static int64_t take_numbers(uint64_t at, uint64_t bytes, int32_t *numbers, uint32_t *count) {
-    const uint64_t more = bytes / sizeof *numbers;
-    if (*count + more > NUMBERS_MAX) return more > 253 ? -EINVAL : -ETOOMANYREFS;
-    int64_t error = lx_copy_in(numbers + *count, at, more * sizeof *numbers);
-    if (error == 0) *count += (uint32_t)more;
-    return error;
-}
+// ---- sending ------------------------------------------------------------------------------------------------------------
 
 // What the control records ask for.
-static int64_t read_control(struct lx_thread *t, const struct lx_msghdr *m, int32_t *numbers, uint32_t *count) {
+struct asked {
+    struct lx_credentials who;
+    bool who_told;
+    struct lx_beside *beside;
+};
+
+static int64_t take_credentials(const struct lx_process *p, uint64_t at, uint64_t bytes, struct asked *out) {
+    struct lx_credentials c;
+    if (bytes != sizeof c) return -EINVAL;
+    int64_t error = lx_copy_in(&c, at, sizeof c);
+    if (error < 0) return error;
+    bool uid = c.uid == p->uid || c.uid == p->euid || c.uid == p->suid,
+         gid = c.gid == p->gid || c.gid == p->egid || c.gid == p->sgid;
+    if (p->euid != 0 && !(c.pid == p->pid && uid && gid)) return -EPERM;
+    out->who = c;
+    out->who_told = true;
+    return 0;
+}
+
+#define STEP 16u  // descriptors that are copied at once
+static int64_t take_numbers(struct lx_thread *t, uint64_t at, uint64_t bytes, struct asked *out) {
+    const uint64_t count = bytes / sizeof(int32_t);
+    if (count > LX_NOTE_FDS_MAX) return -EINVAL;
+    if (count == 0) return 0;
+    if (out->beside == NULL) out->beside = lx_beside_begin(t);
+    if (out->beside == NULL) return -ENOMEM;
+    if (out->beside->note.fds + count > LX_NOTE_FDS_MAX) return -EINVAL;
+    for (uint64_t done = 0; done < count; done += STEP) {
+        int32_t numbers[STEP];
+        const uint64_t step = MIN(count - done, (uint64_t)STEP);
+        int64_t error = lx_copy_in(numbers, at + done * sizeof numbers[0], step * sizeof numbers[0]);
+        if (error == 0) error = lx_beside_add(t, out->beside, numbers, (uint32_t)step);
+        if (error < 0) return error;
+    }
+    return 0;
+}
+
+static int64_t read_control(struct lx_thread *t, const struct lx_msghdr *m, struct asked *out) {
     uint64_t at = m->control, left = m->control_size;
-    *count = 0;
     if (left > CONTROL_MAX) return -ENOBUFS;
     while (left >= sizeof(struct control)) {
         struct control c;
@@ -47,9 +67,9 @@ static int64_t read_control(struct lx_thread *t, const struct lx_msghdr *m, int3
         if (error < 0) return error;
         if (c.size < sizeof c || c.size > left) return -EINVAL;
         const uint64_t bytes = c.size - sizeof c;
-        if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS) error = take_numbers(at + sizeof c, bytes, numbers, count);
+        if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS) error = take_numbers(t, at + sizeof c, bytes, out);
         else if (c.level == SOL_SOCKET && c.type == SCM_CREDENTIALS)
-            error = bytes < sizeof(struct lx_credentials) ? -EINVAL : check_credentials(lx_process(t), at + sizeof c);
+            error = take_credentials(lx_process(t), at + sizeof c, bytes, out);
         else if (c.level == SOL_SOCKET) error = -EINVAL;
         if (error < 0) return error;
         const uint64_t step = align_up(c.size, 8);
@@ -60,7 +80,7 @@ static int64_t read_control(struct lx_thread *t, const struct lx_msghdr *m, int3
     return 0;
 }
 
-static int64_t size_of(const struct lx_msghdr *m, uint64_t *size) {
+int64_t lx_message_size(const struct lx_msghdr *m, uint64_t *size) {
     *size = 0;
     if (m->count > PARTS_MAX) return -EMSGSIZE;
     for (uint64_t i = 0; i < m->count; i++) {
@@ -74,30 +94,19 @@ static int64_t size_of(const struct lx_msghdr *m, uint64_t *size) {
 
 int64_t lx_message_send(struct lx_thread *t, uint64_t number, const struct lx_msghdr *m, uint32_t flags) {
     struct lx_fd fd;
-    struct lx_rights rights = {};
-    int32_t numbers[NUMBERS_MAX];
-    uint32_t count = 0;
-    uint64_t size = 0;
-    int64_t error = lx_socket_get(t, number, &fd);
-    if (error == 0) error = size_of(m, &size);
-    if (error == 0 && m->control_size > 0) error = read_control(t, m, numbers, &count);
-    if (error < 0) return error;
-    bool stream = (fd.device & LX_SOCKET_TYPES) == LX_SOCK_STREAM;
-    if (flags & LX_MSG_OOB) return -EOPNOTSUPP;
-    if (m->name != 0 && m->name_size != 0) return stream && fd.second > 0 ? -EISCONN : -EOPNOTSUPP;
-    if (fd.second <= 0) return -ENOTCONN;
-    if (size == 0 && stream) return 0;
-    if (count > 0) error = lx_rights_put(t, numbers, count, &rights);
-    if (error < 0) return error;
-    const uint64_t options = (flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0) | KPIO_PIPE_SEND_HANDLES(rights.handles);
-    int64_t result = lx_block(t, SYS_pipe_write_vector, (uint64_t)fd.second, m->parts, m->count, options, KPIO_TIME_NEVER, 0);
-    lx_rights_end(&rights);
-    if (result == -EBUSY) return -ETOOMANYREFS;
-    if (result == -EMSGSIZE && rights.handles > 0) return result;
-    return likely(result >= 0) ? result : lx_socket_send_failed_vector(t, &fd, result, m->parts, m->count, flags);
+    struct asked asked = {};
+    struct lx_outgoing o = {.parts = m->parts, .count = m->count, .flags = flags};
+    int64_t result = lx_socket_get(t, number, &fd);
+    if (result == 0) result = lx_message_size(m, &o.size);
+    if (result == 0 && m->control_size > 0) result = read_control(t, m, &asked);
+    if (asked.who_told) o.who = &asked.who;
+    o.beside = asked.beside;
+    if (result == 0) result = lx_socket_send(t, &fd, &o, m->name, m->name_size);
+    if (asked.beside != NULL) lx_beside_end(t, asked.beside);
+    return result;
 }
 
-// ---- receiving -----------------------------------------------------------------------------------------------------------
+// ---- receiving ----------------------------------------------------------------------------------------------------------
 
 // Puts one record behind those that are there already (*used bytes); what does not fit is cut.
 static int64_t put_record(struct lx_msghdr *m, uint64_t *used, int32_t type, const void *bytes, uint64_t size) {
@@ -113,21 +122,39 @@ static int64_t put_record(struct lx_msghdr *m, uint64_t *used, int32_t type, con
     return error;
 }
 
-static int64_t put_control(struct lx_thread *t, const struct lx_fd *fd, struct lx_msghdr *m, uint32_t flags, bool peek) {
-    int32_t numbers[NUMBERS_MAX];
-    uint64_t used = 0, room = m->control_size;
-    int64_t error = 0;
+static int64_t put_credentials(const struct lx_beside *b, uint64_t note_size, struct lx_msghdr *m, uint64_t *used) {
+    struct lx_credentials who = {.uid = NOBODY, .gid = NOBODY};
+    if (note_size >= sizeof b->note) who = b->note.who;
+    return put_record(m, used, SCM_CREDENTIALS, &who, sizeof who);
+}
+
+static uint64_t room_for_fds(uint64_t bytes) {
+    return bytes > sizeof(struct control) ? MIN((bytes - sizeof(struct control)) / sizeof(int32_t), (uint64_t)LX_NOTE_FDS_MAX) : 0;
+}
+
+static int64_t put_rights(struct lx_thread *t, const struct lx_beside *b, struct lx_msghdr *m, uint64_t *used, uint32_t flags) {
+    int32_t numbers[LX_NOTE_FDS_MAX];
     bool cut = false;
-    if (fd->device & LX_SOCKET_CREDENTIALS) {
-        const struct lx_credentials peer = lx_socket_peer(fd);
-        error = put_record(m, &used, SCM_CREDENTIALS, &peer, sizeof peer);
-        room = m->control_size - used;
-    }
-    room = room > sizeof(struct control) ? (room - sizeof(struct control)) / sizeof numbers[0] : 0;
-    const uint32_t count =
-        peek ? 0 : lx_rights_take(t, numbers, (uint32_t)MIN(room, (uint64_t)NUMBERS_MAX), flags & LX_MSG_CMSG_CLOEXEC, &cut);
-    if (error == 0 && count > 0) error = put_record(m, &used, SCM_RIGHTS, numbers, count * sizeof numbers[0]);
+    const uint32_t room = (uint32_t)room_for_fds(m->control_size - *used);
+    const uint32_t count = lx_beside_take(t, b, numbers, room, flags & LX_MSG_CMSG_CLOEXEC, &cut);
     if (cut) m->flags |= LX_MSG_CTRUNC;
+    return count > 0 ? put_record(m, used, SCM_RIGHTS, numbers, count * sizeof numbers[0]) : 0;
+}
+
+// What came beside the message. note_size, handles: of all that came.
+static int64_t put_control(struct lx_thread *t, const struct lx_fd *fd, struct lx_beside *b, const struct kpio_pipe_message *pm,
+                           struct lx_msghdr *m, uint32_t flags) {
+    uint64_t used = 0;
+    int64_t error = 0;
+    const uint64_t room = room_for_fds(m->control_size);
+    if (pm->note_size < sizeof b->note || flags & LX_MSG_PEEK) b->note.fds = 0;
+    b->handle_count = (uint32_t)MIN(pm->handle_count, 2 * room);
+    if (b->note.fds > room) {
+        m->flags |= LX_MSG_CTRUNC;
+        b->note.fds = (uint16_t)room;
+    }
+    if (lx_socket_wants_credentials(fd)) error = put_credentials(b, pm->note_size, m, &used);
+    if (error == 0) error = put_rights(t, b, m, &used, flags);
     m->control_size = used;
     return error;
 }
@@ -149,39 +176,59 @@ static int64_t receive_rest(struct lx_thread *t, const struct lx_fd *fd, const s
     return (int64_t)done;
 }
 
-int64_t lx_message_receive(struct lx_thread *t, uint64_t number, struct lx_msghdr *m, uint32_t flags) {
-    struct lx_fd fd;
-    uint64_t size = 0;
-    int64_t error = lx_socket_get(t, number, &fd);
-    if (error == 0) error = size_of(m, &size);
-    if (error < 0) return error;
-    if (flags & LX_MSG_OOB) return -EOPNOTSUPP;
-    if (flags & LX_MSG_ERRQUEUE) return -EAGAIN;
-    if (fd.second <= 0) return lx_socket_unconnected(&fd);
-    bool peek = flags & LX_MSG_PEEK, stream = (fd.device & LX_SOCKET_TYPES) == LX_SOCK_STREAM;
-    const uint64_t wait = flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0;
-    const uint64_t how = wait | (peek ? KPIO_PIPE_PEEK : KPIO_PIPE_TAKE_HANDLES);
-    m->flags = flags & LX_MSG_CMSG_CLOEXEC;
-    if (size == 0 && stream) return m->control_size = 0;
-    int64_t result = lx_block(t, SYS_pipe_read_vector, (uint64_t)fd.handle, m->parts, m->count, how, KPIO_TIME_NEVER, 0);
+static int64_t receive(struct lx_thread *t, const struct lx_fd *fd, struct lx_beside *b, struct lx_msghdr *m, uint64_t size,
+                       uint32_t flags) {
+    const bool peek = flags & LX_MSG_PEEK, stream = lx_socket_is(fd, LX_SOCK_STREAM);
+    const uint64_t wait = flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0, how = wait | (peek ? KPIO_PIPE_PEEK : 0);
+    struct lx_socket_name from = {};
+    const uint64_t room = room_for_fds(m->control_size);
+    struct kpio_pipe_message pm = {.parts = m->parts,
+                                   .part_count = m->count,
+                                   .note = (uint64_t)&b->note,
+                                   .note_size = sizeof b->note + room * sizeof b->fd[0],
+                                   .handles = (uint64_t)b->handles,
+                                   .handle_count = 2 * room};
+    b->note.fds = 0;
+    int64_t result = lx_block(t, SYS_pipe_receive, (uint64_t)fd->handle, (uint64_t)&pm, how, KPIO_TIME_NEVER, 0, 0);
     if (unlikely(result < 0)) return lx_wait_result(t, result);
-    error = put_control(t, &fd, m, flags, peek);
-    if (flags & LX_MSG_WAITALL && !peek && stream && result > 0)
-        result = receive_rest(t, &fd, m, (uint64_t)result, wait);
-    const uint64_t whole = stream || (uint64_t)result < size ? (uint64_t)result : t->block->message_bytes;
+    const uint64_t message_bytes = t->block->message_bytes;
+    lx_note_name(&b->note, pm.note_size, &from);
+    if (lx_socket_is(fd, LX_SOCK_DGRAM) == false) lx_socket_label(fd->second, &from);
+    int64_t error = put_control(t, fd, b, &pm, m, flags);
+    if (flags & LX_MSG_WAITALL && !peek && stream && result > 0) result = receive_rest(t, fd, m, (uint64_t)result, wait);
+    const uint64_t whole = stream || (uint64_t)result < size ? (uint64_t)result : message_bytes;
     if (!stream && whole > size) {
         m->flags |= LX_MSG_TRUNC;
         if (flags & LX_MSG_TRUNC) result = (int64_t)whole;
     }
-    if (!stream && fd.device & LX_SOCK_SEQPACKET & ~LX_SOCK_STREAM && result > 0) m->flags |= LX_MSG_EOR;
-    if (error == 0 && m->name != 0) error = lx_socket_name_put(t, &fd, true, m->name, &m->name_size);
+    if (lx_socket_is(fd, LX_SOCK_SEQPACKET) && result > 0) m->flags |= LX_MSG_EOR;
+    if (error == 0 && m->name != 0 && from.size > 0) error = lx_socket_name_put(&from, m->name, &m->name_size);
     else m->name_size = 0;
     return error < 0 ? error : result;
 }
 
-// ---- the calls -----------------------------------------------------------------------------------------------------------
+int64_t lx_message_receive(struct lx_thread *t, uint64_t number, struct lx_msghdr *m, uint32_t flags) {
+    struct lx_fd fd;
+    uint64_t size = 0;
+    int64_t result = lx_socket_get(t, number, &fd);
+    if (result == 0) result = lx_message_size(m, &size);
+    if (result < 0) return result;
+    if (flags & LX_MSG_OOB) return -EOPNOTSUPP;
+    if (flags & LX_MSG_ERRQUEUE) return -EAGAIN;
+    if (fd.second <= 0) return lx_socket_unconnected(&fd);
+    m->flags = flags & LX_MSG_CMSG_CLOEXEC;
+    if (size == 0 && lx_socket_is(&fd, LX_SOCK_STREAM)) return m->control_size = 0;
+    struct lx_beside *b = lx_beside_begin(t);
+    if (b == NULL) return -ENOMEM;
+    result = receive(t, &fd, b, m, size, flags);
+    lx_beside_end(t, b);
+    return result;
+}
 
-// ABI sendmsg: at most 4 native handles beside a message: 4 descriptors, 2 of sockets; no names of datagram sockets
+// ---- the calls ----------------------------------------------------------------------------------------------------------
+
+// ABI sendmsg: signalfds cannot be sent; sockets that are on their way inside
+// of others only a few deep
 LX_CALL(sendmsg) {
     struct lx_msghdr m;
     int64_t error = lx_copy_in(&m, a1, sizeof m);
@@ -196,7 +243,7 @@ static int64_t put_header(uint64_t at, const struct lx_msghdr *m) {
     return error;
 }
 
-// ABI recvmsg: SCM_CREDENTIALS tells who made the connection
+// ABI recvmsg: MSG_PEEK shows no descriptors
 LX_CALL(recvmsg) {
     struct lx_msghdr m;
     int64_t error = lx_copy_in(&m, a1, sizeof m);

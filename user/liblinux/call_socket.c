@@ -5,6 +5,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd_kinds.h"
+#include "user/liblinux/object_flags.h"
 #include "user/liblinux/socket_names.h"
 
 #define AF_UNIX    1u
@@ -30,7 +31,11 @@ LX_CALL(socket) {
     if (type < 0) return type;
     struct lx_fd fd = {.kind = LX_KIND_SOCKET, .flags = LX_FD_READ | LX_FD_WRITE, .device = (uint16_t)type};
     if (a1 & LX_O_CLOEXEC) fd.flags |= LX_FD_CLOEXEC;
-    if (a1 & LX_O_NONBLOCK) fd.flags |= LX_FD_NONBLOCK;
+    if (type == LX_SOCK_DGRAM) {
+        int64_t error = lx_socket_make_alone(&fd);
+        if (error < 0) return error;
+        if (a1 & LX_O_NONBLOCK) (void)lx_object_status(&fd, 0, LX_O_NONBLOCK);
+    } else if (a1 & LX_O_NONBLOCK) fd.flags |= LX_FD_NONBLOCK;
     return lx_fd_install(lx_process(t), &fd, 0);
 }
 
@@ -79,6 +84,10 @@ LX_CALL(shutdown) {
     int64_t error = lx_socket_get(t, a0, &fd);
     if (error < 0) return error;
     if (how > SHUT_RDWR) return -EINVAL;
+    if (fd.device & (LX_SOCKET_SHARED | LX_SOCKET_ALONE)) {
+        if (how != SHUT_RD) (void)lx_object_flags(fd.handle, 0, LX_SOCKET_MUTE);
+        return how != SHUT_WR ? kpio_pipe_shut(fd.handle) : 0;
+    }
     if (fd.second <= 0) {
         bool waits = fd.device & LX_SOCKET_LISTENS && how != SHUT_WR;
         return waits ? kpio_pipe_shut(fd.handle) : 0;
@@ -90,13 +99,19 @@ LX_CALL(shutdown) {
 
 LX_CALL(getsockname) {
     struct lx_fd fd;
+    struct lx_socket_name name;
     int64_t error = lx_socket_get(t, a0, &fd);
-    return error < 0 ? error : lx_socket_name_out(t, &fd, false, a1, a2);
+    if (error < 0) return error;
+    lx_socket_label(fd.handle, &name);
+    return lx_socket_name_out(&name, a1, a2);
 }
 
 LX_CALL(getpeername) {
     struct lx_fd fd;
+    struct lx_socket_name name;
     int64_t error = lx_socket_get(t, a0, &fd);
     if (error < 0) return error;
-    return fd.second <= 0 ? -ENOTCONN : lx_socket_name_out(t, &fd, true, a1, a2);
+    if (!lx_socket_connected(&fd)) return -ENOTCONN;
+    lx_socket_label(fd.second, &name);
+    return lx_socket_name_out(&name, a1, a2);
 }

@@ -29,7 +29,7 @@ static int64_t number_of(const struct lx_fd *fd, uint32_t option, int32_t *value
     *value = 0;
     switch (option) {
     case SO_TYPE: *value = fd->device & LX_SOCKET_TYPES; return 0;
-    case SO_PASSCRED: *value = (fd->device & LX_SOCKET_CREDENTIALS) != 0; return 0;
+    case SO_PASSCRED: *value = lx_socket_wants_credentials(fd); return 0;
     case SO_ACCEPTCONN: *value = (fd->device & LX_SOCKET_LISTENS) != 0; return 0;
     case SO_SNDBUF:
     case SO_RCVBUF: *value = BUFFER; return 0;
@@ -55,7 +55,7 @@ LX_CALL(getsockopt) {
     if ((uint32_t)a1 != SOL_SOCKET) return -EOPNOTSUPP;
     if ((uint32_t)a2 == SO_PEERCRED) {
         struct lx_credentials peer = {.uid = UINT32_MAX, .gid = UINT32_MAX};
-        if (fd.second > 0) peer = lx_socket_peer(&fd);
+        if (lx_socket_connected(&fd) && !(fd.device & LX_SOCKET_SHARED)) peer = lx_socket_peer(&fd);
         return put(a3, a4, &peer, sizeof peer);
     }
     if ((uint32_t)a2 == SO_LINGER) return put(a3, a4, &(uint64_t){0}, sizeof(uint64_t));
@@ -65,11 +65,15 @@ LX_CALL(getsockopt) {
 
 static int64_t set_credentials(struct lx_thread *t, uint64_t number, const struct lx_fd *fd, bool on) {
     struct lx_fd fresh = *fd;
+    if (fd->handle > 0) {
+        lx_socket_want_credentials(fd, on);
+        return 0;
+    }
     fresh.device = (uint16_t)((fd->device & ~LX_SOCKET_CREDENTIALS) | (on ? LX_SOCKET_CREDENTIALS : 0));
     return lx_fd_replace(lx_process(t), number, fd, &fresh);
 }
 
-// ABI setsockopt: buffers keep their size; no time-outs; SO_PASSCRED is the descriptor's own
+// ABI setsockopt: buffers keep their size; no time-outs
 LX_CALL(setsockopt) {
     struct lx_fd fd;
     int32_t value;

@@ -134,7 +134,6 @@ struct lx_process {
     uint64_t children_cpu;          // ns of CPU of children that were waited for
     struct lx_timers *timers;       // timer.h; NULL until there is one
     struct lx_signalfd *signalfds;  // signalfd.h; guarded by signal_lock
-    struct lx_socket_names *socket_names;  // socket_names.h; guarded by files_lock
     char name[16];
     char *executable;               // its path, on the heap; NULL: not known
 };

@@ -18,21 +18,24 @@ static int64_t socket_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t
 
 static int64_t socket_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
     if (offset != KPIO_OFFSET_CURRENT) return -ESPIPE;
-    if (unlikely(fd->second <= 0)) return lx_socket_unconnected(fd);
-    if (size == 0 && (fd->device & LX_SOCKET_TYPES) == LX_SOCK_STREAM) return 0;
+    const struct lx_iovec part = {buffer, size};
+    const struct lx_outgoing o = {.parts = (uint64_t)&part, .count = 1, .size = size};
+    if (unlikely(!lx_socket_is_plain(fd) || size == 0)) return lx_socket_send(t, fd, &o, 0, 0);
     int64_t result = lx_block(t, SYS_pipe_write, (uint64_t)fd->second, buffer, size, 0, KPIO_TIME_NEVER, 0);
-    return likely(result >= 0) ? result : lx_socket_send_failed(t, fd, result, buffer, size, 0);
+    return likely(result >= 0) ? result : lx_socket_send_again(t, fd, result, &o);
 }
 
 static int64_t socket_vector(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, uint64_t count, bool write) {
-    if (fd->second <= 0) return lx_socket_unconnected(fd);
     if (count == 0) return 0;
     if (!write) {
+        if (fd->second <= 0) return lx_socket_unconnected(fd);
         int64_t result = lx_block(t, SYS_pipe_read_vector, (uint64_t)fd->handle, at, count, 0, KPIO_TIME_NEVER, 0);
         return likely(result >= 0) ? result : lx_wait_result(t, result);
     }
-    int64_t result = lx_block(t, SYS_pipe_write_vector, (uint64_t)fd->second, at, count, 0, KPIO_TIME_NEVER, 0);
-    return likely(result >= 0) ? result : lx_socket_send_failed_vector(t, fd, result, at, count, 0);
+    const struct lx_msghdr m = {.parts = at, .count = count};
+    struct lx_outgoing o = {.parts = at, .count = count};
+    int64_t error = lx_message_size(&m, &o.size);
+    return error < 0 ? error : lx_socket_send(t, fd, &o, 0, 0);
 }
 
 static int64_t socket_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
@@ -44,7 +47,9 @@ static int64_t socket_stat(struct lx_thread *t, const struct lx_fd *fd, struct k
 }
 
 static int64_t socket_status(const struct lx_fd *fd, uint32_t clear, uint32_t set) {
-    return fd->handle > 0 ? lx_object_status(fd, clear, set) : -LX_NO_OBJECT;
+    struct lx_fd own = *fd;
+    if (fd->device & LX_SOCKET_SHARED) own.second = KPIO_HANDLE_NONE;
+    return fd->handle > 0 ? lx_object_status(&own, clear, set) : -LX_NO_OBJECT;
 }
 
 static int64_t socket_ioctl(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument) {

@@ -146,7 +146,6 @@ static struct lx_thread *make_twin(struct lx_thread *t) {
     struct lx_process *child = &twin->process;
     child->files_lock = child->signal_lock = child->children_lock = (struct lx_lock){0};
     child->signalfds = NULL;
-    child->socket_names = NULL;
     lx_children_init(child);
     list_init(&child->threads);
     list_push_back(&child->threads, &twin->thread.node);

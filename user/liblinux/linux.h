@@ -126,16 +126,13 @@ _Static_assert(sizeof(struct lx_flock) == 32, "ABI");
 #ifndef ENOTSOCK
 #define ENOTSOCK        88
 #define EDESTADDRREQ    89
-#define EPROTOTYPE      91
 #define ENOPROTOOPT     92
 #define EPROTONOSUPPORT 93
 #define ESOCKTNOSUPPORT 94
 #define EAFNOSUPPORT    97
-#define EADDRINUSE      98
 #define ECONNRESET      104
 #define EISCONN         106
 #define ENOBUFS         105
 #define ENOTCONN        107
 #define ETOOMANYREFS    109
-#define ECONNREFUSED    111
 #endif

@@ -3,7 +3,8 @@
 //
 //     pipe, counter, port         the low bits below
 //     timer                       ... and LX_TIMER_REAL
-//     socket: the end to read     ... LX_SOCKET_*, and the peer's pid from bit LX_PEER_PID on
+//     socket: the end to read     ... LX_SOCKET_*, and from bit LX_SOCKET_PEER on the peer's pid; of one that has a name and no
+//                                 peer, or that takes datagrams, the id of the name
 //     socket: the end to write    the peer's uid from bit 1, its gid from bit 32 on
 //     event of a signalfd         LX_SIGNALFD: from bit 1 on the mask, without the two signals that it never has
 #pragma once
@@ -14,9 +15,8 @@
 #define LX_OBJECT_PACKET   (1ull << 2)   // a pipe with O_DIRECT
 #define LX_TIMER_REAL      (1ull << 3)   // CLOCK_REALTIME
 #define LX_SOCKET_PASSCRED (1ull << 4)
-#define LX_SOCKET_TYPE     8u            // bits 8 to 11
-#define LX_OBJECT_KIND     12u           // bits 12 to 16: LX_KIND_*, of what travels (socket_rights.c)
-#define LX_PEER_PID        32u
+#define LX_SOCKET_MUTE     (1ull << 5)   // sends no datagrams any more (shutdown)
+#define LX_SOCKET_PEER     32u
 
 static inline uint64_t lx_object_flags(kpio_handle handle, uint64_t clear, uint64_t set) {
     int64_t flags = kpio_handle_flags(handle, clear, set);

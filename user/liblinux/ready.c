@@ -13,7 +13,7 @@ static enum lx_ready_type type_of(const struct lx_fd *fd) {
     case LX_KIND_PIPE: return fd->flags & LX_FD_WRITE ? LX_READY_WRITER : LX_READY_READER;
     case LX_KIND_SOCKET:
         if (fd->device & LX_SOCKET_LISTENS) return LX_READY_LISTENER;
-        return fd->handle > 0 ? LX_READY_SOCKET : LX_READY_UNCONNECTED;
+        return fd->second > 0 ? LX_READY_SOCKET : LX_READY_UNCONNECTED;
     case LX_KIND_COUNTER: return LX_READY_COUNTER;
     case LX_KIND_TIMER: return LX_READY_TIMER;
     case LX_KIND_EPOLL: return LX_READY_PORT;

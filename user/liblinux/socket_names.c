@@ -4,14 +4,17 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "protocols/gen/posix.h"
+#include "user/liblinux/at.h"
 #include "user/liblinux/entry.h"
-#include "user/liblinux/heap.h"
 #include "user/liblinux/linux.h"
-#include "user/liblinux/lock.h"
+#include "user/liblinux/node.h"
 
-#define AF_UNIX 1u
+#define AF_UNSPEC 0u
+#define AF_UNIX   1u
+#define S_IFSOCK  0140000u
 
-// ---- addresses -----------------------------------------------------------------------------------------------------------
+// ---- addresses ----------------------------------------------------------------------------------------------------------
 
 int64_t lx_socket_name_in(uint64_t at, uint64_t size, struct lx_socket_name *out) {
     struct {
@@ -22,6 +25,7 @@ int64_t lx_socket_name_in(uint64_t at, uint64_t size, struct lx_socket_name *out
     if ((uint32_t)size < sizeof address.family || (uint32_t)size > sizeof address) return -EINVAL;
     int64_t error = lx_copy_in(&address, at, (uint32_t)size);
     if (error < 0) return error;
+    if (address.family == AF_UNSPEC) return -LX_NO_FAMILY;
     if (address.family != AF_UNIX) return -EINVAL;
     out->size = (uint16_t)((uint32_t)size - sizeof address.family);
     memcpy(out->path, address.path, out->size);
@@ -29,7 +33,7 @@ int64_t lx_socket_name_in(uint64_t at, uint64_t size, struct lx_socket_name *out
     return 0;
 }
 
-static int64_t put(const struct lx_socket_name *name, uint64_t at, uint32_t *size) {
+int64_t lx_socket_name_put(const struct lx_socket_name *name, uint64_t at, uint32_t *size) {
     struct {
         uint16_t family;
         char path[LX_SOCKET_PATH_MAX + 1];
@@ -42,175 +46,100 @@ static int64_t put(const struct lx_socket_name *name, uint64_t at, uint32_t *siz
     return error;
 }
 
-int64_t lx_socket_name_put(struct lx_thread *t, const struct lx_fd *fd, bool peer, uint64_t at, uint32_t *size) {
-    struct lx_socket_name own, other;
-    lx_socket_names_get(lx_process(t), fd->extra, &own, &other);
-    return put(peer ? &other : &own, at, size);
-}
-
-int64_t lx_socket_name_out(struct lx_thread *t, const struct lx_fd *fd, bool peer, uint64_t at, uint64_t size_at) {
+int64_t lx_socket_name_out(const struct lx_socket_name *name, uint64_t at, uint64_t size_at) {
     uint32_t size;
     int64_t error = lx_copy_in(&size, size_at, sizeof size);
-    if (error == 0) error = lx_socket_name_put(t, fd, peer, at, &size);
+    if (error == 0) error = lx_socket_name_put(name, at, &size);
     return error < 0 ? error : lx_copy_out(size_at, &size, sizeof size);
 }
 
-// ---- what the process knows ----------------------------------------------------------------------------------------------
-
-struct names {
-    struct names *next;
-    uint32_t index;
-    struct lx_socket_name own, peer;
-};
-struct entry {
-    struct entry *next;
-    struct lx_socket_key key;
-    uint32_t type;
-    kpio_handle writer;
-    bool listens;
-    struct lx_credentials owner;
-};
-struct lx_socket_names {
-    struct names *names;
-    struct entry *entries;
-    uint32_t count, last;
-};
-
-static struct lx_socket_names *get(struct lx_process *p) {
-    if (p->socket_names == NULL) {
-        struct lx_socket_names *fresh = lx_alloc(p->space, sizeof *fresh);
-        lx_lock(&p->files_lock);
-        if (p->socket_names == NULL) {
-            p->socket_names = fresh;
-            fresh = NULL;
-        }
-        lx_unlock(&p->files_lock);
-        lx_free(p->space, fresh, sizeof *fresh);
-    }
-    return p->socket_names;
+void lx_socket_label(kpio_handle end, struct lx_socket_name *out) {
+    int64_t size = end > 0 ? kpio_pipe_label_get(end, (uint8_t *)out->path, sizeof out->path) : 0;
+    out->size = size > 0 && size <= (int64_t)sizeof out->path ? (uint16_t)size : 0;
 }
 
-#define PRUNE_AT 64u  // names; beyond them those of closed sockets go
-static void prune(struct lx_process *p, struct lx_socket_names *all) {
-    uint32_t last = all->last, left = 0;
-    for (uint32_t index = 1; index <= last; index++) {
-        struct names **at, *found = NULL;
-        if (lx_fd_extra_used(p, LX_KIND_SOCKET, index)) {
-            left++;
-            continue;
-        }
-        lx_lock(&p->files_lock);
-        for (at = &all->names; *at != NULL && (*at)->index != index;) at = &(*at)->next;
-        found = *at;
-        if (found != NULL) *at = found->next;
-        lx_unlock(&p->files_lock);
-        lx_free(p->space, found, sizeof *found);
-    }
-    all->count = left;
+void lx_socket_set_label(kpio_handle end, const struct lx_socket_name *name) {
+    if (name->size > 0) (void)kpio_pipe_label(end, (const uint8_t *)name->path, name->size);
 }
 
-uint32_t lx_socket_names_add(struct lx_process *p, const struct lx_socket_name *own, const struct lx_socket_name *peer) {
-    struct lx_socket_names *all = get(p);
-    if (all == NULL || own->size + peer->size == 0) return 0;
-    if (all->count >= PRUNE_AT) prune(p, all);
-    struct names *n = lx_alloc(p->space, sizeof *n);
-    if (n == NULL) return 0;
-    n->own = *own;
-    n->peer = *peer;
-    lx_lock(&p->files_lock);
-    n->index = ++all->last;
-    n->next = all->names;
-    all->names = n;
-    all->count++;
-    lx_unlock(&p->files_lock);
-    return n->index;
+// ---- files --------------------------------------------------------------------------------------------------------------
+
+static int64_t find_file(struct lx_thread *t, const struct lx_socket_name *name, struct lx_socket_key *key) {
+    struct lx_at at;
+    struct kpio_stat s;
+    int64_t result = lx_at_begin(t, &at, (uint64_t)LX_AT_FDCWD, (uint64_t)name->path);
+    if (result < 0) return result;
+    do result = kpio_path_stat(at.handle, at.path, 0, &s);
+    while (lx_at_again(t, &at, result));
+    if (result == -EREMOTE) return -ECONNREFUSED;
+    if (result < 0) return result;
+    if ((s.mode & LX_S_IFMT) != S_IFSOCK) return -ECONNREFUSED;
+    key->fs = s.fs;
+    key->inode = s.inode;
+    return 0;
 }
 
-void lx_socket_names_get(struct lx_process *p, uint32_t index, struct lx_socket_name *own, struct lx_socket_name *peer) {
-    own->size = peer->size = 0;
-    if (index == 0 || p->socket_names == NULL) return;
-    lx_lock(&p->files_lock);
-    for (const struct names *n = p->socket_names->names; n != NULL; n = n->next) {
-        if (n->index != index) continue;
-        *own = n->own;
-        *peer = n->peer;
-        break;
-    }
-    lx_unlock(&p->files_lock);
+int64_t lx_socket_key_find(struct lx_thread *t, const struct lx_socket_name *name, struct lx_socket_key *key) {
+    *key = (struct lx_socket_key){.name = *name};
+    if (name->size == 0) return -EINVAL;
+    return name->path[0] == 0 ? 0 : find_file(t, name, key);
 }
 
-// ---- the register --------------------------------------------------------------------------------------------------------
-
-static bool same(const struct lx_socket_key *a, const struct lx_socket_key *b) {
-    if (a->inode != 0 || b->inode != 0) return a->inode == b->inode && a->fs == b->fs;
-    return a->name.size == b->name.size && memcmp(a->name.path, b->name.path, a->name.size) == 0;
+static int64_t make_file(struct lx_thread *t, const struct lx_socket_name *name) {
+    struct lx_at at;
+    int64_t result = lx_at_begin(t, &at, (uint64_t)LX_AT_FDCWD, (uint64_t)name->path);
+    if (result < 0) return result;
+    const uint32_t mode = S_IFSOCK | (0777 & ~lx_process(t)->umask);
+    do result = kpio_path_make(at.handle, at.path, mode, 0, 0);
+    while (lx_at_again_nofollow(t, &at, result));
+    if (result == -EREMOTE) return -EROFS;
+    return result == -EEXIST ? -EADDRINUSE : result;
 }
 
-// files_lock is held.
-static struct entry *find(const struct lx_socket_names *all, const struct lx_socket_key *key) {
-    for (struct entry *e = all->entries; e != NULL; e = e->next)
-        if (same(&e->key, key)) return e;
-    return NULL;
+int64_t lx_socket_key_make(struct lx_thread *t, const struct lx_socket_name *name, struct lx_socket_key *key) {
+    int64_t error = name->path[0] != 0 ? make_file(t, name) : 0;
+    return error < 0 ? error : lx_socket_key_find(t, name, key);
 }
 
-// Nobody reads there any more: its name is free.
-static bool is_dead(const struct entry *e) {
-    struct kpio_wait_item item = {.handle = e->writer, .signals = KPIO_SIGNAL_PEER_GONE};
-    return kpio_handle_wait_many(&item, 1, 0) != 0;
+// ---- with posixd --------------------------------------------------------------------------------------------------------
+
+int64_t lx_socket_bind(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, kpio_handle writer) {
+    const struct lx_process *p = lx_process(t);
+    struct posix_socket_bind_request request = {LX_NODE_WHO(t),
+                                                .type = type,
+                                                .uid = p->euid,
+                                                .gid = p->egid,
+                                                .fs = key->fs,
+                                                .inode = key->inode,
+                                                .name_size = key->name.size};
+    if (p->posixd <= 0) return -EOPNOTSUPP;
+    memcpy(request.name, key->name.path, key->name.size);
+    const uint64_t size = offsetof(struct posix_socket_bind_request, name) + key->name.size;
+    int64_t result = lx_node_call(t, p->posixd, POSIX_SOCKET_BIND, &request, size, &writer, 1);
+    return result < 0 ? result : ((const struct posix_socket_bind_reply *)t->block->message)->id;
 }
 
-// files_lock is held.
-static void drop_dead(struct lx_process *p, struct lx_socket_names *all) {
-    for (struct entry **at = &all->entries, *e; (e = *at) != NULL;) {
-        if (!is_dead(e)) {
-            at = &e->next;
-            continue;
-        }
-        *at = e->next;
-        (void)kpio_handle_close((uint64_t)e->writer);
-        lx_free(p->space, e, sizeof *e);
-    }
+int64_t lx_socket_listen(struct lx_thread *t, uint32_t id) {
+    const struct lx_process *p = lx_process(t);
+    const struct posix_socket_listen_request request = {.pid = p->pid, .id = id, .uid = p->euid, .gid = p->egid};
+    int64_t result = lx_node_call(t, p->posixd, POSIX_SOCKET_LISTEN, &request, sizeof request, NULL, 0);
+    return result < 0 ? result : 0;
 }
 
-int64_t lx_socket_name_bind(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, kpio_handle writer) {
-    struct lx_process *p = lx_process(t);
-    struct lx_socket_names *all = get(p);
-    struct entry *e = all == NULL ? NULL : lx_alloc(p->space, sizeof *e);
-    if (e == NULL) return -ENOMEM;
-    *e = (struct entry){.key = *key, .type = type, .writer = writer, .owner = lx_socket_self(p)};
-    lx_lock(&p->files_lock);
-    drop_dead(p, all);
-    bool taken = find(all, key) != NULL;
-    if (!taken) {
-        e->next = all->entries;
-        all->entries = e;
-    }
-    lx_unlock(&p->files_lock);
-    if (taken) lx_free(p->space, e, sizeof *e);
-    return taken ? -EADDRINUSE : 0;
-}
-
-void lx_socket_name_listen(struct lx_thread *t, const struct lx_socket_key *key) {
-    struct lx_process *p = lx_process(t);
-    if (p->socket_names == NULL) return;
-    lx_lock(&p->files_lock);
-    struct entry *e = find(p->socket_names, key);
-    if (e != NULL) e->listens = true;
-    lx_unlock(&p->files_lock);
-}
-
-int64_t lx_socket_name_find(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, struct lx_credentials *owner) {
-    struct lx_process *p = lx_process(t);
-    int64_t result = -ECONNREFUSED;
-    if (p->socket_names == NULL) return result;
-    lx_lock(&p->files_lock);
-    drop_dead(p, p->socket_names);
-    const struct entry *e = find(p->socket_names, key);
-    if (e != NULL) {
-        *owner = e->owner;
-        if (e->type != type) result = -EPROTOTYPE;
-        else if (e->listens) result = kpio_handle_dup(e->writer, KPIO_RIGHTS_SAME);
-    }
-    lx_unlock(&p->files_lock);
-    return result;
+int64_t lx_socket_find(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, struct lx_socket_found *out) {
+    const struct lx_process *p = lx_process(t);
+    struct posix_socket_find_request request = {
+        .pid = p->pid, .type = type, .fs = key->fs, .inode = key->inode, .name_size = key->name.size};
+    if (p->posixd <= 0) return -ECONNREFUSED;
+    memcpy(request.name, key->name.path, key->name.size);
+    const uint64_t size = offsetof(struct posix_socket_find_request, name) + key->name.size;
+    int64_t result = lx_node_call(t, p->posixd, POSIX_SOCKET_FIND, &request, size, NULL, 0);
+    if (result < 0) return result;
+    const struct posix_socket_find_reply *reply = (const struct posix_socket_find_reply *)t->block->message;
+    if (KPIO_MESSAGE_HANDLES(result) != 1 || reply->name_size > sizeof out->name.path) return -EIO;
+    out->pipe = t->block->handles[0].handle;
+    out->owner = (struct lx_credentials){.pid = reply->pid, .uid = reply->uid, .gid = reply->gid};
+    out->name.size = (uint16_t)reply->name_size;
+    memcpy(out->name.path, reply->name, reply->name_size);
+    return out->pipe > 0 ? 0 : -EMFILE;
 }

@@ -1,40 +1,44 @@
-// Names of sockets: in the file system (the file that bind made stands for the name, by its number) and abstract ones. Who listens
-// puts the writing end of its pipe under its name; who connects finds it there.
+// Names of sockets: in the file system (the file that bind made stands for the name, by its number) and abstract ones. Who has
+// one puts the writing end of its pipe under its name with posixd; who connects or sends finds it there.
 //
-// lx_socket_name_bind and lx_socket_name_find are the interface to the register. It is the process's own: children have a copy of
-// what it held when they were forked. One register for a session takes a server.
+// What a socket is called, and whom it talks to, is in the labels of its ends (pipe_label): the own name in that of the end to
+// read, the peer's in that of the end to write. So all duplicates know it, after fork and exec too.
 #pragma once
 #include "user/liblinux/socket.h"
 
-#define LX_SOCKET_PATH_MAX 108u
-struct lx_socket_name {
-    uint16_t size;                      // of path, 0: none; as the program gave it
-    char path[LX_SOCKET_PATH_MAX + 1];  // terminated; abstract: begins with 0
-};
-
-// What a name means to the register.
+// What a name leads to.
 struct lx_socket_key {
-    uint64_t fs, inode;                 // of a file; abstract: 0
+    uint64_t fs, inode;  // of a file; abstract: 0
     struct lx_socket_name name;
 };
 
-// Reads an address: 0, -EINVAL, -EFAULT. A family that is not AF_UNIX: -EINVAL.
+// Reads an address: 0, -EINVAL, -EFAULT; -LX_NO_FAMILY: AF_UNSPEC. Another family that is not AF_UNIX: -EINVAL.
+#define LX_NO_FAMILY 602
 [[nodiscard]] int64_t lx_socket_name_in(uint64_t at, uint64_t size, struct lx_socket_name *out);
 // Writes one, cut to *size, which becomes its whole size.
-[[nodiscard]] int64_t lx_socket_name_put(struct lx_thread *t, const struct lx_fd *fd, bool peer, uint64_t at, uint32_t *size);
+[[nodiscard]] int64_t lx_socket_name_put(const struct lx_socket_name *name, uint64_t at, uint32_t *size);
 // The same, with the size in the program's memory.
-[[nodiscard]] int64_t lx_socket_name_out(struct lx_thread *t, const struct lx_fd *fd, bool peer, uint64_t at, uint64_t size_at);
+[[nodiscard]] int64_t lx_socket_name_out(const struct lx_socket_name *name, uint64_t at, uint64_t size_at);
 
-// Records the names of a socket, for lx_fd.extra; 0 when there is no memory for it, or none has a name.
-uint32_t lx_socket_names_add(struct lx_process *p, const struct lx_socket_name *own, const struct lx_socket_name *peer);
-// What was recorded; sizes 0 where there is none.
-void lx_socket_names_get(struct lx_process *p, uint32_t index, struct lx_socket_name *own, struct lx_socket_name *peer);
+// The name in the label of an end; size 0: none.
+void lx_socket_label(kpio_handle end, struct lx_socket_name *out);
+void lx_socket_set_label(kpio_handle end, const struct lx_socket_name *name);
 
-// ---- the register --------------------------------------------------------------------------------------------------------
-// `writer` is taken over on success. -EADDRINUSE: somebody lives there.
-[[nodiscard]] int64_t lx_socket_name_bind(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, kpio_handle writer);
-// It listens from now on. Who binds a name and never listens refuses those who come.
-void lx_socket_name_listen(struct lx_thread *t, const struct lx_socket_key *key);
-// A handle of the caller's own, and who listens there. -ECONNREFUSED, -EPROTOTYPE (another type), -EMFILE and its like.
-[[nodiscard]] int64_t lx_socket_name_find(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type,
-                                          struct lx_credentials *owner);
+// Makes the socket file of that name, if it is not abstract, and the key.
+[[nodiscard]] int64_t lx_socket_key_make(struct lx_thread *t, const struct lx_socket_name *name, struct lx_socket_key *key);
+// The key of a name that somebody else has.
+[[nodiscard]] int64_t lx_socket_key_find(struct lx_thread *t, const struct lx_socket_name *name, struct lx_socket_key *key);
+
+// ---- with posixd --------------------------------------------------------------------------------------------------------
+// `writer` stays the caller's. An id above 0, or -EADDRINUSE: somebody lives there; -EOPNOTSUPP: there is no posixd.
+[[nodiscard]] int64_t lx_socket_bind(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, kpio_handle writer);
+[[nodiscard]] int64_t lx_socket_listen(struct lx_thread *t, uint32_t id);
+// What a key leads to.
+struct lx_socket_found {
+    kpio_handle pipe;  // the caller's own
+    struct lx_credentials owner;
+    struct lx_socket_name name;  // as it was bound
+};
+// -ECONNREFUSED, -EPROTOTYPE (another type), -EMFILE and its like.
+[[nodiscard]] int64_t lx_socket_find(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type,
+                                     struct lx_socket_found *out);

@@ -7,6 +7,7 @@
 
 #define KEY_EVENT 1ull
 #define KEY_THREAD 2ull
+#define KEY_PIPE 3ull
 #define KEY(type, number) ((type) << 48 | (number))
 
 static struct client *keeper(void) {
@@ -45,6 +46,12 @@ int64_t keep_thread(uint32_t pid, kpio_handle thread_handle) {
     return keeper_keep_thread(keeper(), &request, &reply);
 }
 
+int64_t keep_pipe(uint32_t id, kpio_handle pipe) {
+    const struct keeper_keep_pipe_request request = {.key = KEY(KEY_PIPE, id), .pipe = pipe};
+    struct keeper_keep_pipe_reply reply;
+    return keeper_keep_pipe(keeper(), &request, &reply);
+}
+
 static void drop(uint64_t key) {
     const struct keeper_drop_request request = {.key = key};
     struct keeper_drop_reply reply;
@@ -52,6 +59,7 @@ static void drop(uint64_t key) {
 }
 
 void keep_drop_event(uint32_t index) { drop(KEY(KEY_EVENT, index)); }
+void keep_drop_pipe(uint32_t id) { drop(KEY(KEY_PIPE, id)); }
 void keep_drop_thread(uint32_t pid) { drop(KEY(KEY_THREAD, pid)); }
 
 // ---- going on with the state of another ---------------------------------------------------------------------------------------
@@ -78,8 +86,18 @@ static void restore_open(uint32_t index) {
     if (o->event <= 0 || watch_open(index) < 0) open_gone(o);
 }
 
+static void restore_socket(struct socket *s) {
+    const struct keeper_pipe_request request = {.key = KEY(KEY_PIPE, s->id)};
+    struct keeper_pipe_reply reply;
+    s->pipe = KPIO_HANDLE_NONE;
+    if (s->id == 0) return;
+    if (keeper_pipe(keeper(), &request, &reply) == 0) s->pipe = reply.pipe;
+    if (s->pipe <= 0 || watch_socket(s) < 0) socket_gone(s);
+}
+
 void keep_restore(void) {
     mutex_lock(&state_lock);
+    for (unsigned i = 0; i < state->socket_top; i++) restore_socket(&state->sockets[i]);
     for (unsigned i = 0; i < OPENS_MAX; i++) restore_open(i);
     for (unsigned i = 0; i < state->process_top; i++) restore_process(&state->processes[i]);
     for (unsigned i = 0; i < TTYS_MAX; i++)

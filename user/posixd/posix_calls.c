@@ -144,10 +144,55 @@ static int64_t do_setsid(void *context, uint64_t badge, const struct posix_setsi
     return 0;
 }
 
+// ---- names of sockets -----------------------------------------------------------------------------------------------------------
+
+static int64_t name_of(const uint8_t *name, uint32_t size, struct socket *out) {
+    if (size > SOCKET_NAME_MAX) return -EINVAL;
+    out->name_size = size;
+    memcpy(out->name, name, size);
+    return 0;
+}
+
+static int64_t do_socket_bind(void *context, uint64_t badge, const struct posix_socket_bind_request *r,
+                              struct posix_socket_bind_reply *reply) {
+    struct socket like = {.type = r->type, .fs = r->fs, .inode = r->inode, .pid = r->pid, .uid = r->uid, .gid = r->gid};
+    int64_t error = r->pipe <= 0 ? -EINVAL : name_of(r->name, r->name_size, &like);
+    if (error == 0) return socket_bind(&like, r->pipe, &reply->id);
+    close_handle(r->pipe);
+    return error;
+}
+
+static int64_t do_socket_listen(void *context, uint64_t badge, const struct posix_socket_listen_request *r,
+                                struct posix_socket_listen_reply *reply) {
+    struct socket *s = socket_find(r->id);
+    if (s == NULL) return -EINVAL;
+    s->listens = 1;
+    s->pid = r->pid;
+    s->uid = r->uid;
+    s->gid = r->gid;
+    return 0;
+}
+
+static int64_t do_socket_find(void *context, uint64_t badge, const struct posix_socket_find_request *r,
+                              struct posix_socket_find_reply *reply) {
+    struct socket like = {.type = r->type, .fs = r->fs, .inode = r->inode}, *s = NULL;
+    int64_t error = name_of(r->name, r->name_size, &like);
+    if (error == 0) error = socket_look(&like, &s);
+    if (error < 0) return error;
+    reply->pid = s->pid;
+    reply->uid = s->uid;
+    reply->gid = s->gid;
+    reply->pipe = s->pipe;
+    reply->name_size = s->name_size;
+    memcpy(reply->name, s->name, s->name_size);
+    return 0;
+}
+
 uint64_t posix_serve(uint64_t header, uint64_t badge) {
     static const struct posix_server server = {
         .attach = do_attach, .fork = do_fork, .reap = do_reap, .take = do_take, .kill = do_kill,
         .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop,
+        .socket_bind = do_socket_bind, .socket_listen = do_socket_listen, .socket_find = do_socket_find,
     };
     return posix_dispatch(&server, NULL, header, badge);
 }

@@ -18,6 +18,8 @@
 #define TTYS_MAX 33u           // the console and 32 pseudo-terminals
 #define OPENS_MAX 512u
 #define MAILS_MAX 2048u
+#define SOCKETS_MAX 1024u      // with names
+#define SOCKET_NAME_MAX 112u
 
 struct siginfo {               // Linux's siginfo_t, as far as it is made here
     int32_t number, error, code, pad;
@@ -51,14 +53,25 @@ struct open {
 #define OPEN_BADGE(index, generation) ((uint64_t)(generation) << 16 | ((index) + 16))
 #define OPEN_INDEX(badge) ((uint32_t)((badge) & 0xffff) - 16)
 
-#define STATE_MAGIC 0x6478697370ull
+struct socket {                // that has a name
+    uint32_t id, type;             // id 0: free
+    uint64_t fs, inode;            // of its file; inode 0: its name is abstract
+    uint32_t name_size, listens;
+    uint32_t pid, uid, gid;        // who bound it, or listens
+    kpio_handle pipe;              // of this posixd
+    char name[SOCKET_NAME_MAX];
+};
+
+#define STATE_MAGIC 0x6478697371ull
 struct state {
     uint64_t magic, order;
-    uint32_t process_top, mail_top;    // no entry from there on was ever used; of mails: is used
+    uint32_t process_top, mail_top, socket_top;  // no entry from there on was ever used; of mails: is used
+    uint32_t socket_id;                // the last one given
     struct process processes[PROCESSES_MAX];
     struct mail mails[MAILS_MAX];
     struct open opens[OPENS_MAX];
     struct tty ttys[TTYS_MAX];
+    struct socket sockets[SOCKETS_MAX];
 };
 extern struct state *state;
 extern struct mutex state_lock;
@@ -85,15 +98,23 @@ struct open *open_of(uint64_t badge);                           // or NULL
 bool open_is_hung(const struct open *o);
 void opens_update(uint32_t tty);                                // the events say what the terminal is ready for
 
+// ---- sockets.c ----------------------------------------------------------------------------------------------------------------
+struct socket *socket_find(uint32_t id);                        // or NULL
+void socket_gone(struct socket *s);
+int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id);  // takes the handle over
+// A socket of that name (inode, or name and size) and type: 0 or an error of posix.def's.
+int64_t socket_look(const struct socket *like, struct socket **out);
+
 // ---- messages -----------------------------------------------------------------------------------------------------------------
 uint64_t posix_serve(uint64_t header, uint64_t badge);
 uint64_t node_serve(uint64_t header, uint64_t badge);
 void reply_closes(kpio_handle handle);                          // once the reply is out (main.c)
 
 // ---- threads --------------------------------------------------------------------------------------------------------------------
-enum { WATCH_PROCESS = 1, WATCH_OPEN = 2 };
+enum { WATCH_PROCESS = 1, WATCH_OPEN = 2, WATCH_SOCKET = 3 };
 int64_t watch_process(struct process *p);
 int64_t watch_open(uint32_t index);
+int64_t watch_socket(const struct socket *s);
 kpio_handle watch_port(void);                                   // READABLE: there is something to hear
 void watch_hear(void);                                          // what there is; state_lock is held
 int watch_start(void);
@@ -103,6 +124,8 @@ int console_start(void);
 int64_t keep_state(void);                                       // maps it: 0 new, 1 of the one before, or a negative errno
 int64_t keep_event(uint32_t index, kpio_handle event);
 int64_t keep_thread(uint32_t pid, kpio_handle thread);
+int64_t keep_pipe(uint32_t id, kpio_handle pipe);
 void keep_drop_event(uint32_t index);
+void keep_drop_pipe(uint32_t id);
 void keep_drop_thread(uint32_t pid);
 void keep_restore(void);                                        // all handles of a state that was taken over

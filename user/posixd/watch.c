@@ -17,10 +17,19 @@ int64_t watch_open(uint32_t index) {
     return kpio_port_bind(port, o->event, KPIO_SIGNAL_PEER_GONE, KEY(WATCH_OPEN, (uint64_t)o->generation << 16 | index), 0);
 }
 
+int64_t watch_socket(const struct socket *s) {
+    return kpio_port_bind(port, s->pipe, KPIO_SIGNAL_PEER_GONE, KEY(WATCH_SOCKET, s->id), 0);
+}
+
 static void hear(const struct kpio_port_packet *packet) {
     if (packet->key >> 48 == WATCH_PROCESS) {
         struct process *p = process_find((uint32_t)packet->key);
         if (p != NULL) process_ended(p);
+        return;
+    }
+    if (packet->key >> 48 == WATCH_SOCKET) {
+        struct socket *s = socket_find((uint32_t)packet->key);
+        if (s != NULL) socket_gone(s);
         return;
     }
     struct open *o = &state->opens[packet->key & 0xffff];

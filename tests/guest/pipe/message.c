@@ -163,8 +163,13 @@ KT_TEST(labels) {
 KT_TEST(a_mailbox_waits_without_writers) {
     struct ends p = make(KPIO_PIPE_MAILBOX);
     struct kpio_port_packet packet;
+    struct kpio_pipe_info info;
     KT_EQUAL(kpio_pipe_write(p.writer, bytes, 3, 0, 0), 3);
+    KT_EQUAL(kpio_pipe_info(p.reader, &info), 0);
+    KT_EQUAL(info.peer, 1);
     kt_close(p.writer);
+    KT_EQUAL(kpio_pipe_info(p.reader, &info), 0);
+    KT_EQUAL(info.peer, 0);
     KT_EQUAL(kpio_pipe_read(p.reader, bytes, 100, 0, 0), 3);
     KT_ERROR(kpio_pipe_read(p.reader, bytes, 100, NOWAIT, 0), EAGAIN);
     KT_ERROR(kpio_pipe_read(p.reader, bytes, 100, 0, (uint64_t)kpio_clock_get(0) + 1000000), ETIMEDOUT);

@@ -1,0 +1,91 @@
+// Names of sockets: what a file's number or an abstract name leads to. A name is there as long as somebody can read what is
+// sent to its socket; its file may stay.
+#include "lib/string.h"
+#include "lib/util.h"
+#include "user/posixd/posixd.h"
+
+enum { TYPE_DATAGRAM = 2 };
+
+struct socket *socket_find(uint32_t id) {
+    for (unsigned i = 0; id != 0 && i < state->socket_top; i++)
+        if (state->sockets[i].id == id) return &state->sockets[i];
+    return NULL;
+}
+
+void socket_gone(struct socket *s) {
+    keep_drop_pipe(s->id);
+    if (s->pipe > 0) (void)kpio_handle_close((uint64_t)s->pipe);
+    *s = (struct socket){0};
+}
+
+static bool same_name(const struct socket *a, const struct socket *b) {
+    if (a->inode != 0 || b->inode != 0) return a->inode == b->inode && a->fs == b->fs;
+    return a->type == b->type && a->name_size == b->name_size && memcmp(a->name, b->name, a->name_size) == 0;
+}
+
+// Its end may not have been heard of yet.
+static bool is_alive(const struct socket *s) {
+    struct kpio_wait_item item = {.handle = s->pipe, .signals = KPIO_SIGNAL_PEER_GONE};
+    return kpio_handle_wait_many(&item, 1, 0) == 0;
+}
+
+static struct socket *find_named(const struct socket *like) {
+    for (unsigned i = 0; i < state->socket_top; i++) {
+        struct socket *s = &state->sockets[i];
+        if (s->id == 0 || !same_name(s, like)) continue;
+        if (is_alive(s)) return s;
+        socket_gone(s);
+    }
+    return NULL;
+}
+
+static struct socket *find_free(void) {
+    for (unsigned i = 0; i < state->socket_top; i++)
+        if (state->sockets[i].id == 0) return &state->sockets[i];
+    return state->socket_top == SOCKETS_MAX ? NULL : &state->sockets[state->socket_top++];
+}
+
+static uint32_t fresh_id(void) {
+    do state->socket_id = (state->socket_id + 1) & 0x7fffffff;
+    while (state->socket_id == 0 || socket_find(state->socket_id) != NULL);
+    return state->socket_id;
+}
+
+static uint64_t object_of(kpio_handle h) {
+    struct kpio_handle_info info;
+    return kpio_handle_info(h, &info) == 0 ? info.object_id : 0;
+}
+
+int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id) {
+    struct socket *s = find_named(like);
+    int64_t error = 0;
+    if (s != NULL && object_of(s->pipe) == object_of(pipe)) {  // asked before, of a posixd that ended over it
+        (void)kpio_handle_close((uint64_t)pipe);
+        *id = s->id;
+        return 0;
+    }
+    if (s != NULL && like->inode == 0) error = -EADDRINUSE;
+    else if (s != NULL) socket_gone(s);  // of a file that was removed: this one is new and has its number
+    s = error == 0 ? find_free() : NULL;
+    if (s == NULL) {
+        (void)kpio_handle_close((uint64_t)pipe);
+        return error < 0 ? error : -ENOMEM;
+    }
+    *s = *like;
+    s->id = fresh_id();
+    s->pipe = pipe;
+    error = keep_pipe(s->id, pipe);
+    if (error == 0) error = watch_socket(s);
+    if (error == 0) *id = s->id;
+    else socket_gone(s);
+    return error < 0 ? -ENOMEM : 0;
+}
+
+int64_t socket_look(const struct socket *like, struct socket **out) {
+    struct socket *s = find_named(like);
+    if (s == NULL) return -ECONNREFUSED;
+    if (s->type != like->type) return -EPROTOTYPE;
+    if (s->type != TYPE_DATAGRAM && !s->listens) return -ECONNREFUSED;
+    *out = s;
+    return 0;
+}

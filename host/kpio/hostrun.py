@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -89,25 +88,31 @@ def write_all(number: int, data: bytes) -> None:
 
 def run(build: Build, file: Path, arguments: list[str], machine: Machine, environment: dict, seconds: Optional[float], append: str,
         verbose: bool) -> int:
-    """The exit status: the program's, 128 and a signal's number, or 124 when its time was up."""
+    """Runs a program of this machine. The exit status: the program's, 128 and a signal's number, or 124 when its time was up."""
     program, root = libraries.read(file), "tmpfs"
     place = f"{FOLDER}/{file.name}"
     files = {place: file.read_bytes()}
     if program.interpreter:
-        machine, root = replace(machine, disks=(*machine.disks, root_disk())), f"vd{'abcdefghi'[len(machine.disks)]}"
+        machine, root = machine.with_disk(root_disk())
         files.update(libraries.brought(file, program, tree.make("shell")))
     ran = linuxguest.Command((str(file), *arguments), environment, program=place)
+    return run_in(build, machine, f"root={root} {append}".strip(), ran, files, seconds, verbose)
+
+
+def run_in(build: Build, machine: Machine, append: str, ran: linuxguest.Command, files: dict[str, bytes], seconds: Optional[float],
+           verbose: bool) -> int:
+    """The same for a program of the guest's root, to which these files are added."""
     with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
         initrd = Path(folder, "initrd.cpio")
         initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], files))
-        argv = machine.arguments(build.kernel, initrd, f"root={root} {APPEND} {append}".strip())
+        argv = machine.arguments(build.kernel, initrd, f"{APPEND} {append}")
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL,
                                    start_new_session=True)
         session = Session(process, verbose)
         try:
             if not session.follow(time.monotonic() + seconds if seconds else None):
-                print(f"kpio: {file} was stopped after {seconds:g} s", file=sys.stderr)
+                print(f"kpio: {ran.arguments[0]} was stopped after {seconds:g} s", file=sys.stderr)
                 return STOPPED
         finally:
             command.kill_group(process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -80,6 +80,10 @@ class Machine:
     cpu: str = "max"
     disks: tuple = ()  # of Disk: vda, vdb, ...
     extra: tuple = ()  # more QEMU arguments
+
+    def with_disk(self, disk: Disk) -> tuple[Machine, str]:
+        """The machine with one disk more, and its name in the guest."""
+        return replace(self, disks=(*self.disks, disk)), f"vd{chr(ord('a') + len(self.disks))}"
 
     def arguments(self, kernel: Path, initrd: Path | None, append: str) -> list[str]:
         """The whole command line, but for the console."""

@@ -28,3 +28,5 @@ void log_dump_tail(uint64_t end, unsigned lines);
 uint64_t log_time(void);
 // Provided by arch: writes to the boot console. Any context; spins at most for the UART.
 void arch_console_write(const char *text, size_t len);
+// The same without a carriage return before each newline.
+void arch_console_emit(const char *bytes, size_t len);

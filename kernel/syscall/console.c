@@ -8,7 +8,7 @@
 
 #define PIECE 512
 
-int64_t sys_console_write(uint64_t system, uint64_t text, uint64_t size, uint64_t d, uint64_t e, uint64_t f) {
+static int64_t put(uint64_t system, uint64_t text, uint64_t size, void (*write)(const char *text, size_t length)) {
     struct object *o;
     int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_LOG, &o);
     if (error) return error;
@@ -17,11 +17,19 @@ int64_t sys_console_write(uint64_t system, uint64_t text, uint64_t size, uint64_
     while (done < size) {
         uint64_t n = MIN(size - done, (uint64_t)PIECE);
         if (copy_from_user(piece, user_ptr(text + done), n) != 0) return done > 0 ? (int64_t)done : -EFAULT;
-        arch_console_write(piece, n);
+        write(piece, n);
         done += n;
         if (done < size && sched_preempt_point()) break;
     }
     return (int64_t)done;
+}
+
+int64_t sys_console_write(uint64_t system, uint64_t text, uint64_t size, uint64_t d, uint64_t e, uint64_t f) {
+    return put(system, text, size, arch_console_write);
+}
+
+int64_t sys_console_emit(uint64_t system, uint64_t bytes, uint64_t size, uint64_t d, uint64_t e, uint64_t f) {
+    return put(system, bytes, size, arch_console_emit);
 }
 
 int64_t sys_console_read(uint64_t system, uint64_t buffer, uint64_t size, uint64_t deadline, uint64_t e, uint64_t f) {

@@ -269,6 +269,9 @@ KT_TEST(log_and_console) {
     KT_ERROR(kpio_console_write(weak, (const uint8_t *)"x", 1), EACCES);
     KT_ERROR(kpio_console_write(kt_system(), KT_KERNEL_ADDRESS, 10), EFAULT);
     KT_EQUAL(kpio_console_write(kt_system(), (const uint8_t *)"", 0), 0);
+    KT_ERROR(kpio_console_emit(weak, (const uint8_t *)"x", 1), EACCES);
+    KT_ERROR(kpio_console_emit(kt_system(), KT_KERNEL_ADDRESS, 10), EFAULT);
+    KT_EQUAL(kpio_console_emit(kt_system(), (const uint8_t *)"\n", 1), 1);
     KT_ERROR(kpio_console_read(weak, (uint8_t *)text, 1, 0), EACCES);
     KT_ERROR(kpio_console_read(kt_system(), (uint8_t *)text, 1, time_after_ms(2)), ETIMEDOUT);
     kt_close(weak);

@@ -149,7 +149,13 @@ static int64_t spawn(struct linux_session *s, const char **what) {
     *what = "/bin/posixd of the boot archive";
     int64_t result = archive_program(s->spec.archive, "/bin/posixd", &program);
     if (result < 0) return result;
-    const struct process_spec spec = {.name = "posixd", .job = s->spec.job, .program = &program, .grants = grants, .grant_count = count};
+    const char *const settings[] = {"window", s->spec.window, NULL};
+    const struct process_spec spec = {.name = "posixd",
+                                      .job = s->spec.job,
+                                      .program = &program,
+                                      .grants = grants,
+                                      .grant_count = count,
+                                      .settings = s->spec.window != NULL ? settings : NULL};
     return process_spawn(&spec, what);
 }
 

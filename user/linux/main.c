@@ -3,11 +3,14 @@
 // Arguments: the program's path and its arguments. Without any, the settings program=PATH and arguments=A,B,C.
 // What the boot archive has below "rootfs/" goes to the root directory first.
 //
-// Settings: environment=KEY=VALUE,KEY=VALUE  directory=PATH  jit  for programs that make code.
+// Settings: environment=KEY=VALUE,KEY=VALUE  directory=PATH  jit  for programs that make code
+//           window=ROWSxCOLUMNS  for who talks to a person's terminal (user/libkpio/terminal.h).
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux_session.h"
+#include "user/libkpio/terminal.h"
 
 #define WORDS_MAX 64u
 
@@ -85,7 +88,8 @@ static int64_t prepare(struct launch *l, const char **what) {
     result = kpio_fs_mount("tmpfs", 0, 0, NULL);
     if (result < 0) return result;
     l->memory_fs = (kpio_handle)result;
-    const struct linux_session_spec spec = {.archive = &l->archive, .job = l->job, .console = startup_handle("system")};
+    const struct linux_session_spec spec = {
+        .archive = &l->archive, .job = l->job, .console = startup_handle("system"), .window = startup_setting("window")};
     l->session = linux_session_start(&spec, &result, what);
     return result;
 }
@@ -126,6 +130,21 @@ static int exit_code(int64_t status) {
     return (status & 0x7f) != 0 ? 128 + (int)(status & 0x7f) : (int)(status >> 8);
 }
 
+// To the other side of the line, which hears nothing else of the end.
+static void tell(char what, const char *more) {
+    char frame[8];
+    if (startup_setting("window") == NULL) return;
+    const size_t bytes = fmt_print(frame, sizeof frame, "%c%c%s", TERMINAL_ESCAPE, what, more);
+    (void)kpio_console_emit(startup_handle("system"), (const uint8_t *)frame, bytes);
+}
+
+static int tell_end(int code) {
+    char digits[4];
+    (void)fmt_print(digits, sizeof digits, "%02x", (unsigned)code & 0xff);
+    tell(TERMINAL_END, digits);
+    return code;
+}
+
 int main(int argc, char **argv) {
     static struct launch l;
     const char *what = "";
@@ -133,10 +152,11 @@ int main(int argc, char **argv) {
     if (!read_words(&l, argc, argv) || l.arguments.count == 0) return fail("a program is missing, or there are too many words", -EINVAL);
     int64_t result = prepare(&l, &what);
     if (result < 0) return fail(what, result);
+    tell(TERMINAL_BEGIN, "");
     int64_t process = start(&l, &what);
     result = process < 0 ? process : wait_terminated((kpio_handle)process, KPIO_TIME_NEVER, &status);
     if (result < 0) (void)fail(what, result);
-    else print("linux: %s ended with 0x%lx\n", l.arguments.list[0], (unsigned long)status);
+    else if (startup_setting("window") == NULL) print("linux: %s ended with 0x%lx\n", l.arguments.list[0], (unsigned long)status);
     linux_session_end(l.session);
-    return result < 0 ? 125 : exit_code(status);
+    return tell_end(result < 0 ? 125 : exit_code(status));
 }

@@ -128,6 +128,7 @@ int main(int argc, char **argv) {
         tty_init(&state->ttys[0], TTY_CONSOLE);
     }
     if (result >= 0) {
+        console_set_up(result == 0);
         int error = watch_start();
         if (error == 0 && result == 1) keep_restore();
         if (error == 0 && startup_handle("console") > 0) error = console_start();

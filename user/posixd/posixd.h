@@ -118,6 +118,7 @@ int64_t watch_socket(const struct socket *s);
 kpio_handle watch_port(void);                                   // READABLE: there is something to hear
 void watch_hear(void);                                          // what there is; state_lock is held
 int watch_start(void);
+void console_set_up(bool fresh);                                 // fresh: its window's size is not known yet
 int console_start(void);
 
 // ---- keep.c ---------------------------------------------------------------------------------------------------------------------

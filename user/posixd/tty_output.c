@@ -39,7 +39,7 @@ static void put_tab(struct tty *tty, struct emission *e) {
 static void put_newline(struct tty *tty, struct emission *e) {
     if (tty->t.oflag & O_ONLRET) tty->column = 0;
     if (tty->t.oflag & O_ONLCR) {
-        if (tty->kind != TTY_CONSOLE) put(tty, e, '\r');  // the kernel puts one before each newline
+        put(tty, e, '\r');
         tty->column = 0;
     }
     put(tty, e, '\n');

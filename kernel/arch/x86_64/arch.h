@@ -103,7 +103,8 @@ void arch_device_fence(void);
 
 // ---- console input ---------------------------------------------------------------------------------------------------
 
-// Takes received bytes; returns how many. One reader at a time. Bytes that nobody takes are dropped beyond 256.
+// Takes received bytes; returns how many. One reader at a time. Beyond 256 bytes that nobody takes the UART is not emptied: the
+// other side waits.
 size_t arch_console_read(char *buf, size_t size);
 bool arch_console_has_input(void);
 // notify() is called from the interrupt handler when bytes arrived. NULL: nobody.

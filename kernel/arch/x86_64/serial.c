@@ -12,10 +12,11 @@ enum { LSR_DATA_READY = 1, LSR_THR_EMPTY = 0x20 };
 
 static bool present;
 
-// Received bytes until somebody reads them. Producer: the interrupt handler; consumer: serial_read, both on one lock-free
+// Received bytes until somebody reads them. Producer: the interrupt handler; consumer: arch_console_read, both on one lock-free
 // ring with one writer per index.
 static uint8_t input[256];
 static uint32_t input_head, input_tail;
+static uint32_t input_held;  // atomic: the ring was full; what comes stays in the UART, whose interrupt is off
 static void (*input_notify)(void);
 
 bool serial_init(void) {
@@ -57,17 +58,34 @@ void arch_console_write(const char *text, size_t len) {
     }
 }
 
+void arch_console_emit(const char *bytes, size_t len) {
+    unsigned room = 0;
+    for (size_t i = 0; present && i < len; i++) put((uint8_t)bytes[i], &room);
+}
+
+static bool input_is_full(void) { return input_head - __atomic_load_n(&input_tail, __ATOMIC_SEQ_CST) == sizeof(input); }
+
+// Whoever finds the mark and room switches the interrupt on again, which tells at once of what waits in the UART.
+static void let_in(void) {
+    if (__atomic_load_n(&input_held, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&input_held, 0, __ATOMIC_SEQ_CST))
+        port_out8(COM1 + REG_IER, 1);
+}
+
+static void hold(void) {
+    port_out8(COM1 + REG_IER, 0);
+    __atomic_store_n(&input_held, 1, __ATOMIC_SEQ_CST);
+    if (!input_is_full()) let_in();  // the reader may have come before it could see the mark
+}
+
 void serial_interrupt(void *arg) {
     (void)arg;
     bool any = false;
-    for (unsigned i = 0; i < 256 && port_in8(COM1 + REG_LSR) & LSR_DATA_READY; i++) {
-        uint8_t c = port_in8(COM1 + REG_DATA);
-        uint32_t head = input_head;
-        if (head - __atomic_load_n(&input_tail, __ATOMIC_ACQUIRE) == sizeof(input)) continue;  // full: lost
-        input[head % sizeof(input)] = c;
-        __atomic_store_n(&input_head, head + 1, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < 256 && !input_is_full() && port_in8(COM1 + REG_LSR) & LSR_DATA_READY; i++) {
+        input[input_head % sizeof(input)] = port_in8(COM1 + REG_DATA);
+        __atomic_store_n(&input_head, input_head + 1, __ATOMIC_RELEASE);
         any = true;
     }
+    if (input_is_full()) hold();
     if (any && input_notify != NULL) input_notify();
 }
 
@@ -76,7 +94,8 @@ size_t arch_console_read(char *buf, size_t size) {
     uint32_t tail = input_tail;
     while (count < size && tail != __atomic_load_n(&input_head, __ATOMIC_ACQUIRE))
         buf[count++] = (char)input[tail++ % sizeof(input)];
-    __atomic_store_n(&input_tail, tail, __ATOMIC_RELEASE);
+    __atomic_store_n(&input_tail, tail, __ATOMIC_SEQ_CST);
+    if (count > 0) let_in();
     return count;
 }
 

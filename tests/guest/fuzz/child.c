@@ -20,7 +20,7 @@ static bool is_wanted(struct fuzzer *f, const struct fuzz_call *call) {
     switch (call->number) {
     case SYS_process_exit: case SYS_thread_exit: case SYS_process_exec: return one_in(f, 3000);
     case SYS_thread_exception_return: case SYS_thread_set_exception: case SYS_process_set_foreign_entry: return one_in(f, 200);
-    case SYS_console_write: case SYS_system_power: return one_in(f, 100);
+    case SYS_console_write: case SYS_console_emit: case SYS_system_power: return one_in(f, 100);
     case SYS_job_kill: case SYS_process_kill: case SYS_handle_revoke: case SYS_job_set_limits: return one_in(f, 8);
     default: return true;
     }

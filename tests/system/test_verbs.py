@@ -12,10 +12,10 @@ KPIO = [sys.executable, str(ROOT / "kpio")]
 
 
 class Shell(Console):
-    """`kpio shell` on pipes."""
+    """`kpio shell --monitor` on pipes."""
 
     def __init__(self, *options):
-        super().__init__([*KPIO, "shell", *options])
+        super().__init__([*KPIO, "shell", "--monitor", *options])
 
 
 @pytest.fixture

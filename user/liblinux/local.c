@@ -27,9 +27,13 @@ const struct lx_local_mount *lx_local_of(char path[KPIO_PATH_MAX]) {
 
 // ---- what the calls ask --------------------------------------------------------------------------------------------------
 
+void lx_local_stat_begin(const struct lx_local_mount *mount, struct kpio_stat *out) {
+    *out = (struct kpio_stat){.links = 1, .block_size = 4096, .fs = mount->key << 8, .mount = mount->key << 32};
+}
+
 int64_t lx_local_stat(struct lx_thread *t, const struct lx_at *at, bool follow, struct kpio_stat *out) {
     if (at->mount == NULL || at->mount->stat == NULL) return -ENOENT;
-    *out = (struct kpio_stat){.links = 1, .block_size = 4096, .fs = at->mount->key << 8, .mount = at->mount->key << 32};
+    lx_local_stat_begin(at->mount, out);
     return at->mount->stat(t, at->text, follow, out);
 }
 

@@ -28,6 +28,8 @@ extern const struct lx_local_mount lx_local_dev, lx_local_proc, lx_local_sys;
 const struct lx_local_mount *lx_local_find(uint64_t key);
 // The mount that an absolute path leads into, which is cut to what is below it.
 const struct lx_local_mount *lx_local_of(char path[KPIO_PATH_MAX]);
+// What all nodes of a mount have in common.
+void lx_local_stat_begin(const struct lx_local_mount *mount, struct kpio_stat *out);
 // What at->mount has at at->text, as the calls need it.
 [[nodiscard]] int64_t lx_local_stat(struct lx_thread *t, const struct lx_at *at, bool follow, struct kpio_stat *out);
 [[nodiscard]] int64_t lx_local_open(struct lx_thread *t, const struct lx_at *at, uint64_t flags, struct lx_fd *out);

@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/node.h"
 #include "user/liblinux/proc.h"
 
 #define INODE_PROCESS 1000u
@@ -74,8 +75,10 @@ static bool is_directory(const struct lx_fd *fd) {
 }
 
 // What an open descriptor's link says: a path where there is one.
-static int64_t fd_text(struct lx_process *p, uint64_t number, char *out, uint64_t size) {
+static int64_t fd_text(struct lx_thread *t, uint64_t number, char *out, uint64_t size) {
     static const char devices[][14] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"};
+    struct lx_process *p = lx_process(t);
+    char path[64];
     struct lx_fd fd;
     struct kpio_handle_info info = {.object_id = 0};
     if (lx_fd_get(p, number, &fd) != 0) return -ENOENT;
@@ -87,6 +90,7 @@ static int64_t fd_text(struct lx_process *p, uint64_t number, char *out, uint64_
         int64_t error = lx_local_path(&fd, text);
         return error != 0 ? error : (int64_t)fmt_print(out, size, "%s", text);
     }
+    if (fd.kind == LX_KIND_NODE && lx_node_path(t, &fd, path) == 0) return (int64_t)fmt_print(out, size, "/dev/%s", path);
     if (fd.handle > 0) (void)kpio_handle_info(fd.handle, &info);
     const char *what = fd.kind == LX_KIND_PIPE     ? "pipe"
                        : fd.kind == LX_KIND_SOCKET ? "socket"
@@ -128,7 +132,7 @@ static int64_t link_text(struct lx_thread *t, const char *path, char *out, uint6
     if (strcmp(below, "exe") == 0) return lx_proc_executable(p, out, size);
     if (strcmp(below, "cwd") == 0) return cwd_text(p, out, size);
     if (strcmp(below, "root") == 0) return (int64_t)fmt_print(out, size, "/");
-    if (names_fd(below) && strchr(below + 3, '/') == NULL) return fd_text(p, number_of(below + 3), out, size);
+    if (names_fd(below) && strchr(below + 3, '/') == NULL) return fd_text(t, number_of(below + 3), out, size);
     return -EINVAL;
 }
 

@@ -8,6 +8,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd_kinds.h"
+#include "user/liblinux/local.h"
 #include "user/liblinux/object_flags.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
@@ -82,8 +83,15 @@ static int64_t stat_of(struct lx_thread *t, kpio_handle endpoint, const char *pa
 int64_t lx_node_stat(struct lx_thread *t, const char *path, struct kpio_stat *out) { return stat_of(t, lx_process(t)->posixd, path, out); }
 
 static int64_t served_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
-    *out = (struct kpio_stat){0};
+    lx_local_stat_begin(&lx_local_dev, out);
     return stat_of(t, fd->second, "", out);
+}
+
+int64_t lx_node_path(struct lx_thread *t, const struct lx_fd *fd, char out[64]) {
+    struct kpio_stat stat;
+    int64_t error = served_stat(t, fd, &stat);
+    if (error == 0) memcpy(out, ((const struct node_stat_reply *)reply_of(t))->name, 64);
+    return error;
 }
 
 int64_t lx_node_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {

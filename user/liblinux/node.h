@@ -15,4 +15,6 @@
 // What is known of it: -ENOENT without a server.
 [[nodiscard]] int64_t lx_node_stat(struct lx_thread *t, const char *path, struct kpio_stat *out);
 [[nodiscard]] int64_t lx_node_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type);
+// The path of an open one below /dev: 0 or a negative errno.
+[[nodiscard]] int64_t lx_node_path(struct lx_thread *t, const struct lx_fd *fd, char out[64]);
 extern const struct lx_fd_ops lx_node_ops;

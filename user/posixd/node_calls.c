@@ -17,6 +17,7 @@ static const struct {
     uint64_t number;
     uint32_t mode;
 } nodes[] = {{"console", NUMBER(5, 1), 0620}, {"tty", NUMBER(5, 0), 0666}, {"ptmx", NUMBER(5, 2), 0666}};
+enum { NODE_CONSOLE = 0, NODE_PTMX = 2 };
 
 static uint32_t pty_of(const char *path) {
     uint32_t number = 0;
@@ -28,9 +29,14 @@ static uint32_t pty_of(const char *path) {
     return number + 1 < TTYS_MAX && state->ttys[number + 1].kind == TTY_PTY ? number + 1 : NONE;
 }
 
+static void describe_node(unsigned i, struct node_stat_reply *out) {
+    *out = (struct node_stat_reply){.number = nodes[i].number, .inode = 64 + i, .mode = CHARACTER | nodes[i].mode};
+    fmt_print(out->name, sizeof out->name, "%s", nodes[i].name);
+}
+
 static void describe(uint32_t tty, enum side side, struct node_stat_reply *out) {
-    if (side == SIDE_MASTER) *out = (struct node_stat_reply){NUMBER(5, 2), 2, CHARACTER | 0666, "ptmx"};
-    else if (tty == 0) *out = (struct node_stat_reply){NUMBER(5, 1), 3, CHARACTER | 0620, "console"};
+    if (side == SIDE_MASTER) describe_node(NODE_PTMX, out);
+    else if (tty == 0) describe_node(NODE_CONSOLE, out);
     else {
         *out = (struct node_stat_reply){.number = NUMBER(136, tty - 1), .inode = tty + 2, .mode = CHARACTER | 0620};
         fmt_print(out->name, sizeof out->name, "pts/%u", tty - 1);
@@ -46,8 +52,7 @@ static int64_t do_stat(void *context, uint64_t badge, const struct node_stat_req
     }
     for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++) {
         if (strcmp(nodes[i].name, r->path) != 0) continue;
-        *reply = (struct node_stat_reply){.number = nodes[i].number, .inode = 8 + i, .mode = CHARACTER | nodes[i].mode};
-        memcpy(reply->name, r->path, sizeof reply->name);
+        describe_node(i, reply);
         return 0;
     }
     if (strcmp(r->path, "pts") == 0) {
@@ -62,7 +67,7 @@ static int64_t do_stat(void *context, uint64_t badge, const struct node_stat_req
 static int64_t do_list(void *context, uint64_t badge, const struct node_list_request *r, struct node_list_reply *reply) {
     uint32_t index = r->index;
     if (r->path[0] == 0 && index < ARRAY_SIZE(nodes)) {
-        *reply = (struct node_list_reply){.inode = 8 + index, .mode = CHARACTER};
+        *reply = (struct node_list_reply){.inode = 64 + index, .mode = CHARACTER};
         memcpy(reply->name, nodes[index].name, strlen(nodes[index].name) + 1);
         return 0;
     }

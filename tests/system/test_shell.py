@@ -1,0 +1,140 @@
+"""`kpio shell` on a pseudo-terminal: bash, job control, full-screen programs, the window's size, the exit status."""
+import re
+import subprocess
+import sys
+import termios
+
+import pytest
+from kpio.paths import ROOT
+from terminal import Terminal
+
+SHELL = [sys.executable, str(ROOT / "kpio"), "shell"]
+PROMPT = r"# $"
+LONG = 300  # seconds for the first boot, which may build the system and its root
+
+
+@pytest.fixture(scope="module")
+def shell():
+    opened = Terminal([*SHELL, "--smp", "2"], TERM="xterm-256color")
+    opened.read_until(PROMPT, LONG)
+    yield opened
+    opened.close()
+
+
+def run(shell, line, prompt=PROMPT):
+    """What a command prints."""
+    shell.type(line + "\r")
+    said = shell.read_until(rf"\n(?s:.*){prompt}")
+    return re.sub(r"\x1b\[\?2004[hl]\r?", "", said).replace("\r", "").partition("\n")[2].rpartition("\n")[0]
+
+
+def test_commands(shell):
+    assert run(shell, "ls -d /bin /etc").split() == ["/bin", "/etc"]
+    assert run(shell, "seq 10 | tac | head -2 | paste -sd,") == "10,9"
+    assert run(shell, "(exit 3); echo $?") == "3"
+    assert run(shell, "pwd; echo $TERM") == "/root\nxterm-256color"
+
+
+def test_window(shell):
+    assert run(shell, "tty; stty size") == "/dev/console\n30 100"
+    shell.resize(40, 120)
+    for _ in range(20):  # it is told beside the keys, sooner or later
+        if run(shell, "stty size") == "40 120":
+            break
+    assert run(shell, "stty size; tput cols") == "40 120\n120"
+
+
+def test_interrupt(shell):
+    shell.type("sleep 100\r")
+    shell.read_until(r"100\r\n")
+    shell.type("\x03")
+    shell.read_until(PROMPT)
+    assert run(shell, "echo $?") == "130"
+
+
+def test_job_control(shell):
+    shell.type("sleep 100\r")
+    shell.read_until(r"100\r\n")
+    shell.type("\x1a")
+    shell.read_until(rf"Stopped(?s:.*){PROMPT}")
+    assert re.search(r"\[1\]\+\s+Stopped\s+sleep 100", run(shell, "jobs"))
+    assert re.search(r"\[1\]\+ sleep 100 &", run(shell, "bg"))
+    shell.type("fg\r")
+    shell.read_until(r"sleep 100\r\n")
+    shell.type("\x03")
+    shell.read_until(PROMPT)
+    assert run(shell, "jobs; echo $?") == "0"
+
+
+def test_editor(shell):
+    shell.type("vim.tiny /tmp/note\r")
+    shell.read_until(r"\[New\](?s:.*)\x1b\[\?25h")
+    shell.type("ihello\x1b")
+    shell.type(":wq\r")
+    shell.read_until(rf"written(?s:.*){PROMPT}")
+    assert run(shell, "cat /tmp/note") == "hello"
+
+
+def test_pager(shell):
+    shell.type("seq 300 | less\r")
+    shell.read_until(r":\x1b\[K$")
+    shell.type("G")
+    assert "300" in shell.read_until(r"\(END\)")
+    shell.type("q")
+    shell.read_until(PROMPT)
+
+
+def test_what_is_pasted_arrives_whole(shell):
+    lines = "".join(f"{number:06}\n" for number in range(2000))
+    shell.type("stty -echo; cat > /tmp/pasted; stty echo\r")
+    shell.read_until(r"echo\r\n")
+    for at in range(0, len(lines), 500):
+        shell.type(lines[at:at + 500])
+    shell.type("\x04")
+    shell.read_until(PROMPT)
+    assert run(shell, "wc < /tmp/pasted; tail -1 /tmp/pasted").split() == ["2000", "2000", "14000", "001999"]
+
+
+def test_every_byte_reaches_the_screen(shell):
+    shell.type("printf 'a\\377b\\377\\377c\\n'\r")
+    assert "a\ufffdb\ufffd\ufffdc\r\n" in shell.read_until(rf"c\r\n(?s:.*){PROMPT}")
+
+
+def test_exit_status():
+    opened = Terminal([*SHELL, "--smp", "1"])
+    try:
+        before = termios.tcgetattr(opened.fd)
+        opened.read_until(PROMPT, LONG)
+        assert termios.tcgetattr(opened.fd) != before, "keys go to the guest as they are"
+        opened.type("exit 203\r")
+        assert opened.status() == 203
+        assert termios.tcgetattr(opened.fd) == before
+    finally:
+        opened.close()
+
+
+def test_leaving_at_once():
+    opened = Terminal([*SHELL, "--smp", "1"])
+    try:
+        opened.read_until(PROMPT, LONG)
+        opened.type("cat\r")
+        opened.read_until(r"cat\r\n")
+        opened.type("~")
+        opened.type(".")
+        assert opened.status() == 1
+        assert "the machine was ended" in opened.text
+    finally:
+        opened.close()
+
+
+def test_without_a_terminal():
+    ran = subprocess.run([*SHELL, "-c", "sleep 9 & kill $!; wait $!; echo $?; pwd; echo e >&2; exit 7"], stdin=subprocess.DEVNULL,
+                         capture_output=True, text=True, timeout=LONG)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("143\n/root\n", "e\n", 7)
+    ran = subprocess.run(SHELL, input="read x\nline\necho got $x | tr a-z A-Z\n", capture_output=True, text=True, timeout=LONG)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("GOT LINE\n", "", 0)
+
+
+def test_options_that_do_not_go_together():
+    ran = subprocess.run([*SHELL, "--monitor", "-c", "ls"], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2 and "--monitor" in ran.stderr

@@ -66,6 +66,26 @@ def test_job_control(shell):
     assert run(shell, "jobs; echo $?") == "0"
 
 
+def test_processes_of_the_session(shell):
+    run(shell, "sleep 1000 & ( : ) &")
+    listed = run(shell, "ps -o pid,ppid,tty,stat,args")
+    found = re.search(r"^ *(\d+) +(\d+) console +S +sleep 1000$", listed, re.M)
+    assert found and re.search(rf"^ *{found[2]} +1 console +Ssl?.* /bin/bash -l$", listed, re.M), listed
+    assert run(shell, "readlink /proc/$!/exe /proc/$$/exe") == "/usr/bin/bash", "one of the two has ended and is not told of"
+    sleeping = f"/proc/{found[1]}"
+    assert run(shell, f"cat {sleeping}/comm; tr '\\0' , < {sleeping}/cmdline; readlink {sleeping}/exe").split() == \
+        ["sleep", "sleep,1000,/usr/bin/sleep"]
+    assert run(shell, f"stat -c '%F %U' {sleeping} {sleeping}/stat") == "directory root\nregular empty file root"
+    assert "Permission denied" in run(shell, f"cat {sleeping}/environ")
+    assert run(shell, "pgrep -x sleep") == found[1]
+    assert run(shell, f"kill -STOP {found[1]}; sleep 0.2; ps -o stat= -p {found[1]}").split()[-1] == "T"
+    assert re.search(rf"^ *{found[1]} root .* sleep$", run(shell, "top -b -n 1"), re.M)
+    run(shell, f"kill -CONT {found[1]}")
+    assert "Terminated" in run(shell, "pkill sleep; sleep 0.2; jobs")
+    assert run(shell, f"cat {sleeping}/stat").endswith("No such file or directory")
+    assert run(shell, "pgrep -x sleep; echo $?") == "1"
+
+
 def test_editor(shell):
     shell.type("vim.tiny /tmp/note\r")
     shell.read_until(r"\[New\](?s:.*)\x1b\[\?25h")

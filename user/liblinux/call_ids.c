@@ -3,6 +3,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/posix.h"
 
 #define KEEP UINT32_MAX
 
@@ -44,29 +45,35 @@ static int64_t set_two(const struct lx_process *p, uint32_t *real, uint32_t *eff
     return 0;
 }
 
+// Ids may have changed: others see them in /proc.
+static int64_t told(struct lx_thread *t, int64_t result) {
+    if (result == 0) lx_posix_attach(t, lx_process(t)->mail_thread);
+    return result;
+}
+
 LX_CALL(setuid) {
     struct lx_process *p = lx_process(t);
-    return set_one(p, &p->uid, &p->euid, &p->suid, (uint32_t)a0);
+    return told(t, set_one(p, &p->uid, &p->euid, &p->suid, (uint32_t)a0));
 }
 LX_CALL(setgid) {
     struct lx_process *p = lx_process(t);
-    return set_one(p, &p->gid, &p->egid, &p->sgid, (uint32_t)a0);
+    return told(t, set_one(p, &p->gid, &p->egid, &p->sgid, (uint32_t)a0));
 }
 LX_CALL(setreuid) {
     struct lx_process *p = lx_process(t);
-    return set_two(p, &p->uid, &p->euid, &p->suid, (uint32_t)a0, (uint32_t)a1);
+    return told(t, set_two(p, &p->uid, &p->euid, &p->suid, (uint32_t)a0, (uint32_t)a1));
 }
 LX_CALL(setregid) {
     struct lx_process *p = lx_process(t);
-    return set_two(p, &p->gid, &p->egid, &p->sgid, (uint32_t)a0, (uint32_t)a1);
+    return told(t, set_two(p, &p->gid, &p->egid, &p->sgid, (uint32_t)a0, (uint32_t)a1));
 }
 LX_CALL(setresuid) {
     struct lx_process *p = lx_process(t);
-    return set_three(p, &p->uid, &p->euid, &p->suid, (const uint32_t[]){(uint32_t)a0, (uint32_t)a1, (uint32_t)a2});
+    return told(t, set_three(p, &p->uid, &p->euid, &p->suid, (const uint32_t[]){(uint32_t)a0, (uint32_t)a1, (uint32_t)a2}));
 }
 LX_CALL(setresgid) {
     struct lx_process *p = lx_process(t);
-    return set_three(p, &p->gid, &p->egid, &p->sgid, (const uint32_t[]){(uint32_t)a0, (uint32_t)a1, (uint32_t)a2});
+    return told(t, set_three(p, &p->gid, &p->egid, &p->sgid, (const uint32_t[]){(uint32_t)a0, (uint32_t)a1, (uint32_t)a2}));
 }
 
 static int64_t give_three(uint32_t real, uint32_t effective, uint32_t saved, uint64_t a, uint64_t b, uint64_t c) {

@@ -3,6 +3,7 @@
 #include "lib/string.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/posix.h"
 
 enum {
     PR_SET_PDEATHSIG = 1,
@@ -36,7 +37,9 @@ static int64_t set_name(struct lx_thread *t, uint64_t at) {
     if (length < 0) return length;
     memset(name + length, 0, sizeof name - (size_t)length);
     memcpy(t->name, name, sizeof name);
-    if (t->tid == lx_process(t)->pid) memcpy(lx_process(t)->name, name, sizeof name);
+    if (t->tid != lx_process(t)->pid) return 0;
+    memcpy(lx_process(t)->name, name, sizeof name);
+    lx_posix_attach(t, lx_process(t)->mail_thread);
     return 0;
 }
 

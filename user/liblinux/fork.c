@@ -86,7 +86,7 @@ void lx_fork_first(struct lx_thread *t, struct kpio_thread_block *block) {
     become_process(t, t->fork.parent);
     set_program_state(t);
     if (!(t->fork.flags & LX_CLONE_VM)) unlock_all(p);
-    lx_posix_attach(t, t->handle, false);
+    lx_posix_attach(t, t->handle);
 }
 
 // ---- fork ---------------------------------------------------------------------------------------------------------------

@@ -107,12 +107,12 @@ static int64_t write_entry(kpio_handle file, uint64_t *end, uint64_t inode, uint
 
 static int64_t write_entries(struct lx_thread *t, kpio_handle file, const struct lx_at *at) {
     char name[256];
-    uint64_t end = LX_LOCAL_HEAD, inode;
+    uint64_t end = LX_LOCAL_HEAD, inode, cursor = 0;
     uint8_t type;
     int64_t error = write_entry(file, &end, 1, LX_TYPE_DIRECTORY, ".");
     if (error == 0) error = write_entry(file, &end, 1, LX_TYPE_DIRECTORY, "..");
-    for (uint64_t i = 0; error == 0; i++) {
-        error = at->mount->list(t, at->text, i, name, &inode, &type);
+    while (error == 0) {
+        error = at->mount->list(t, at->text, &cursor, name, &inode, &type);
         if (error == -ENOENT) return 0;
         if (error == 0) error = write_entry(file, &end, inode, type, name);
     }

@@ -18,9 +18,9 @@ struct lx_local_mount {
     int64_t (*open)(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out);
     // The text of a link, at most `size` bytes: how many, -EINVAL: it is none.
     int64_t (*readlink)(struct lx_thread *t, const char *path, char *out, uint64_t size);
-    // Entry number `index` of a directory, without "." and "..": 0 with a name of at most 255 bytes, -ENOENT behind the last,
-    // -ENOTDIR. *type: mode >> 12.
-    int64_t (*list)(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type);
+    // The next entry of a directory, without "." and "..": 0 with a name of at most 255 bytes, -ENOENT behind the last, -ENOTDIR.
+    // *cursor is 0 for the first and leads to the next one. *type: mode >> 12.
+    int64_t (*list)(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type);
 };
 extern const struct lx_local_mount lx_local_dev, lx_local_proc, lx_local_sys;
 

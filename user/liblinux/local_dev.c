@@ -107,7 +107,8 @@ static int64_t dev_readlink(struct lx_thread *t, const char *path, char *out, ui
     return (int64_t)bytes;
 }
 
-static int64_t dev_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
+static int64_t dev_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
+    const uint64_t index = (*cursor)++;
     const unsigned own = ARRAY_SIZE(devices) + ARRAY_SIZE(links) + (lx_process(t)->posixd <= 0);  // posixd has a tty of its own
     if (strcmp(path, "pts") == 0 && is_served(t, path)) return lx_node_list(t, path, index, name, inode, type);
     if (*path != 0) return -ENOTDIR;

@@ -1,6 +1,5 @@
-// /proc: the machine, and the process itself under its number and as "self". Links lead on by a path where there is one; an open
-// descriptor that has none is opened by a copy of it.
-// ABI (proc): other processes are not there
+// /proc: the machine, and the processes of the session under their numbers; the calling one as "self" too, with more than is told of
+// others. Links lead on by a path where there is one; an open descriptor that has none is opened by a copy of it.
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
 #include "lib/fmt.h"
@@ -8,6 +7,7 @@
 #include "lib/util.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/node.h"
+#include "user/liblinux/posix.h"
 #include "user/liblinux/proc.h"
 
 #define INODE_PROCESS 1000u
@@ -50,11 +50,11 @@ static void name_folder(const struct lx_process *p, char *path, uint64_t size) {
 }
 
 #define LINKS_MAX 40u
-int64_t lx_proc_executable(const struct lx_process *p, char *out, uint64_t size) {
-    if (p->executable == NULL) return -ENOENT;
-    uint64_t bytes = strlen(p->executable);
+int64_t lx_proc_executable(const struct lx_process *p, const char *path, char *out, uint64_t size) {
+    if (path == NULL) return -ENOENT;
+    uint64_t bytes = strlen(path);
     if (bytes >= size) return -ENAMETOOLONG;
-    memcpy(out, p->executable, bytes + 1);
+    memcpy(out, path, bytes + 1);
     for (unsigned i = 0; i < LINKS_MAX && through_link(p, out, size) == 0; i++) {
     }
     name_folder(p, out, size);
@@ -114,11 +114,26 @@ static uint64_t number_of(const char *text) {
 
 static bool names_fd(const char *below) { return strlen(below) > 3 && memcmp(below, "fd/", 3) == 0 && is_number(below + 3); }
 
-// Behind the process's own number in a path; NULL: the path is elsewhere.
-static const char *below_own(const struct lx_process *p, const char *path) {
-    if (!is_number(path) || number_of(path) != p->pid) return NULL;
+// Behind the number of a process in a path; NULL: the path is elsewhere.
+static const char *below_process(const char *path, uint64_t *pid) {
+    if (!is_number(path)) return NULL;
     const char *slash = strchr(path, '/');
+    *pid = number_of(path);
     return slash == NULL ? path + strlen(path) : slash + 1;
+}
+
+static const char *below_own(const struct lx_process *p, const char *path) {
+    uint64_t pid;
+    const char *below = below_process(path, &pid);
+    return below == NULL || pid != p->pid ? NULL : below;
+}
+
+// Of another process: what it has open and where it is stays its own.
+static int64_t other_link_text(struct lx_thread *t, uint64_t pid, const char *below, char *out, uint64_t size) {
+    int64_t result = strcmp(below, "exe") == 0                                 ? lx_proc_executable_of(t, (uint32_t)pid, out, size)
+                     : strcmp(below, "cwd") == 0 || strcmp(below, "root") == 0 ? -EACCES
+                                                                               : -EINVAL;
+    return result == -ESRCH ? -ENOENT : result;
 }
 
 // The text of a link; -EINVAL: it is none, -ENOENT: nothing is there.
@@ -127,9 +142,11 @@ static int64_t link_text(struct lx_thread *t, const char *path, char *out, uint6
     if (strcmp(path, "self") == 0) return (int64_t)fmt_print(out, size, "%u", p->pid);
     if (strcmp(path, "thread-self") == 0) return (int64_t)fmt_print(out, size, "%u/task/%u", p->pid, t->tid);
     if (strcmp(path, "mounts") == 0) return (int64_t)fmt_print(out, size, "self/mounts");
-    const char *below = below_own(p, path);
+    uint64_t pid;
+    const char *below = below_process(path, &pid);
     if (below == NULL) return -EINVAL;
-    if (strcmp(below, "exe") == 0) return lx_proc_executable(p, out, size);
+    if (pid != p->pid) return other_link_text(t, pid, below, out, size);
+    if (strcmp(below, "exe") == 0) return lx_proc_executable(p, p->executable, out, size);
     if (strcmp(below, "cwd") == 0) return cwd_text(p, out, size);
     if (strcmp(below, "root") == 0) return (int64_t)fmt_print(out, size, "/");
     if (names_fd(below) && strchr(below + 3, '/') == NULL) return fd_text(t, number_of(below + 3), out, size);
@@ -183,14 +200,24 @@ static bool has_thread(struct lx_process *p, uint64_t tid) {
     return found;
 }
 
-// The node of a path with contents; NULL: there is none.
-static const struct lx_text_node *find(struct lx_thread *t, const char *path) {
-    const char *below = below_own(lx_process(t), path);
-    if (below == NULL) return is_number(path) ? NULL : lx_text_find(&lx_proc_machine, path);
-    const struct lx_text_node *node = lx_text_find(&lx_proc_process, path);
-    if (node != NULL && strlen(below) > 5 && memcmp(below, "task/", 5) == 0 && !has_thread(lx_process(t), number_of(below + 5)))
-        return NULL;
-    return node;
+struct found {
+    const struct lx_text_node *node;
+    uint32_t pid, uid, gid;         // pid 0: about no process
+};
+
+// The node of a path with contents: 0, -ENOENT, -EACCES (it is another process's own).
+static int64_t find(struct lx_thread *t, const char *path, struct found *found) {
+    uint64_t pid = 0;
+    const char *below = below_process(path, &pid);
+    const bool own = pid == lx_process(t)->pid;
+    *found = (struct found){.pid = (uint32_t)pid};
+    found->node = lx_text_find(below == NULL ? &lx_proc_machine : own ? &lx_proc_process : &lx_proc_other, path);
+    if (below == NULL) return found->node == NULL ? -ENOENT : 0;
+    if (pid > INT32_MAX || lx_proc_exists(t, found->pid, &found->uid, &found->gid) != 0) return -ENOENT;
+    if (found->node == NULL) return !own && lx_text_find(&lx_proc_process, path) != NULL ? -EACCES : -ENOENT;
+    if (strncmp(below, "task/", 5) != 0) return 0;
+    const uint64_t tid = number_of(below + 5);  // of others only the first is known
+    return (own ? has_thread(lx_process(t), tid) : tid == pid) ? 0 : -ENOENT;
 }
 
 static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, struct kpio_stat *out) {
@@ -206,10 +233,13 @@ static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, str
         return 0;
     }
     if (length != -EINVAL) return length;
-    const struct lx_text_node *node = find(t, path);
-    if (node == NULL) return -ENOENT;
-    out->inode = *path == 0 ? 1 : INODE_PROCESS + (uint64_t)strlen(path);
-    out->mode = node->make == NULL ? LX_S_IFDIR | 0555 : LX_S_IFREG | 0444;
+    struct found found;
+    int64_t error = find(t, path, &found);
+    if (error != 0) return error;
+    out->inode = *path == 0 ? 1 : INODE_PROCESS + ((uint64_t)found.pid << 16) + (uint64_t)strlen(path);
+    out->mode = found.node->make == NULL ? LX_S_IFDIR | 0555 : LX_S_IFREG | 0444;
+    out->uid = found.uid;
+    out->gid = found.gid;
     return 0;
 }
 
@@ -220,8 +250,9 @@ static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, 
         out->flags &= (uint8_t)~(LX_FD_READ | LX_FD_WRITE);
         return error;
     }
-    const struct lx_text_node *node = find(t, path);
-    return node == NULL ? -ENOENT : lx_text_open(t, node, flags, out);
+    struct found found;
+    int64_t error = find(t, path, &found);
+    return error != 0 ? error : lx_text_open(t, found.node, found.pid, flags, out);
 }
 
 static int64_t proc_readlink(struct lx_thread *t, const char *path, char *out, uint64_t size) {
@@ -266,26 +297,54 @@ static int64_t list_links(const char *const *names, unsigned count, uint64_t ind
     return 0;
 }
 
-static int64_t proc_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
-    static const char *const top[] = {"mounts", "self", "thread-self"}, *const own[] = {"cwd", "exe", "root"};
-    struct lx_process *p = lx_process(t);
-    const char *below = below_own(p, path), *text;
-    *inode = INODE_PROCESS + index;
+// The processes behind the other entries of /proc, by ascending numbers: the cursor is LIST_PROCESSES and the last one's.
+#define LIST_PROCESSES (1ull << 32)
+static int64_t list_processes(struct lx_thread *t, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
+    const struct lx_process *p = lx_process(t);
+    const uint32_t after = *cursor > LIST_PROCESSES ? (uint32_t)*cursor - 1 : 0;  // proc_list has gone on by one
+    uint32_t next = lx_posix_next(t, after);
+    if (p->pid > after && (next == 0 || p->pid < next)) next = p->pid;  // it may be alone, or not known yet
+    if (next == 0) return -ENOENT;
+    *cursor = LIST_PROCESSES | next;
+    *inode = INODE_PROCESS + ((uint64_t)next << 16);
     *type = LX_S_IFDIR >> 12;
-    const struct lx_text_node *node = lx_text_child(below == NULL ? &lx_proc_machine : &lx_proc_process, path, &index, &text);
+    (void)fmt_print(name, 256, "%u", next);
+    return 0;
+}
+
+static int64_t list_top(struct lx_thread *t, uint64_t index, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
+    static const char *const links[] = {"mounts", "self", "thread-self"};
+    if (*cursor <= LIST_PROCESSES && list_links(links, ARRAY_SIZE(links), index, name, type) == 0) return 0;
+    return list_processes(t, cursor, name, inode, type);
+}
+
+static int64_t list_process(struct lx_thread *t, const char *below, uint64_t pid, uint64_t index, char name[256], uint8_t *type) {
+    static const char *const links[] = {"exe", "cwd", "root"};
+    struct lx_process *p = lx_process(t);
+    const bool own = pid == p->pid;
+    if (*below == 0) return list_links(links, own ? ARRAY_SIZE(links) : 1, index, name, type);
+    if (strcmp(below, "task") == 0 && own) return list_threads(p, index, name);
+    if (strcmp(below, "task") == 0 && index == 0) return (void)fmt_print(name, 256, "%lu", (unsigned long)pid), 0;
+    if (strcmp(below, "fd") != 0 || !own) return -ENOENT;
+    *type = LX_S_IFLNK >> 12;
+    return list_fds(p, index, name);
+}
+
+static int64_t proc_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
+    const char *text;
+    uint64_t pid = 0, index = (*cursor)++;
+    const char *below = below_process(path, &pid);
+    const struct lx_text_tree *tree = below == NULL ? &lx_proc_machine : pid == lx_process(t)->pid ? &lx_proc_process : &lx_proc_other;
+    *inode = (below == NULL || strcmp(below, "fd") != 0 ? INODE_PROCESS : INODE_FD) + (pid << 16) + index;
+    *type = LX_S_IFDIR >> 12;
+    const struct lx_text_node *node = index < LIST_PROCESSES ? lx_text_child(tree, path, &index, &text) : NULL;
     if (node != NULL) {
         (void)fmt_print(name, 256, "%s", text);
         *type = (node->make == NULL ? LX_S_IFDIR : LX_S_IFREG) >> 12;
         return 0;
     }
-    if (*path == 0 && index-- == 0) return (void)fmt_print(name, 256, "%u", p->pid), 0;
-    if (*path == 0) return list_links(top, ARRAY_SIZE(top), index, name, type);
-    if (below != NULL && *below == 0) return list_links(own, ARRAY_SIZE(own), index, name, type);
-    if (below != NULL && strcmp(below, "task") == 0) return list_threads(p, index, name);
-    if (below == NULL || strcmp(below, "fd") != 0) return -ENOENT;
-    *inode = INODE_FD + index;
-    *type = LX_S_IFLNK >> 12;
-    return list_fds(p, index, name);
+    if (below != NULL) return list_process(t, below, pid, index, name, type);
+    return *path == 0 ? list_top(t, index, cursor, name, inode, type) : -ENOENT;
 }
 
 const struct lx_local_mount lx_local_proc = {

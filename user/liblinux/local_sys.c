@@ -45,11 +45,12 @@ static int64_t sys_stat(struct lx_thread *t, const char *path, bool follow, stru
 }
 
 static int64_t sys_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
-    return lx_text_open(t, lx_text_find(&lx_sys_tree, path), flags, out);
+    return lx_text_open(t, lx_text_find(&lx_sys_tree, path), 0, flags, out);
 }
 
-static int64_t sys_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
+static int64_t sys_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
     const char *text;
+    uint64_t index = (*cursor)++;
     const struct lx_text_node *node = lx_text_child(&lx_sys_tree, path, &index, &text);
     if (node == NULL) return -ENOENT;
     memcpy(name, text, strlen(text) + 1);

@@ -3,8 +3,10 @@
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
+#include "lib/util.h"
 #include "protocols/gen/posix.h"
 #include "user/libkpio/posix.h"
+#include "user/liblinux/entry.h"
 #include "user/liblinux/fork.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/node.h"
@@ -14,17 +16,43 @@ static int64_t call(struct lx_thread *t, uint32_t label, const void *request, ui
     return posixd > 0 ? lx_node_call(t, posixd, label, request, size, NULL, 0) : -ESRCH;
 }
 
+static const void *reply_of(const struct lx_thread *t) { return (const void *)t->block->message; }
+
 // ---- coming and going -------------------------------------------------------------------------------------------------------
 
-void lx_posix_attach(struct lx_thread *t, kpio_handle thread, bool executed) {
-    struct lx_process *p = lx_process(t);
-    const struct posix_attach_request request = {.pid = p->pid, .parent = p->ppid, .flags = executed ? POSIX_EXECUTED : 0};
-    const kpio_handle handles[] = {p->handle, thread};
-    if (p->posixd <= 0) return;
-    p->mail_thread = thread;
-    int64_t result = lx_node_call(t, p->posixd, POSIX_ATTACH, &request, offsetof(struct posix_attach_request, process), handles, 2);
-    if (result >= 0 && ((const struct posix_attach_reply *)t->block->message)->mail != 0) lx_posix_expect(t);
+// Path and arguments of the program, each terminated, as far as there is room.
+static uint32_t tell_program(const struct lx_process *p, uint8_t *to, uint64_t size) {
+    const char *path = p->executable != NULL ? p->executable : "";
+    const uint64_t bytes = MIN((uint64_t)strlen(path), size / 2), more = MIN(p->space->arguments_size, size - bytes - 1);
+    memcpy(to, path, bytes);
+    to[bytes] = 0;
+    if (lx_copy_in(to + bytes + 1, p->space->arguments, more) != 0) return (uint32_t)bytes + 1;
+    if (more > 0) to[bytes + more] = 0;
+    return (uint32_t)(bytes + 1 + more);
 }
+
+static void attach(struct lx_thread *t, kpio_handle thread, uint32_t flags, bool program) {
+    struct lx_process *p = lx_process(t);
+    if (p->posixd <= 0) return;
+    struct posix_attach_request request;
+    request.pid = p->pid;
+    request.parent = p->ppid;
+    request.flags = flags;
+    request.uid = p->uid;
+    request.euid = p->euid;
+    request.gid = p->gid;
+    request.egid = p->egid;
+    memcpy(request.name, p->name, sizeof request.name);
+    request.about_size = program ? tell_program(p, request.about, sizeof request.about) : 0;
+    const kpio_handle handles[] = {p->handle, thread};
+    p->mail_thread = thread;
+    const uint64_t size = offsetof(struct posix_attach_request, about) + request.about_size;
+    int64_t result = lx_node_call(t, p->posixd, POSIX_ATTACH, &request, size, handles, 2);
+    if (result >= 0 && ((const struct posix_attach_reply *)reply_of(t))->mail != 0) lx_posix_expect(t);
+}
+
+void lx_posix_attach_program(struct lx_thread *t, bool executed) { attach(t, t->handle, executed ? POSIX_EXECUTED : 0, true); }
+void lx_posix_attach(struct lx_thread *t, kpio_handle thread) { attach(t, thread, 0, false); }
 
 void lx_posix_thread_gone(struct lx_thread *t) {
     struct lx_process *p = lx_process(t);
@@ -34,7 +62,7 @@ void lx_posix_thread_gone(struct lx_thread *t) {
     list_for_each_entry(thread, &p->threads, struct lx_thread, node)
         if (thread != t && other == KPIO_HANDLE_NONE) other = thread->handle;
     lx_unlock(&p->signal_lock);
-    if (other != KPIO_HANDLE_NONE) lx_posix_attach(t, other, false);
+    if (other != KPIO_HANDLE_NONE) lx_posix_attach(t, other);
 }
 
 int64_t lx_posix_forked(struct lx_thread *t, uint32_t child, kpio_handle process) {
@@ -114,4 +142,14 @@ int64_t lx_posix_ids(struct lx_thread *t, uint32_t pid, struct lx_ids *out) {
     const struct posix_ids_reply *reply = (const struct posix_ids_reply *)t->block->message;
     *out = (struct lx_ids){reply->parent, reply->group, reply->session};
     return 0;
+}
+
+const struct posix_look_reply *lx_posix_look(struct lx_thread *t, uint32_t pid) {
+    const struct posix_look_request request = {.pid = lx_process(t)->pid, .target = pid};
+    return call(t, POSIX_LOOK, &request, sizeof request) < 0 ? NULL : reply_of(t);
+}
+
+uint32_t lx_posix_next(struct lx_thread *t, uint32_t after) {
+    const struct posix_next_request request = {.pid = lx_process(t)->pid, .after = after};
+    return call(t, POSIX_NEXT, &request, sizeof request) < 0 ? 0 : ((const struct posix_next_reply *)reply_of(t))->target;
 }

@@ -3,9 +3,10 @@
 #pragma once
 #include "user/liblinux/signal.h"
 
-// The process takes signals from here on, through this thread (t, or another of the process). executed: by another program than
-// the one that was forked.
-void lx_posix_attach(struct lx_thread *t, kpio_handle thread, bool executed);
+// The process takes signals from here on, through the thread t. executed: by another program than the one that was forked.
+void lx_posix_attach_program(struct lx_thread *t, bool executed);
+// The same for a process that posixd knows, or its parent: through this thread, with the ids and the name that it has now.
+void lx_posix_attach(struct lx_thread *t, kpio_handle thread);
 // A thread ends that signals are told to: another one takes its place. signal_lock is not held.
 void lx_posix_thread_gone(struct lx_thread *t);
 [[nodiscard]] int64_t lx_posix_forked(struct lx_thread *t, uint32_t child, kpio_handle process);  // 0 or -EAGAIN
@@ -18,6 +19,12 @@ void lx_posix_fetch(struct lx_thread *t);
 [[nodiscard]] int64_t lx_posix_kill(struct lx_thread *t, int64_t target, uint32_t thread, const struct lx_siginfo *info);
 // Whether the process may stop by this signal: asked once it has.
 [[nodiscard]] bool lx_posix_may_stop(struct lx_thread *t, uint32_t number);
+
+// What posixd knows of a process (protocols/posix.def): in the thread's message page, up to the next call; NULL: nothing.
+struct posix_look_reply;
+[[nodiscard]] const struct posix_look_reply *lx_posix_look(struct lx_thread *t, uint32_t pid);
+// The process with the next higher id; 0: there is none.
+[[nodiscard]] uint32_t lx_posix_next(struct lx_thread *t, uint32_t after);
 
 struct lx_ids {
     uint32_t parent, group, session;

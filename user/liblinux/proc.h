@@ -5,6 +5,7 @@
 
 struct lx_text {
     kpio_handle file;
+    uint32_t pid;                    // of the process that it is about; 0: none
     uint64_t written;                // to the file
     int64_t error;                   // the first one; nothing is written behind it
     size_t used;
@@ -22,14 +23,28 @@ struct lx_text_tree {
     const struct lx_text_node *nodes;
     unsigned count;
 };
-extern const struct lx_text_tree lx_proc_machine, lx_proc_process, lx_sys_tree;
+extern const struct lx_text_tree lx_proc_machine, lx_proc_process, lx_proc_other, lx_sys_tree;
 
 // The node at a path; NULL: there is none.
 const struct lx_text_node *lx_text_find(const struct lx_text_tree *tree, const char *path);
 // Entry number *index of a directory; *index becomes what is left of it. NULL: fewer are in the tree.
 const struct lx_text_node *lx_text_child(const struct lx_text_tree *tree, const char *path, uint64_t *index, const char **name);
 // A descriptor for the text of a file: 0, -EACCES (there is no file system in memory, or it is to be written) or what went wrong.
-[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint64_t flags, struct lx_fd *out);
+[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint32_t pid, uint64_t flags, struct lx_fd *out);
 
-// The path of the program that runs, absolute: bytes, or a negative errno.
-[[nodiscard]] int64_t lx_proc_executable(const struct lx_process *p, char *out, uint64_t size);
+// The path of a program as it was called (or NULL) by its own name, absolute: bytes, or a negative errno.
+[[nodiscard]] int64_t lx_proc_executable(const struct lx_process *p, const char *path, char *out, uint64_t size);
+
+// ---- what is told of any process of the session (proc_about.c) -----------------------------------------------------------------
+// 0, -ESRCH.
+[[nodiscard]] int64_t lx_proc_exists(struct lx_thread *t, uint32_t pid, uint32_t *uid, uint32_t *gid);
+// The path of its program, as lx_proc_executable.
+[[nodiscard]] int64_t lx_proc_executable_of(struct lx_thread *t, uint32_t pid, char *out, uint64_t size);
+// Of the process's memory, in pages: what is mapped.
+[[nodiscard]] uint64_t lx_proc_mapped_pages(const struct lx_space *space);
+void lx_proc_signals(struct lx_thread *t, struct lx_text *text);
+void lx_proc_cmdline(struct lx_thread *t, struct lx_text *text);
+void lx_proc_comm(struct lx_thread *t, struct lx_text *text);
+void lx_proc_stat(struct lx_thread *t, struct lx_text *text);
+void lx_proc_statm(struct lx_thread *t, struct lx_text *text);
+void lx_proc_status(struct lx_thread *t, struct lx_text *text);

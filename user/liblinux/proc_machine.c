@@ -174,6 +174,14 @@ static void tell_unserved(void *context, uint64_t number, uint64_t times) {
 }
 static void unimplemented(struct lx_thread *t, struct lx_text *text) { text->error = lx_unserved_counts(t, tell_unserved, text); }
 
+// Where programs look for the name of a terminal whose number they have.
+static void tty_drivers(struct lx_thread *t, struct lx_text *text) {
+    lx_text_add(text, "%-20s %-11s %3u %s %s\n", "/dev/tty", "/dev/tty", 5, "0", "system:/dev/tty");
+    lx_text_add(text, "%-20s %-11s %3u %s %s\n", "/dev/console", "/dev/console", 5, "1", "system:console");
+    lx_text_add(text, "%-20s %-11s %3u %s %s\n", "/dev/ptmx", "/dev/ptmx", 5, "2", "system");
+    lx_text_add(text, "%-20s %-11s %3u %s %s\n", "pty_slave", "/dev/pts", 136, "0-31", "pty:slave");
+}
+
 static const struct lx_text_node nodes[] = {
     {"", NULL},
     {"cpuinfo", cpuinfo},
@@ -200,6 +208,8 @@ static const struct lx_text_node nodes[] = {
     {"sys/vm", NULL},
     {"sys/vm/max_map_count", max_map_count},
     {"sys/vm/overcommit_memory", overcommit},
+    {"tty", NULL},
+    {"tty/drivers", tty_drivers},
     {"uptime", uptime},
     {"version", version},
 };

@@ -1,4 +1,4 @@
-// Files of /proc about the process itself and its threads.
+// Files of /proc about the process itself and its threads; what is told of others too is in proc_about.c.
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
@@ -9,7 +9,6 @@
 #include "user/liblinux/signal.h"
 
 #define PAGE 4096ull
-#define TICK 10000000ull
 
 // ---- memory ---------------------------------------------------------------------------------------------------------------
 
@@ -47,7 +46,7 @@ static void maps(struct lx_thread *t, struct lx_text *text) {
     const struct lx_space *space = lx_space(t);
     struct range r;
     const uint64_t vmo = program_vmo(p);
-    if (lx_proc_executable(p, executable, sizeof executable) < 0) executable[0] = 0;
+    if (lx_proc_executable(p, p->executable, executable, sizeof executable) < 0) executable[0] = 0;
     for (uint64_t at = 0; next_range(space, at, &r) && r.start >= at; at = r.start + r.size) {
         const char *name = name_of(space, &r, vmo, executable);
         const bool file = *name == '/';
@@ -63,20 +62,13 @@ static void maps(struct lx_thread *t, struct lx_text *text) {
     }
 }
 
-static uint64_t mapped_pages(const struct lx_space *space) {
+uint64_t lx_proc_mapped_pages(const struct lx_space *space) {
     struct range r;
     uint64_t pages = 0;
     for (uint64_t at = 0; next_range(space, at, &r) && r.start >= at; at = r.start + r.size)
         if (r.flags & (KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_EXECUTE)) pages += r.size / PAGE;
     if (space->brk_end != 0) pages -= (space->brk_end - space->brk) / PAGE;
     return pages;
-}
-
-static void statm(struct lx_thread *t, struct lx_text *text) {
-    struct kpio_process_info info;
-    text->error = kpio_process_info(lx_process(t)->handle, &info);
-    const unsigned long pages = mapped_pages(lx_space(t)), resident = info.pages;
-    if (text->error == 0) lx_text_add(text, "%lu %lu 0 1 0 %lu 0\n", pages, resident, pages);
 }
 
 // ---- texts that are in the program's memory -------------------------------------------------------------------------------
@@ -87,32 +79,13 @@ static void program_bytes(struct lx_text *text, uint64_t at, uint64_t size) {
         if (done < 0 && done != -EFAULT) text->error = done;
     }
 }
-static void cmdline(struct lx_thread *t, struct lx_text *text) {
-    program_bytes(text, lx_space(t)->arguments, lx_space(t)->arguments_size);
-}
 static void environ(struct lx_thread *t, struct lx_text *text) {
     program_bytes(text, lx_space(t)->environment, lx_space(t)->environment_size);
 }
 static void auxv(struct lx_thread *t, struct lx_text *text) { program_bytes(text, lx_space(t)->auxv, lx_space(t)->auxv_size); }
-static void comm(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "%.16s\n", lx_process(t)->name); }
+// ---- signals ----------------------------------------------------------------------------------------------------------------
 
-// ---- state ----------------------------------------------------------------------------------------------------------------
-
-static void stat(struct lx_thread *t, struct lx_text *text) {
-    const struct lx_process *p = lx_process(t);
-    struct kpio_process_info info;
-    text->error = kpio_process_info(p->handle, &info);
-    if (text->error != 0) return;
-    lx_text_add(text, "%u (%.15s) R %u %u %u 0 -1 4194304 0 0 0 0 ", p->pid, p->name, p->ppid, p->pid, p->pid);
-    lx_text_add(text, "%lu 0 %lu 0 20 0 %u 0 0 %lu %lu 18446744073709551615 ", (unsigned long)(info.cpu_ns / TICK),
-                (unsigned long)(p->children_cpu / TICK), p->thread_count, (unsigned long)(mapped_pages(p->space) * PAGE),
-                (unsigned long)info.pages);
-    lx_text_add(text, "0 0 0 0 0 0 %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n", (unsigned long)t->blocked,
-                (unsigned long)p->space->arguments, (unsigned long)(p->space->arguments + p->space->arguments_size),
-                (unsigned long)p->space->environment, (unsigned long)(p->space->environment + p->space->environment_size));
-}
-
-static void signals(struct lx_thread *t, struct lx_text *text) {
+void lx_proc_signals(struct lx_thread *t, struct lx_text *text) {
     struct lx_process *p = lx_process(t);
     uint64_t ignored = 0, caught = 0;
     lx_lock(&p->signal_lock);
@@ -126,29 +99,6 @@ static void signals(struct lx_thread *t, struct lx_text *text) {
     lx_text_add(text, "SigQ:\t%u/32768\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
                 p->queued_signals, (unsigned long)own, (unsigned long)shared, (unsigned long)t->blocked, (unsigned long)ignored,
                 (unsigned long)caught);
-}
-
-static void status(struct lx_thread *t, struct lx_text *text) {
-    const struct lx_process *p = lx_process(t);
-    struct kpio_process_info info;
-    struct kpio_thread_info thread;
-    text->error = kpio_process_info(p->handle, &info);
-    if (text->error == 0) text->error = kpio_thread_info(t->handle, &thread);
-    if (text->error != 0) return;
-    lx_text_add(text,
-                "Name:\t%.16s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n",
-                p->name, p->umask, p->pid, p->pid, p->ppid);
-    lx_text_add(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", p->uid, p->euid, p->suid, p->euid,
-                p->gid, p->egid, p->sgid, p->egid, p->files->capacity);
-    for (unsigned i = 0; i < p->group_count; i++) lx_text_add(text, "%u ", p->groups[i]);
-    const unsigned long size = mapped_pages(p->space) * 4, resident = info.pages * 4;
-    lx_text_add(text, "\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n", size, size,
-                resident, resident, p->thread_count);
-    signals(t, text);
-    const unsigned long capabilities = p->euid == 0 ? 0x1ffffffffff : 0;
-    lx_text_add(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nNoNewPrivs:\t%d\nSeccomp:\t0\n", 0,
-                capabilities, capabilities, 0x1fffffffffful, p->no_new_privileges);
-    lx_text_add(text, "Cpus_allowed:\t%lx\n", (unsigned long)thread.affinity);
 }
 
 static void add_limit(struct lx_text *text, uint64_t value) {
@@ -205,8 +155,8 @@ static const struct lx_text_node nodes[] = {
     {"#", NULL},
     {"#/auxv", auxv},
     {"#/cgroup", cgroup},
-    {"#/cmdline", cmdline},
-    {"#/comm", comm},
+    {"#/cmdline", lx_proc_cmdline},
+    {"#/comm", lx_proc_comm},
     {"#/environ", environ},
     {"#/fd", NULL},
     {"#/limits", limits},
@@ -215,13 +165,13 @@ static const struct lx_text_node nodes[] = {
     {"#/mounts", mounts},
     {"#/oom_score", zero},
     {"#/oom_score_adj", zero},
-    {"#/stat", stat},
-    {"#/statm", statm},
-    {"#/status", status},
+    {"#/stat", lx_proc_stat},
+    {"#/statm", lx_proc_statm},
+    {"#/status", lx_proc_status},
     {"#/task", NULL},
     {"#/task/#", NULL},
-    {"#/task/#/comm", comm},
-    {"#/task/#/stat", stat},
-    {"#/task/#/status", status},
+    {"#/task/#/comm", lx_proc_comm},
+    {"#/task/#/stat", lx_proc_stat},
+    {"#/task/#/status", lx_proc_status},
 };
 const struct lx_text_tree lx_proc_process = {nodes, ARRAY_SIZE(nodes)};

@@ -184,6 +184,6 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
     lx_trace_begin(p);
     (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)launch, align_up(launch->bytes, 4096));
-    lx_posix_attach(t, t->handle, p->ppid != 0);
+    lx_posix_attach_program(t, p->ppid != 0);
     lx_enter_program(entry, stack);
 }

@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
     int64_t result = keep_state();
     if (result == 0) {
         state->magic = STATE_MAGIC;
-        tty_init(&state->ttys[0], TTY_CONSOLE);
+        if (startup_handle("console") > 0) tty_init(&state->ttys[0], TTY_CONSOLE);
     }
     if (result >= 0) {
         console_set_up(result == 0);

@@ -125,6 +125,7 @@ static int64_t do_open(void *context, uint64_t badge, const struct node_open_req
         if (tty == NONE) return -ENOSPC;
     }
     if (tty == NONE) return -ENOENT;
+    if (state->ttys[tty].kind == TTY_NONE) return -ENXIO;
     if (side == SIDE_SLAVE && (state->ttys[tty].locked || (tty != 0 && state->ttys[tty].masters == 0))) return -EIO;
     int64_t error = open_make(tty, side, &reply->event, &reply->endpoint);
     if (error < 0) return error;

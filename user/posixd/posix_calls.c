@@ -4,7 +4,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/libkpio/posix.h"
-#include "user/posixd/posixd.h"
+#include "user/posixd/about.h"
 
 enum { SIGNAL_CONT = 18, SIGNAL_STOP = 19, CLD_STOPPED = 5, SIGNALS = 64 };
 
@@ -37,6 +37,7 @@ static int64_t do_attach(void *context, uint64_t badge, const struct posix_attac
     p->thread = r->thread;
     if (r->flags & POSIX_EXECUTED) p->executed = 1;
     if (r->thread > 0) (void)keep_thread(p->pid, r->thread);
+    about_say(p, r);
     *reply = (struct posix_attach_reply){.mail = mail_waits(p->pid, 0), .group = p->group, .session = p->session};
     return 0;
 }
@@ -191,7 +192,7 @@ static int64_t do_socket_find(void *context, uint64_t badge, const struct posix_
 uint64_t posix_serve(uint64_t header, uint64_t badge) {
     static const struct posix_server server = {
         .attach = do_attach, .fork = do_fork, .reap = do_reap, .take = do_take, .kill = do_kill,
-        .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop,
+        .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop, .look = about_look, .next = about_next,
         .socket_bind = do_socket_bind, .socket_listen = do_socket_listen, .socket_find = do_socket_find,
     };
     return posix_dispatch(&server, NULL, header, badge);

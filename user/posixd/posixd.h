@@ -43,6 +43,15 @@ struct process {
     kpio_handle process, thread;   // of this posixd
 };
 
+#define ABOUT_MAX 1024u
+struct about {                 // a process, as it says; what it forks is the same until it says something else
+    uint32_t uid, euid, gid, egid;
+    uint64_t started;          // ns since the system's start
+    char name[16];
+    uint32_t size, reserved;   // of program
+    uint8_t program[ABOUT_MAX];    // its path and arguments, each terminated
+};
+
 enum side { SIDE_SLAVE, SIDE_MASTER };
 struct open {
     uint32_t used, generation;     // the badge is OPEN_BADGE
@@ -68,6 +77,7 @@ struct state {
     uint32_t process_top, mail_top, socket_top;  // no entry from there on was ever used; of mails: is used
     uint32_t socket_id;                // the last one given
     struct process processes[PROCESSES_MAX];
+    struct about abouts[PROCESSES_MAX];    // of each of `processes`
     struct mail mails[MAILS_MAX];
     struct open opens[OPENS_MAX];
     struct tty ttys[TTYS_MAX];
@@ -90,6 +100,10 @@ void signal_parent(const struct process *p, int32_t code, int32_t status);
 void mail_free(struct mail *m);
 void mail_drop(uint32_t pid);
 bool mail_waits(uint32_t pid, uint32_t number);                 // number 0: any
+
+// ---- about.c: state_lock is held --------------------------------------------------------------------------------------------
+struct about *about_of(const struct process *p);
+void about_inherit(const struct process *child, const struct process *parent);  // parent NULL: of nobody
 
 // ---- opens.c ----------------------------------------------------------------------------------------------------------------
 int64_t open_make(uint32_t tty, enum side side, kpio_handle *event, kpio_handle *endpoint);  // handles to be closed by the caller

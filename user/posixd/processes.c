@@ -16,7 +16,7 @@ static void begin_session(struct process *p) {
     struct tty *console = &state->ttys[0];
     p->group = p->session = p->pid;
     p->parent = 1;
-    if (console->session == 0) console->session = console->group = p->pid;
+    if (console->kind != TTY_NONE && console->session == 0) console->session = console->group = p->pid;
 }
 
 static struct process *find_free(void) {
@@ -30,6 +30,7 @@ int64_t process_add(uint32_t pid, uint32_t parent, kpio_handle process) {
     struct process *p = find_free();
     if (p == NULL) return -EAGAIN;
     *p = (struct process){.pid = pid, .parent = parent, .state = PROCESS_LIVE, .process = process};
+    about_inherit(p, from);
     if (from == NULL) begin_session(p);
     else {
         p->group = from->group;

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import termios
+import time
 
 import pytest
 from kpio.paths import ROOT
@@ -44,23 +45,29 @@ def test_window(shell):
     assert run(shell, "stty size; tput cols") == "40 120\n120"
 
 
+def begin_sleep(shell):
+    """A program in the foreground that has begun to run: what is typed before is the shell's."""
+    shell.type("sh -c 'echo $((41+1)); exec sleep 100'\r")
+    shell.read_until(r"42\r\n")
+
+
 def test_interrupt(shell):
-    shell.type("sleep 100\r")
-    shell.read_until(r"100\r\n")
+    begin_sleep(shell)
     shell.type("\x03")
     shell.read_until(PROMPT)
     assert run(shell, "echo $?") == "130"
 
 
 def test_job_control(shell):
-    shell.type("sleep 100\r")
-    shell.read_until(r"100\r\n")
+    begin_sleep(shell)
     shell.type("\x1a")
     shell.read_until(rf"Stopped(?s:.*){PROMPT}")
-    assert re.search(r"\[1\]\+\s+Stopped\s+sleep 100", run(shell, "jobs"))
-    assert re.search(r"\[1\]\+ sleep 100 &", run(shell, "bg"))
+    assert re.search(r"\[1\]\+\s+Stopped\s+sh -c .*sleep 100", run(shell, "jobs"))
+    assert re.search(r"\[1\]\+ sh -c .*sleep 100' &", run(shell, "bg"))
+    assert "Running" in run(shell, "jobs")
     shell.type("fg\r")
-    shell.read_until(r"sleep 100\r\n")
+    shell.read_until(r"sleep 100'\r\n")
+    time.sleep(0.5)  # the shell gives the terminal away behind the line that it prints
     shell.type("\x03")
     shell.read_until(PROMPT)
     assert run(shell, "jobs; echo $?") == "0"

@@ -95,8 +95,8 @@ int64_t lx_proc_executable_of(struct lx_thread *t, uint32_t pid, char *out, uint
 void lx_proc_cmdline(struct lx_thread *t, struct lx_text *text) {
     const struct lx_space *space = lx_space(t);
     if (text->pid == lx_process(t)->pid) {
-        int64_t done = space->arguments_size == 0 ? 0
-                                                  : kpio_file_write(text->file, (const uint8_t *)space->arguments, space->arguments_size, 0, 0);
+        const uint64_t size = space->arguments_size;
+        int64_t done = size == 0 ? 0 : kpio_file_write(text->file, (const uint8_t *)space->arguments, size, 0, 0);
         if (done < 0 && done != -EFAULT) text->error = done;
         return;
     }

@@ -1,10 +1,12 @@
 // One file against a plain array: random reads, writes, mappings, truncations, holes, syncs and reclaim, with requests that
 // finish at once or late, for blocks from 512 bytes to a page.
 // links: kernel/block/test/cache_host.c kernel/block/page_cache.c kernel/block/page_cache_read.c kernel/block/page_cache_fill.c kernel/block/page_cache_write.c kernel/block/page_cache_dirty.c kernel/block/page_cache_writeback.c kernel/block/page_cache_domain.c kernel/block/page_cache_range.c kernel/block/page_cache_reclaim.c kernel/block/car.c kernel/mm/test/vm_host.c kernel/mm/page_tree.c kernel/mm/vmo.c kernel/mm/vmo_map.c kernel/mm/vmo_paged.c kernel/mm/vmo_copy.c kernel/mm/vmo_io.c kernel/mm/pte.c kernel/mm/mapping.c kernel/mm/mapping_tree.c kernel/mm/aspace.c kernel/mm/page_tables.c kernel/mm/aspace_fault.c kernel/mm/aspace_change.c kernel/mm/aspace_clone.c kernel/mm/aspace_replace.c kernel/mm/tlb.c kernel/mm/reaper.c kernel/mm/usercopy.c lib/rbtree.c lib/string.c
+#include <stdio.h>
 #include <string.h>
 
 #include "abi/gen/errors.h"
 #include "abi/types.h"
+#include "kernel/block/car.h"
 #include "kernel/block/test/cache_host.h"
 #include "kernel/mm/charge.h"
 #include "kernel/mm/test/vm_host.h"
@@ -334,6 +336,23 @@ TEST(page_cache_write_back_waits_for_memory) {
     CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), -ENOMEM);
     host.prepare_short = 0;
     CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), 0);
+    cache_host_end();
+    vm_check_empty();
+}
+
+// Index and ghosts, the page array apart: what a file's pages take in its tree, and what the policy takes at most, when each
+// page of memory has a ghost, in a table that is twice as large, with its directory.
+TEST(page_cache_costs_little_beside_its_pages) {
+    enum { PAGES = CACHE_HOST_FILE / PAGE_SIZE, MOST = 64 };
+    cache_host_start(4096);
+    uint64_t before = vm_object_bytes();
+    memset(buffer, 5, sizeof buffer);
+    CHECK_EQ(file_cache_write_kernel(&host.file, 0, buffer, CACHE_HOST_FILE), CACHE_HOST_FILE);
+    CHECK_EQ(file_cache_sync(&host.file, 0, UINT64_MAX), 0);
+    uint64_t index = vm_object_bytes() - before, ghost = 2 * sizeof(struct car_ghost);
+    uint64_t directory = 2 * div_round_up(sizeof(struct car_ghost *), CAR_CHUNK_GHOSTS);
+    CHECK(index > 0 && div_round_up(index, PAGES) + ghost + directory <= MOST);
+    printf("# %.1f bytes a page in the tree, %lu in the policy at most\n", (double)index / PAGES, ghost + directory);
     cache_host_end();
     vm_check_empty();
 }

@@ -138,6 +138,8 @@ static inline void ext4_set_verified(struct buffer *b) { __atomic_fetch_or(&b->s
 [[nodiscard]] int ext4_check_features(const struct ext4_super *super, const char *device, uint32_t *flags);
 // The upper byte of a time that `at` of the super block holds: it changes once in 136 years, and the checksum with it.
 void ext4_set_super_high(struct ext4 *volume, uint8_t *at, struct fs_time time);
+// What e2fsck is to know: that there was an error, when, and in what.
+void ext4_record_error(struct ext4_super *super, const char *function);
 // Counters, write time and what makes the checksum fit, into the buffer.
 void ext4_seal_super(struct ext4 *volume);
 // The same, and to the device, outside of any transaction: mount, unmount, damage.

@@ -297,4 +297,10 @@ void journal_abort(struct journal *j, int error) {
 }
 
 int journal_recorded_error(const struct journal *j) { return j->recorded_error; }
+
+int journal_forget_error(struct journal *j) {
+    if (j->recorded_error == 0) return 0;
+    j->recorded_error = 0;
+    return journal_write_super(j, be32(j->super->start), be32(j->super->sequence));
+}
 uint32_t journal_free_blocks(const struct journal *j) { return journal_free_locked(j); }

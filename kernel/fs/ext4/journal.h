@@ -70,5 +70,7 @@ uint32_t journal_transaction_id(const struct journal_handle *handle);
 void journal_abort(struct journal *journal, int error);
 // The error that the journal recorded on disk before this mount (it was aborted), else 0.
 int journal_recorded_error(const struct journal *journal);
+// Whoever mounts for writing has taken note of it. 0 or -EIO.
+[[nodiscard]] int journal_forget_error(struct journal *journal);
 // Blocks of the log that are free, for statistics and tests.
 uint32_t journal_free_blocks(const struct journal *journal);

@@ -160,6 +160,8 @@ static int open_journal(struct ext4 *v, uint32_t flags) {
 static int open_for_writing(struct ext4 *v) {
     struct ext4_super *s = v->super;
     bool clean = s->state & EXT4_STATE_VALID && !(s->incompat & EXT4_INCOMPAT_RECOVER);
+    bool aborted = v->journal != NULL && journal_recorded_error(v->journal) != 0;  // and its volume could not be told
+    if (aborted) ext4_record_error(s, "journal");
     if (s->state & EXT4_STATE_ERROR) log_warn("ext4 on %s: errors are recorded, e2fsck should check it", v->fs.device->name);
     int error = clean ? 0 : ext4_count_groups(v);
     if (error != 0) return error;
@@ -170,6 +172,7 @@ static int open_for_writing(struct ext4 *v) {
     if (v->journal != NULL) s->incompat |= EXT4_INCOMPAT_RECOVER;
     else s->state &= (uint16_t)~EXT4_STATE_VALID;
     error = ext4_write_super(v);
+    if (error == 0 && aborted) error = journal_forget_error(v->journal);
     if (error == 0 && v->journal != NULL) error = journal_start_thread(v->journal);
     if (error == 0) error = ext4_clear_orphans(v);
     return error != 0 ? error : ext4_clear_orphan_file(v);

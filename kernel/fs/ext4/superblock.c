@@ -153,7 +153,7 @@ int ext4_write_super(struct ext4 *v) {
 }
 
 // What kind of error it was stays open: the place for that is in the second sector.
-static void record_error(struct ext4_super *s, const char *function) {
+void ext4_record_error(struct ext4_super *s, const char *function) {
     struct fs_time now = fs_now();
     s->state |= EXT4_STATE_ERROR;
     if (s->error_count++ == 0) {
@@ -177,7 +177,7 @@ int ext4_damage(struct ext4 *v, const char *function, int error) {
     struct ext4_super *s = (struct ext4_super *)(data + EXT4_SUPER_OFFSET);
     if (block_read(v->fs.device, 0, data, 4096) == 0 && s->magic == EXT4_MAGIC) {
         bool torn = s->checksum != super_checksum(s);
-        record_error(s, function);
+        ext4_record_error(s, function);
         if (v->checksums && (torn || s->ro_compat & EXT4_RO_SNAPSHOT)) s->checksum = super_checksum(s);
         else if (v->checksums) balance(s, balance_of(s));
         if (block_write(v->fs.device, 0, data, 4096, BLOCK_FUA) != 0)

@@ -10,22 +10,29 @@
 #define INFO_FREE 488               // in the info sector
 #define INFO_HINT 492
 
+// Durable when it returns.
 static int boot_state_write(struct fat_volume *v, bool clean) {
     struct buffer *b;
     int error = buffer_read(v->buffers, 0, &b);
     if (error) return error;
     b->data[BOOT_STATE] = (uint8_t)((b->data[BOOT_STATE] & ~1) | !clean);
-    error = buffer_write(b, 0);
+    error = buffer_write(b, BLOCK_FUA);
     buffer_put(b);
     return error;
 }
 
-int fat_mark(struct fat_volume *v, bool clean) {
+static int table_state_write(struct fat_volume *v, bool clean) {
     uint32_t value;
     int error = fat_table_get(v, 1, &value);
     if (!error) error = fat_table_set(v, 1, clean ? value | TABLE_CLEAN : value & ~TABLE_CLEAN);
-    if (!error) error = boot_state_write(v, clean);
-    if (!error) error = buffer_sync(v->buffers);
+    return error ? error : buffer_sync(v->buffers);
+}
+
+// The boot sector says "clean" only while all copies of the table do.
+int fat_mark(struct fat_volume *v, bool clean) {
+    int error = clean ? 0 : boot_state_write(v, false);
+    if (!error) error = table_state_write(v, clean);
+    if (!error && clean) error = boot_state_write(v, true);
     if (!error) v->marked = !clean;
     return error;
 }

@@ -48,15 +48,17 @@ int fat_table_set(struct fat_volume *v, uint32_t cluster, uint32_t value) {
     struct buffer *b;
     int error = look(v, cluster, &b);
     if (error) return error;
-    entry_set(v, b, cluster, value);
-    v->tables_changed = true;
     for (unsigned table = 0; v->mirrored && table < v->tables; table++) {
         struct buffer *mirror;
         uint64_t block = block_of(v, table, cluster);
-        if (block == b->block || buffer_read(v->buffers, block, &mirror) != 0) continue;  // a mirror lost is none needed
+        error = block == b->block ? 0 : buffer_read(v->buffers, block, &mirror);
+        if (error == -ENOMEM) return error;
+        if (error || block == b->block) continue;  // a mirror that is lost is none needed
         entry_set(v, mirror, cluster, value);
         buffer_put(mirror);
     }
+    entry_set(v, b, cluster, value);
+    v->tables_changed = true;
     return 0;
 }
 

@@ -26,7 +26,7 @@ uint64_t page_array_count = RAM_PAGES;
 void (*vm_preempt)(void);
 
 static bool page_taken[RAM_PAGES];
-static uint64_t pages_taken, objects_taken, flushes, next_page;
+static uint64_t pages_taken, objects_taken, object_bytes, flushes, next_page;
 static uint64_t fail_in;
 static bool failing;
 
@@ -119,6 +119,7 @@ void page_free(struct page *page) {
     page->type = PAGE_FREE;
     __asan_poison_memory_region(page_to_virt(page), PAGE_SIZE);
 }
+uint64_t vm_object_bytes(void) { return object_bytes; }
 uint64_t vm_free_pages(void) { return RAM_PAGES - pages_taken; }
 
 // ---- objects -------------------------------------------------------------------------------------------------------------
@@ -129,6 +130,7 @@ void slub_cache_init(struct kmem_cache *cache, const char *name, size_t size, si
 void *slub_alloc(struct kmem_cache *cache) {
     if (fails()) return NULL;
     objects_taken++;
+    object_bytes += cache->object_size;
     void *object = aligned_alloc(CACHE_LINE, (cache->object_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
     memset(object, 0x5a, cache->object_size);
     return object;
@@ -139,6 +141,7 @@ void *slub_alloc_zeroed(struct kmem_cache *cache) {
 }
 void slub_free(struct kmem_cache *cache, void *object) {
     objects_taken--;
+    object_bytes -= cache->object_size;
     free(object);
 }
 
@@ -354,7 +357,7 @@ void vm_start(void) {
     while (reaper_end_next()) {
     }
     memset(page_taken, 0, sizeof(page_taken));
-    pages_taken = objects_taken = 0;
+    pages_taken = objects_taken = object_bytes = 0;
     __asan_poison_memory_region((void *)direct_map_base, RAM_PAGES * PAGE_SIZE);
     for (unsigned i = 0; i < 2; i++) {
         memset(&jobs[i].used, 0, sizeof(jobs[i].used));

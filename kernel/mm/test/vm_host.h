@@ -20,6 +20,7 @@ bool vm_has_failed(void);
 // Called at every preemption point; NULL: nothing.
 extern void (*vm_preempt)(void);
 uint64_t vm_free_pages(void);
+uint64_t vm_object_bytes(void);  // of objects from caches (slub_alloc)
 uint64_t vm_flushes(void);  // translation-buffer flushes so far
 
 // A byte of the current address space as a program would read or write it, with faults served: 0 or what aspace_fault

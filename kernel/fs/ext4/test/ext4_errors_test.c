@@ -82,6 +82,14 @@ static bool try_mount(void) {
     return error == 0;
 }
 
+// A volume that has recorded an error: e2fsck takes the record away, and finds nothing else.
+static void take_record_away(void) {
+    static const char command[] = "PATH=$PATH:/sbin:/usr/sbin; ! e2fsck -fy %s 2>&1 | "
+                                  "grep -vE '^$|^e2fsck |^Pass |files \\(|FILE SYSTEM WAS MODIFIED|contains a file system with errors'";
+    if (volume_host_run(&v, "PATH=$PATH:/sbin:/usr/sbin; dumpe2fs -h %s 2>/dev/null | grep -q 'with errors'") != 0) return;
+    if (volume_host_run(&v, command) != 0) unit_fail(__FILE__, __LINE__, "more than the record of an error");
+}
+
 // What is left is whole after the next mount, by KPIO or by e2fsck's own replay.
 static void check_after(bool by_e2fsck) {
     if (by_e2fsck) {
@@ -90,39 +98,53 @@ static void check_after(bool by_e2fsck) {
     } else {
         CHECK_EQ(volume_host_mount(&v, 0), 0);
         volume_host_unmount(&v);
+        take_record_away();
     }
     volume_host_check(&v);
     volume_host_remove(&v);
 }
 
-TEST(the_device_goes_at_each_request) {
-    unsigned points = 0;
-    for (uint64_t at = 1;; at += 1 + at / 12) {
-        fresh_volume("-t ext4 -b 1024");
-        if (at > 40) CHECK(try_mount());
-        v.fail_after = at > 40 ? at - 40 : at + 1;
-        if (at <= 40) {
-            uint64_t left = v.fail_after;
-            int error = ext4_type.mount(&v.device, 0, "", &v.fs);
-            note(error);
-            if (error != 0) {
-                v.fail_after = 0;
-                check_after(points++ & 1);
-                continue;
-            }
-            (void)left;
-        }
+// Mounts, works and unmounts with a device that fails at this request, counted from 1, and looks at what is left. Whether an
+// error came up.
+static bool fail_at(uint64_t request, bool once, bool by_e2fsck) {
+    fresh_volume("-t ext4 -b 1024");
+    v.fail_after = request;
+    v.fail_once = once;
+    int error = ext4_type.mount(&v.device, 0, "", &v.fs);
+    note(error);
+    if (error == 0) {
         workload();
-        bool over = failed == 0;
         CHECK_EQ(inodes_release(v.fs), 0);
         v.fs->ops->unmount(v.fs);
-        v.fail_after = 0;
-        check_after(points++ & 1);
-        if (over) break;
     }
-    printf("# %u points\n", points);
-    CHECK(points > 20);
+    v.fail_after = 0;
+    v.fail_once = false;
+    bool any = failed > 0;
+    check_after(by_e2fsck);
+    return any;
 }
+
+static uint64_t requests_in_all(void) {
+    fresh_volume("-t ext4 -b 1024");
+    CHECK(try_mount());
+    uint64_t before = v.requests;
+    workload();
+    volume_host_unmount(&v);
+    uint64_t total = v.requests - before;
+    check_after(false);
+    return total;
+}
+
+static void fail_at_each(bool once) {
+    uint64_t total = requests_in_all();
+    unsigned errors = 0;
+    for (uint64_t at = 1; at <= total; at++) errors += fail_at(at, once, at & 1);
+    printf("# %lu points, %u errors\n", total, errors);
+    CHECK(total > 100 && errors > total / 2);
+}
+
+TEST(the_device_goes_at_each_request) { fail_at_each(false); }
+TEST(a_request_fails_at_each_place) { fail_at_each(true); }
 
 TEST(memory_is_short_at_each_allocation) {
     unsigned points = 0;
@@ -148,4 +170,47 @@ TEST(memory_is_short_at_each_allocation) {
         points++;
     }
     printf("# %u points of %llu\n", points, (unsigned long long)total);
+}
+
+// ---- damage -------------------------------------------------------------------------------------------------------------------
+
+static const struct {
+    const char *command;  // damages the image %s, whose file f has 3000 bytes and whose directory d some names
+    const char *path;     // what to look for then, and read
+    const char *named;    // what the message says
+} damages[] = {
+    {"debugfs -w -R 'sif f block[0] 0' %s", "f", "inode 1"},
+    {"b=$(debugfs -R 'blocks d' %s 2>/dev/null | tail -n 1 | tr -d ' '); yes kpio | head -c 40 | "
+     "dd of=%s bs=1 seek=$((b * 1024 + 64)) conv=notrunc",
+     "d/x", "directory"},
+    {"t=$(dumpe2fs %s 2>/dev/null | sed -n 's/.*Inode table at \\([0-9]*\\)-.*/\\1/p' | head -n 1); "
+     "yes kpio | head -c 2048 | dd of=%s bs=1024 seek=$((t + 2)) conv=notrunc",
+     "f", "inode 1"},
+};
+
+TEST(damage_is_named_and_nothing_more_is_written) {
+    for (unsigned i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        char data[4000], command[1024];
+        struct inode *inode;
+        fresh_volume("-t ext4 -b 1024");
+        CHECK(try_mount());
+        CHECK_EQ(host_mkdir(&v, "d"), 0);
+        write_file("d/x", 0, 3000);
+        write_file("f", 0, 3000);
+        volume_host_unmount(&v);
+        snprintf(command, sizeof command, "(PATH=$PATH:/sbin:/usr/sbin; %s) >/dev/null 2>&1", damages[i].command);
+        CHECK_EQ(volume_host_run(&v, command), 0);
+        CHECK(try_mount());
+        int64_t error = host_find(&v, damages[i].path, &inode);
+        if (error == 0) {
+            error = host_read(&v, inode, 0, data, sizeof data);
+            inode_put(inode);
+        }
+        if (error != -EIO || strstr(v.fs->damage, damages[i].named) == NULL)
+            unit_fail(__FILE__, __LINE__, "damage %u: error %d, \"%s\"", i, (int)error, v.fs->damage);
+        CHECK(v.fs->flags & FS_MOUNT_READ_ONLY);
+        CHECK_EQ(host_mkdir(&v, "new"), -EROFS);
+        volume_host_unmount(&v);
+        volume_host_remove(&v);
+    }
 }

@@ -35,8 +35,9 @@ static int discard(struct volume_host *v, const struct block_request *r) {
 
 static int move(struct volume_host *v, struct block_request *r) {
     off_t at = (off_t)(r->sector * SECTOR_SIZE);
+    v->requests++;
     if (v->fail_after != 0 && --v->fail_after == 0) {
-        v->fail_after = 1;
+        v->fail_after = !v->fail_once;
         return -EIO;
     }
     if (r->op == BLOCK_DISCARD) return v->fail_discards ? -EIO : discard(v, r);

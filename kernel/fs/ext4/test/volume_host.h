@@ -8,7 +8,9 @@ struct volume_host {
     int fd;
     char image[128];
     struct filesystem *fs;
+    uint64_t requests;        // so far
     uint64_t fail_after;      // requests until every one fails with -EIO; 0: never
+    bool fail_once;           // only that one does
     const char *options;      // of mounts; NULL: none
     uint64_t discarded;       // sectors
     bool fail_discards;

@@ -13,6 +13,14 @@
 
 static struct fat_host h;
 static int error;
+static uint64_t allocations, fail_allocation;  // this one, counted from 1, gets no memory; 0: none
+
+void *kmalloc(size_t size)
+{
+    if (++allocations == fail_allocation || size == 0)
+        return NULL;
+    return aligned_alloc(size < PAGE_SIZE ? 64 : PAGE_SIZE, align_up(size, size < PAGE_SIZE ? 64 : PAGE_SIZE));
+}
 
 static void fill(uint8_t *data, size_t bytes, unsigned seed)
 {
@@ -97,6 +105,7 @@ TEST(bad_chains_end_in_an_error_and_read_only)
         if (result != -EIO)
             unit_fail(__FILE__, __LINE__, "link %x gives %d", bad[i].value, result);
         CHECK(h.fs->flags & FS_MOUNT_READ_ONLY);
+        CHECK(strncmp(h.fs->damage, "inode ", 6) == 0);
         inode_put(file);
         CHECK_EQ(put("g", 10, 1), -EROFS);
         fat_host_destroy(&h);
@@ -119,6 +128,7 @@ TEST(a_directory_with_a_loop_ends)
     CHECK_EQ(fat_host_mount(&h, 0), 0);
     CHECK(fat_host_find(&h, "d", &error) == NULL && error == -EIO);
     CHECK(h.fs->flags & FS_MOUNT_READ_ONLY);
+    CHECK(strstr(h.fs->damage, "loop") != NULL);
     fat_host_destroy(&h);
 }
 
@@ -142,6 +152,7 @@ TEST(two_files_that_share_clusters_are_seen_when_one_goes)
     CHECK_EQ(fat_host_unlink(&h, "g"), 0);
     CHECK_EQ(h.fs->ops->sync(h.fs), 0);
     CHECK(h.fs->flags & FS_MOUNT_READ_ONLY);
+    CHECK(strstr(h.fs->damage, "two files share it") != NULL);
     fat_host_destroy(&h);
 }
 
@@ -262,21 +273,29 @@ static void check_after_repair(uint64_t until, uint64_t point)
     fat_host_unmount(&h);
 }
 
-TEST(an_io_error_at_any_request_leaves_a_good_volume)
-{
-    uint64_t total, stride;
+#define SMALL_MIB 4u  // too small for a FAT32 by the book, and quick
 
-    fat_host_make(&h, 34, "-s 1");
+// A copy of a new volume of SMALL_MIB, and in *total what `counter` counts while it is mounted, worked on and unmounted.
+static uint8_t *small_volume(const uint64_t *counter, uint64_t *total)
+{
+    fat_host_make(&h, SMALL_MIB, "-s 1");
+    uint8_t *fresh = malloc(h.bytes);
+    memcpy(fresh, h.disk.data, h.bytes);
+    uint64_t before = *counter;
     CHECK_EQ(fat_host_mount(&h, 0), 0);
     work();
     fat_host_unmount(&h);
-    total = h.disk.requests;
-    stride = total / 40 + 1;
-    fat_host_destroy(&h);
-    fat_host_make(&h, 34, "-s 1");
-    uint8_t *fresh = malloc(h.bytes);
-    memcpy(fresh, h.disk.data, h.bytes);
-    for (uint64_t point = 1; point < total; point += stride) {
+    *total = *counter - before;
+    return fresh;
+}
+
+TEST(an_io_error_at_any_request_leaves_a_good_volume)
+{
+    uint64_t total;
+    uint8_t *fresh = small_volume(&h.disk.requests, &total);
+
+    CHECK(total > 100);
+    for (uint64_t point = 1; point <= total; point++) {
         memcpy(h.disk.data, fresh, h.bytes);
         h.disk.requests = 0;
         h.disk.fail_at = h.disk.fail_until = point;
@@ -288,6 +307,39 @@ TEST(an_io_error_at_any_request_leaves_a_good_volume)
         fat_host_unmount(&h);
         check_after_repair(UINT64_MAX, point);
     }
+    printf("# %lu points\n", (unsigned long)total);
+    free(fresh);
+    h.fs = NULL;
+    fat_host_destroy(&h);
+}
+
+// Nothing but the operation that got none suffers from want of memory: fsck.fat has nothing to put right.
+TEST(memory_is_short_at_each_allocation)
+{
+    uint64_t total;
+    uint8_t *fresh = small_volume(&allocations, &total);
+
+    CHECK(total > 100);
+    for (uint64_t point = 1; point <= total; point++) {
+        memcpy(h.disk.data, fresh, h.bytes);
+        allocations = 0;
+        fail_allocation = point;
+        if (fat_host_mount(&h, 0) != 0)
+            continue;
+        work();
+        fail_allocation = 0;
+        if (h.fs->flags & FS_MOUNT_DAMAGED)
+            unit_fail(__FILE__, __LINE__, "damage at allocation %lu", (unsigned long)point);
+        check_synced(UINT64_MAX, point);
+        fat_host_unmount(&h);
+        if (fat_host_check(&h) != 0)
+            unit_fail(__FILE__, __LINE__, "fsck.fat finds a fault after allocation %lu", (unsigned long)point);
+        CHECK_EQ(fat_host_mount(&h, 0), 0);
+        check_synced(UINT64_MAX, point);
+        fat_host_unmount(&h);
+    }
+    fail_allocation = 0;
+    printf("# %lu points\n", (unsigned long)total);
     free(fresh);
     h.fs = NULL;
     fat_host_destroy(&h);

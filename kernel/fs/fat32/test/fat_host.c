@@ -107,7 +107,9 @@ void fat_host_destroy(struct fat_host *h)
 int fat_host_check(struct fat_host *h)
 {
     fat_host_store(h);
-    return fat_host_run(h, "PATH=$PATH:/usr/sbin:/sbin fsck.fat -n %s");
+    // Its status does not tell of all that it says.
+    return fat_host_run(h, "{ PATH=$PATH:/usr/sbin:/sbin; fsck.fat -n %s && ! fsck.fat -n %s | "
+                           "grep -E 'differ|wrong|Reclaimed|uninit'; }");
 }
 
 // ---- names --------------------------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def archive(raw: bytes, commands: list[Command], files: dict[str, bytes]) -> byt
     """The boot archive `raw` with these commands, and these files to be put into the root."""
     entries = [(entry.name, entry.data) for entry in cpio.unpack(raw) if entry.name not in (".pad", cpio.TRAILER)]
     script = "".join(f"{word}\0" for command in commands for word in command.words())
-    entries.append(("linux/commands", script.encode("utf-8", "surrogateescape")))
+    if commands:
+        entries.append(("linux/commands", script.encode("utf-8", "surrogateescape")))
     return archives.pack(entries + [(f"rootfs{place}", data) for place, data in sorted(files.items())])
 
 

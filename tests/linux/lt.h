@@ -4,7 +4,7 @@
 //     LT_TEST(name) { ... LT_EQUAL(read(fd, b, 4), 4); LT_ERRNO(open("x", O_RDONLY), ENOENT); }
 //
 // A check that fails ends its case. A case starts in an empty folder of its own, with three descriptors; what it
-// leaves there is removed with the run.
+// leaves there is removed at the program's end.
 // Where the first checks need something that need not be there on every host: LT_SKIP(reason), also told by both.
 //
 // LT_BEGIN(argc, argv), defined before this is included, runs before anything else.
@@ -14,6 +14,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -102,6 +103,15 @@ static inline void lt_make(const char *path, const char *text) {
     LT_OK(close(fd));
 }
 #define LT_BAD_ADDRESS ((void *)8)
+// How often a storm blows: `few` times, or `many` where the environment says LT_LONG.
+static inline unsigned lt_times(unsigned few, unsigned many) { return getenv("LT_LONG") != NULL ? many : few; }
+// Pseudo-random numbers below `limit`, by LT_SEED.
+static inline unsigned lt_random(unsigned limit) {
+    static unsigned long long state;
+    if (state == 0) state = (getenv("LT_SEED") != NULL ? strtoull(getenv("LT_SEED"), NULL, 10) : 1) * 2 + 1;
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return (unsigned)(state >> 33) % limit;
+}
 
 // Returns whether it was not failed.
 static inline int lt_run(const struct lt_case *c) {
@@ -115,6 +125,11 @@ static inline int lt_run(const struct lt_case *c) {
     if (lt_result == LT_PASSED) lt_say("KTEST pass %s\n", c->name);
     else lt_say("KTEST %s %s: %s\n", lt_result == LT_SKIPPED ? "skip" : "fail", c->name, lt_reason);
     return lt_result != LT_FAILED;
+}
+
+static int lt_remove(const char *path, const struct stat *status, int type, struct FTW *walk) {
+    (void)status, (void)walk;
+    return type == FTW_DP ? rmdir(path) : unlink(path);
 }
 
 int main(int argc, char **argv) {
@@ -143,6 +158,10 @@ int main(int argc, char **argv) {
         else if (lt_result == LT_SKIPPED) skipped++;
         else passed++;
         if (chdir(home) != 0) return 2;
+    }
+    if (nftw(home, lt_remove, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+        lt_say("KTEST fail end: its folder cannot be removed: errno %d\n", errno);
+        failed++;
     }
     lt_say("KTEST done %u passed %u failed %u skipped\n", passed, failed, skipped);
     return failed != 0;

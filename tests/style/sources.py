@@ -20,7 +20,7 @@ OTHER_FOLDERS = {
     "drivers": ("abi", "lib", "user/libkpio", "protocols"),
     "tests/guest": ("abi", "lib", "user/libkpio", "protocols", "tests/guest"),
     "tests/bench/guest": ("abi", "lib", "user/libkpio", "protocols", "tests/bench/guest", "tests/guest/kt"),
-    "tests/linux/runner": ("abi", "lib", "user/libkpio", "protocols"),
+    "tests/linux/runner": ("abi", "lib", "user/libkpio", "protocols", "tests/guest/kt"),
     "tests/bench": ("lib", "tests/bench/plugin"),
     "tests/fuzz": ("abi", "lib", "user/libkpio", "protocols", *KERNEL_LAYERS),
 }

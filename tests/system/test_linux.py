@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from guests import CaseItem, Config, built
-from kpio import build, command, cpio, guest, ktest
+from kpio import command, cpio, guest, ktest, storms
 from kpio.machine import Machine
 from kpio.paths import ROOT
 
@@ -22,8 +22,10 @@ BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x
 making = threading.Lock()
 
 # Which programs share a boot: those of a source named here share one with it, all others one together; on which machines.
-GROUPS = {"session": ("tty", "jobs", "sockets", "names"), "crash": ("tty", "jobs", "sockets", "names"), "rest": ()}
-APPEND = {"session": " kpio.tty=1", "crash": " kpio.tty=crash"}
+TOGETHER = ("tty", "jobs", "sockets", "names")
+GROUPS = {"session": TOGETHER, "crash": TOGETHER, "storms": storms.NAMES, "rest": ()}
+APPEND = {"session": " kpio.tty=1 kpio.balance=1",
+          "crash": " kpio.tty=crash", "storms": " kpio.tty=1 kpio.balance=1", "rest": " kpio.balance=1"}
 MACHINES = [Config("release", machine=Machine(cpus=2)), Config("debug", machine=Machine(cpus=4))]
 
 
@@ -31,8 +33,7 @@ MACHINES = [Config("release", machine=Machine(cpus=2)), Config("debug", machine=
 def program_paths():
     """Names of the built programs: where each lies."""
     with making:
-        made = build.make(["-s", "linux-tests"], "Building the Linux programs", quiet=True)
-    return {Path(line.split()[1]).name: ROOT / line.split()[1] for line in made.lines if line.startswith("LINUX ")}
+        return storms.programs()
 
 
 def programs_of(group):
@@ -41,11 +42,12 @@ def programs_of(group):
     return sorted(name for name, source in sources.items() if source in GROUPS[group] or (group == "rest" and source not in named))
 
 
-def runs_here(name):
+def runs_here(name, long=False):
     """What a program tells on this machine."""
     folder = tempfile.mkdtemp(prefix="kpio-linux-", dir=MEMORY if MEMORY.is_dir() else None)
     try:
-        result = command.run([str(program_paths()[name])], limit=PROGRAM_SECONDS, cwd=folder)
+        result = command.run([str(program_paths()[name])], limit=storms.SILENCE if long else PROGRAM_SECONDS, cwd=folder,
+                             env={"LT_LONG": "1"} if long else None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return suite_of(result.lines)
@@ -93,28 +95,39 @@ def by_program(lines):
 
 
 class LinuxItem(CaseItem):
-    def __init__(self, group, machine, **rest):
+    def __init__(self, group, machine, long, **rest):
         super().__init__(**rest)
         self.group = group
         self.machine = machine
+        self.long = long and group == "storms"
 
     def work(self):
         self.names = programs_of(self.group)
-        self.here = {name: runs_here(name) for name in self.names}
+        self.here = {name: runs_here(name, self.long) for name in self.names}
         variant = built(self.machine)
         with tempfile.TemporaryDirectory(prefix="kpio-boot-") as folder:
             initrd = Path(folder, "initrd.cpio")
             initrd.write_bytes(with_programs(variant.initrd.read_bytes(), self.names))
-            append = "root=tmpfs kpio.test=linux kpio.program=/t/" + APPEND.get(self.group, "")
+            append = "root=tmpfs kpio.test=linux kpio.program=/t/" + APPEND.get(self.group, "") + (" kpio.long" if self.long else "")
             with guest.Guest(self.machine.machine, variant.kernel, initrd, append) as running:
-                for _ in running.follow(guest.HANG_SECONDS, None, threading.Event()):
+                silence = storms.SILENCE if self.long else guest.HANG_SECONDS
+                for _ in running.follow(silence, None, threading.Event()):
                     pass
                 return running.outcome()
 
     def report_cases(self, outcome, started):
         told, statuses = by_program(outcome.lines)
+        if "kpio.balance" in APPEND.get(self.group, ""):
+            self.report_balances(outcome, started)
         for name in self.names:
             self.report_program(name, suite_of(told.get(name, ())), statuses.get(name), outcome, started)
+
+    def report_balances(self, outcome, started):
+        """What the system holds after a program: kernel objects, handles and pages as before it."""
+        counted = storms.balances(outcome.lines)
+        for name in self.names:
+            flaw = counted.get(name, "it was not counted")
+            self.report(f"::{name}::nothing_is_lost", "passed" if flaw == storms.NOTHING else "failed", flaw, started, 0)
 
     def report_program(self, name, there, status, outcome, started):
         here = self.here[name]
@@ -147,4 +160,4 @@ def verdict(on_linux, on_kpio):
 def items(parent, long):
     for group in GROUPS:
         for machine in MACHINES:
-            yield LinuxItem.from_parent(parent, name=f"linux-{group}[{machine}]", group=group, machine=machine)
+            yield LinuxItem.from_parent(parent, name=f"linux-{group}[{machine}]", group=group, machine=machine, long=long)

@@ -110,6 +110,7 @@ void lx_posix_fetch(struct lx_thread *t) {
         info.pad = 0;
         const uint32_t target = reply->target;
         more = reply->more != 0;
+        if (reply->continued != 0) lx_signal_continue(p);
         take(p, &info, target);
     }
 }

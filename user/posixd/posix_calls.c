@@ -70,6 +70,11 @@ static int64_t do_take(void *context, uint64_t badge, const struct posix_take_re
     if (first == NULL) return -ENOENT;
     reply->target = first->thread;
     reply->more = count > 1;
+    struct process *p = process_find(r->pid);
+    if (p != NULL) {
+        reply->continued = p->continued;
+        p->continued = 0;
+    }
     reply->info_size = sizeof first->info;
     memcpy(reply->info, &first->info, sizeof first->info);
     mail_free(first);
@@ -81,7 +86,7 @@ static int64_t kill_all(const struct process *self, const struct siginfo *info) 
     for (unsigned i = 0; i < state->process_top; i++) {
         struct process *p = &state->processes[i];
         if (p->state != PROCESS_LIVE || p == self) continue;
-        result = info->number == 0 ? 0 : signal_process(p, 0, info);
+        result = info->number == 0 ? 0 : signal_member(p, info);
     }
     return result;
 }

@@ -31,7 +31,7 @@ struct siginfo {               // Linux's siginfo_t, as far as it is made here
 _Static_assert(sizeof(struct siginfo) == 128, "ABI");
 
 struct mail {                  // a signal that its process has not fetched yet
-    uint32_t used, pid, thread, reserved;
+    uint32_t used, pid, thread, group;  // group: it was sent to all of a group
     uint64_t order;
     struct siginfo info;
 };
@@ -40,6 +40,8 @@ enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_ENDED };
 struct process {
     uint32_t pid, parent, group, session;
     uint8_t state, stopped, executed, was_orphaned;  // was_orphaned: its group, before what process_ended does
+    uint8_t continued;             // from a stop, which it has not been told yet
+    uint8_t killed;                // with its group
     kpio_handle process, thread;   // of this posixd
 };
 
@@ -50,6 +52,12 @@ struct about {                 // a process, as it says; what it forks is the sa
     char name[16];
     uint32_t size, reserved;   // of program
     uint8_t program[ABOUT_MAX];    // its path and arguments, each terminated
+};
+
+// Who was here: a child may be known only after its parent has ended.
+#define GONE_MAX 256u
+struct gone {
+    uint32_t pid, group, session, killed;
 };
 
 enum side { SIDE_SLAVE, SIDE_MASTER };
@@ -82,6 +90,8 @@ struct state {
     struct open opens[OPENS_MAX];
     struct tty ttys[TTYS_MAX];
     struct socket sockets[SOCKETS_MAX];
+    uint32_t gone_next;
+    struct gone gone[GONE_MAX];        // a ring
 };
 extern struct state *state;
 extern struct mutex state_lock;
@@ -94,6 +104,8 @@ void process_free(struct process *p);
 bool group_is_orphaned(uint32_t group, uint32_t session);
 bool group_exists(uint32_t group, uint32_t session);            // some live process is in it
 int64_t signal_process(struct process *p, uint32_t thread, const struct siginfo *info);  // 0 or -EAGAIN
+int64_t signal_member(struct process *p, const struct siginfo *info);   // the same, of a signal that is sent to several
+void signal_newborn(struct process *child, uint32_t parent);    // what its parent has not fetched yet of those
 int64_t signal_group(uint32_t group, const struct siginfo *info, const struct process *except);   // -ESRCH: nobody
 void signal_group_by_kernel(uint32_t group, uint32_t number);
 void signal_parent(const struct process *p, int32_t code, int32_t status);

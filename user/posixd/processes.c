@@ -2,7 +2,7 @@
 #include "lib/util.h"
 #include "user/posixd/posixd.h"
 
-enum { HANGUP = 1, CONTINUE = 18 };
+enum { HANGUP = 1, KILL = 9, CONTINUE = 18 };
 
 struct process *process_find(uint32_t pid) {
     if (pid == 0) return NULL;
@@ -25,23 +25,47 @@ static struct process *find_free(void) {
     return state->process_top == PROCESSES_MAX ? NULL : &state->processes[state->process_top++];
 }
 
+static const struct gone *find_gone(uint32_t pid) {
+    for (unsigned i = 0; i < GONE_MAX; i++)
+        if (state->gone[i].pid == pid) return &state->gone[i];
+    return NULL;
+}
+
+// Its group and session are its parent's, which may have ended meanwhile. Returns whether that was killed with its group: a child
+// that was not known then has escaped.
+static bool inherit(struct process *p) {
+    const struct process *from = process_find(p->parent);
+    const struct gone *gone = from == NULL && p->parent != 0 ? find_gone(p->parent) : NULL;
+    if (from != NULL) {
+        p->group = from->group;
+        p->session = from->session;
+        return from->killed;
+    }
+    if (gone == NULL) {
+        begin_session(p);
+        return false;
+    }
+    p->parent = 1;
+    p->group = gone->group;
+    p->session = gone->session;
+    return gone->killed;
+}
+
 int64_t process_add(uint32_t pid, uint32_t parent, kpio_handle process) {
-    const struct process *from = process_find(parent);
     struct process *p = find_free();
     if (p == NULL) return -EAGAIN;
     *p = (struct process){.pid = pid, .parent = parent, .state = PROCESS_LIVE, .process = process};
-    about_inherit(p, from);
-    if (from == NULL) begin_session(p);
-    else {
-        p->group = from->group;
-        p->session = from->session;
-    }
+    about_inherit(p, process_find(parent));
+    const bool killed = inherit(p);
     int64_t error = watch_process(p);
     if (error < 0) p->state = PROCESS_FREE;
+    else if (killed) (void)signal_member(p, &(struct siginfo){.number = KILL});
+    else signal_newborn(p, parent);
     return error;
 }
 
 void process_free(struct process *p) {
+    state->gone[state->gone_next++ % GONE_MAX] = (struct gone){p->pid, p->group, p->session, p->killed};
     if (p->process > 0) (void)kpio_handle_close((uint64_t)p->process);
     *p = (struct process){.state = PROCESS_FREE};
 }

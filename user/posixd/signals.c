@@ -51,28 +51,41 @@ void mail_free(struct mail *m) {
     while (state->mail_top > 0 && !state->mails[state->mail_top - 1].used) state->mail_top--;
 }
 
-static int64_t post(const struct process *p, uint32_t thread, const struct siginfo *info) {
+static int64_t post(const struct process *p, uint32_t thread, const struct siginfo *info, bool group) {
     if (waits_already(p->pid, thread, info)) return 0;
     struct mail *m = find_free();
     if (m == NULL) return -EAGAIN;
-    *m = (struct mail){.used = 1, .pid = p->pid, .thread = thread, .order = state->order++, .info = *info};
+    *m = (struct mail){.used = 1, .pid = p->pid, .thread = thread, .group = group, .order = state->order++, .info = *info};
     if (p->thread > 0) (void)kpio_thread_interrupt(p->thread, POSIX_MAIL);
     return 0;
 }
 
-int64_t signal_process(struct process *p, uint32_t thread, const struct siginfo *info) {
+static int64_t send(struct process *p, uint32_t thread, const struct siginfo *info, bool group) {
     if (p->state != PROCESS_LIVE) return 0;
     if (info->number == SIGNAL_KILL) {
+        p->killed |= group;
         (void)kpio_process_kill(p->process, SIGNAL_KILL);
         return 0;
     }
     drop_opposite(p->pid, info->number);
-    int64_t result = post(p, thread, info);
+    int64_t result = post(p, thread, info, group);
     if (result == 0 && info->number == SIGNAL_CONT && p->stopped) {
         p->stopped = 0;
+        p->continued = 1;
         signal_parent(p, CLD_CONTINUED, SIGNAL_CONT);
     }
     return result;
+}
+
+int64_t signal_process(struct process *p, uint32_t thread, const struct siginfo *info) { return send(p, thread, info, false); }
+int64_t signal_member(struct process *p, const struct siginfo *info) { return send(p, 0, info, true); }
+
+// It was forked before its parent can have seen them: as if they had come just after that.
+void signal_newborn(struct process *child, uint32_t parent) {
+    for (unsigned i = 0, top = state->mail_top; i < top; i++) {
+        const struct mail *m = &state->mails[i];
+        if (m->used && m->group && m->pid == parent) (void)signal_member(child, &m->info);
+    }
 }
 
 int64_t signal_group(uint32_t group, const struct siginfo *info, const struct process *except) {
@@ -80,7 +93,7 @@ int64_t signal_group(uint32_t group, const struct siginfo *info, const struct pr
     for (unsigned i = 0; i < state->process_top; i++) {
         struct process *p = &state->processes[i];
         if (p->state == PROCESS_FREE || p == except || p->group != group) continue;
-        int64_t sent = info->number == 0 ? 0 : signal_process(p, 0, info);
+        int64_t sent = info->number == 0 ? 0 : signal_member(p, info);
         if (result != 0) result = sent;
     }
     return result;

@@ -1,12 +1,13 @@
 """Run guest suites again and again, each time with another seed, until one fails or the time is over.
 
 Meant for storms and races: what shows once in a thousand boots. `power` is another kind of round: the power is cut at many
-places of a workload on ext4 and on FAT32, and nothing that was synced may be missing (docs/storage.md).
+places of a workload on ext4 and on FAT32, and nothing that was synced may be missing (docs/storage.md). `linux` runs the storms of
+Linux programs in their long form (docs/testing.md): nothing may be lost.
 """
 import tempfile
 import time
 
-from .. import build, guest, ktest, machine, packages, power
+from .. import build, guest, ktest, machine, packages, power, storms
 from ..errors import FAILED, OK, USAGE, KpioError
 from ..paths import ROOT
 
@@ -16,13 +17,14 @@ EXAMPLES = """  kpio soak storm                      for ten minutes
   kpio soak revoke --seed 1234 --rounds 1   replays one round
   kpio soak power                      1,000 power cuts of each file system, on the host's build and in guests
   kpio soak power --fs fat32 --cuts 100
+  kpio soak linux --build release --rounds 1   10,000 forks, 4,000 threads, signals, execs, descriptors
 """
 CUTS_OF_ROUND = 100
 GUEST_ROUND = 2
 
 
 def add_arguments(verb):
-    verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/, or `power`")
+    verb.add_argument("suites", nargs="+", metavar="SUITE", help="programs of tests/guest/, or `power`, or `linux`")
     verb.add_argument("--minutes", type=float, default=10, help="default 10")
     verb.add_argument("--rounds", type=int, default=0, help="stop after so many rounds (default: none but the time)")
     verb.add_argument("--cuts", type=int, default=1000, help="of power, of each file system (default 1000)")
@@ -37,6 +39,10 @@ def execute(arguments):
         if len(arguments.suites) > 1:
             raise KpioError("power is soaked by itself", USAGE)
         return cut_power(arguments)
+    if "linux" in arguments.suites:
+        if len(arguments.suites) > 1:
+            raise KpioError("linux is soaked by itself", USAGE)
+        return blow(arguments)
     for suite in arguments.suites:
         if not (ROOT / f"tests/guest/{suite}.c").is_file():
             raise KpioError(f"there is no suite {suite} in tests/guest/", USAGE)
@@ -82,6 +88,29 @@ def cut_power_of(system, variant, arguments):
         for line in found:
             print(f"  {line}")
     return faults
+
+
+def blow(arguments):
+    """Storms of Linux programs."""
+    packages.require("build", "run", "test")
+    variant = build.ensure(build.Build(arguments.build))
+    chosen = machine.from_arguments(arguments, arguments.accel if arguments.accel != "auto" else "tcg")
+    end, rounds = time.monotonic() + arguments.minutes * 60, 0
+    while time.monotonic() < end and (not arguments.rounds or rounds < arguments.rounds):
+        seed, started = arguments.seed + rounds, time.monotonic()
+        found = storms.round(variant, chosen, seed, arguments.append, tell)
+        print(f"linux seed {seed}: {'FAILED' if found else 'nothing is lost'} ({time.monotonic() - started:.0f} s)", flush=True)
+        for line in found:
+            print(f"  {line}")
+        if found:
+            return FAILED
+        rounds += 1
+    return OK
+
+
+def tell(line):
+    if line.startswith(("KTEST pass", "KTEST fail", "LINUX balance")):
+        print(f"  {line}", flush=True)
 
 
 def passes(variant, chosen, name, seed, append):

@@ -1,6 +1,8 @@
 // Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
 // folder, in the archive's order; kpio.arguments=A,B,C. Without kpio.program: what the archive's "linux/commands" says (below).
 // With kpio.tty each is the leader of a session, with posixd, on the console's terminal; kpio.tty=crash kills posixd over and over.
+// With kpio.balance it counts what the system holds before and after each program, and says "LINUX balance PATH: nothing is lost", or
+// what is. kpio.long and kpio.seed=N are LT_LONG=1 and LT_SEED=N in the programs' environment.
 // Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
 // (tests/linux/lt.h); what this prints is "LINUX begin PATH" and "LINUX end PATH STATUS" around each.
 //
@@ -9,6 +11,8 @@
 #include "lib/cpio.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
+#include "protocols/gen/posix.h"
+#include "tests/guest/kt/balance.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux_session.h"
 
@@ -118,10 +122,39 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
     return process;
 }
 
-// Whether it ended with status 0.
+#define BALANCE_ROUNDS 250u              // of 20 ms: what ended may still be on its way out
+
+// posixd has answered when this returns: what it makes at its start is there, and the session's threads have the ports that they wait at.
+static void await_posixd(const struct run *r) {
+    struct client client = {.endpoint = linux_session_endpoint(r->session), .timeout_ns = 60000000000ull};
+    const struct posix_ids_request request = {.target = UINT32_MAX};
+    struct posix_ids_reply reply;
+    (void)posix_ids(&client, &request, &reply);
+    time_sleep_ms(20);
+    wait_warm_up();
+}
+
+// Whether the system holds what it held before.
+static bool balanced(const struct kt_balance *before, const char *path) {
+    char reason[200];
+    struct kt_balance after;
+    bool equal = false;
+    for (unsigned round = 0; round < BALANCE_ROUNDS && !equal; round++) {
+        if (round > 0) time_sleep_ms(20);
+        kt_balance_take(&after);
+        equal = kt_balance_equal(before, &after, reason, sizeof reason);
+    }
+    print("LINUX balance %s: %s\n", path, equal ? "nothing is lost" : reason);
+    return equal;
+}
+
+// Whether it ended with status 0, and nothing was lost.
 static bool run(struct run *r, const char *path) {
     const char *what = "";
     int64_t status = 0;
+    struct kt_balance before;
+    const bool counts = startup_setting("balance") != NULL;
+    if (counts) kt_balance_take(&before);
     if (r->arguments[0] == NULL) r->arguments[0] = path;
     print("LINUX begin %s\n", path);
     int64_t process = spawn(r, path, &what);
@@ -130,7 +163,7 @@ static bool run(struct run *r, const char *path) {
     (void)kpio_handle_close((uint64_t)process);
     if (result < 0) return fail("waiting for it", result), false;
     print("LINUX end %s 0x%lx\n", path, (unsigned long)status);
-    return status == 0;
+    return (!counts || balanced(&before, path)) && status == 0;
 }
 
 // All that the archive has in a folder of the root.
@@ -193,18 +226,34 @@ static bool run_setting(struct run *r, const char *path) {
     return path[strlen(path) - 1] == '/' ? run_all(r, path) : run(r, path);
 }
 
+static void set_environment(struct run *r) {
+    static char seed[40];
+    r->environment[0] = "PATH=/usr/bin:/bin";
+    r->environment[1] = "HOME=/root";
+    r->environment[2] = "TERM=dumb";
+    unsigned count = 3;
+    if (startup_setting("long") != NULL) r->environment[count++] = "LT_LONG=1";
+    if (startup_setting("seed") == NULL) return;
+    fmt_print(seed, sizeof seed, "LT_SEED=%s", startup_setting("seed"));
+    r->environment[count] = seed;
+}
+
 int main(int argc, char **argv) {
     struct archive archive;
     struct cpio_entry commands;
-    struct run r = {.archive = &archive, .environment = {"PATH=/usr/bin:/bin", "HOME=/root", "TERM=dumb"}};
+    struct run r = {.archive = &archive};
     const char *path = startup_setting("program"), *what = "";
     int64_t error = archive_open(&archive);
     if (error != 0) return fail("the boot archive", error);
     bool listed = cpio_find(archive.data, archive.size, "linux/commands", &commands) == 0;
     if (listed && (commands.size == 0 || commands.data[commands.size - 1] != 0)) return fail("linux/commands", -EINVAL);
     if (!listed && (path == NULL || *path == 0)) return fail("neither kpio.program= nor linux/commands", -EINVAL);
+    set_environment(&r);
+    const bool counts = startup_setting("balance") != NULL;
+    if (counts) kt_balance_warm_up();
     error = prepare(&r, &what);
     if (error == 0) error = start_session(&r, &what);
+    if (error == 0 && counts && r.session != NULL) await_posixd(&r);
     if (error < 0) return fail(what, error);
     const char *text = (const char *)commands.data;
     bool good = listed ? run_commands(&r, text, text + commands.size) : run_setting(&r, path);

@@ -1,0 +1,136 @@
+// Storms of threads: thousands at once, makers of threads side by side, processes that end while theirs wait.
+// also: glibc
+#include "tests/linux/lt.h"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { MOST = 4000, STACK = 64 << 10 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned arrived, leave;
+
+static void *wait_at_gate(void *number) {
+    pthread_mutex_lock(&lock);
+    arrived++;
+    pthread_cond_broadcast(&changed);
+    while (!leave) pthread_cond_wait(&changed, &lock);
+    arrived--;
+    pthread_mutex_unlock(&lock);
+    return number;
+}
+
+static pthread_attr_t small_stack(void) {
+    pthread_attr_t attributes;
+    LT_EQUAL(pthread_attr_init(&attributes), 0);
+    LT_EQUAL(pthread_attr_setstacksize(&attributes, STACK), 0);
+    return attributes;
+}
+
+LT_TEST(thousands_at_once) {
+    static pthread_t threads[MOST];
+    pthread_attr_t attributes = small_stack();
+    unsigned count = lt_times(200, MOST);
+    arrived = leave = 0;
+    for (unsigned long i = 0; i < count; i++) LT_EQUAL(pthread_create(&threads[i], &attributes, wait_at_gate, (void *)i), 0);
+    pthread_mutex_lock(&lock);
+    while (arrived < count) pthread_cond_wait(&changed, &lock);
+    leave = 1;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    for (unsigned long i = 0; i < count; i++) {
+        void *result;
+        LT_EQUAL(pthread_join(threads[i], &result), 0);
+        LT_EQUAL((unsigned long)result, i);
+    }
+    LT_EQUAL(arrived, 0);
+}
+
+static void *twice(void *number) { return (void *)(2 * (unsigned long)number); }
+static void *make_many(void *times) {
+    for (unsigned long i = 0; i < (unsigned long)times; i++) {
+        pthread_t thread;
+        void *result;
+        if (pthread_create(&thread, NULL, twice, (void *)i) != 0 || pthread_join(thread, &result) != 0 || (unsigned long)result != 2 * i)
+            return (void *)1;
+    }
+    return NULL;
+}
+LT_TEST(makers_side_by_side) {
+    pthread_t makers[8];
+    for (int i = 0; i < 8; i++) LT_EQUAL(pthread_create(&makers[i], NULL, make_many, (void *)(unsigned long)lt_times(20, 1000)), 0);
+    for (int i = 0; i < 8; i++) {
+        void *result;
+        LT_EQUAL(pthread_join(makers[i], &result), 0);
+        LT_EQUAL((long)result, 0);
+    }
+}
+
+static unsigned detached;
+static void *count_down(void *unused) {
+    __atomic_sub_fetch(&detached, 1, __ATOMIC_ACQ_REL);
+    return unused;
+}
+LT_TEST(detached) {
+    pthread_attr_t attributes = small_stack();
+    LT_EQUAL(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED), 0);
+    for (unsigned i = 0; i < lt_times(100, 5000); i++) {
+        pthread_t thread;
+        __atomic_add_fetch(&detached, 1, __ATOMIC_ACQ_REL);
+        LT_EQUAL(pthread_create(&thread, &attributes, count_down, NULL), 0);
+    }
+    for (int i = 0; i < 60000 && __atomic_load_n(&detached, __ATOMIC_ACQUIRE) != 0; i++) usleep(1000);
+    LT_EQUAL(detached, 0);
+}
+
+// What threads do when their process ends: wait for a lock, read, sleep, run, make threads.
+static int silent[2];
+static void *be_busy(void *number) {
+    char byte;
+    switch ((unsigned long)number % 5) {
+    case 0: return wait_at_gate(number);
+    case 1: return (void *)read(silent[0], &byte, 1);
+    case 2: return (void *)(long)usleep(100000000);
+    case 3:
+        for (;;) __asm__ volatile("pause");
+    default: return make_many((void *)1000000);
+    }
+}
+LT_TEST(a_process_ends_while_its_threads_wait) {
+    LT_OK(pipe(silent));
+    for (unsigned round = 0; round < lt_times(8, 400); round++) {
+        int status;
+        pid_t child = (pid_t)LT_OK(fork());
+        if (child == 0) {
+            pthread_t thread;
+            arrived = leave = 0;
+            for (unsigned long i = 0; i < 20; i++)
+                if (pthread_create(&thread, NULL, be_busy, (void *)i) != 0) _exit(1);
+            usleep(lt_random(3000));
+            if (round % 2 == 0) raise(SIGKILL);
+            _exit(3);
+        }
+        LT_EQUAL(waitpid(child, &status, 0), child);
+        LT_EQUAL(status, round % 2 == 0 ? SIGKILL : 3 << 8);
+    }
+}
+
+// Forks of a process whose other threads come and go.
+LT_TEST(forks_beside_threads) {
+    pthread_t makers[4];
+    for (int i = 0; i < 4; i++) LT_EQUAL(pthread_create(&makers[i], NULL, make_many, (void *)(unsigned long)lt_times(20, 1500)), 0);
+    for (unsigned i = 0; i < lt_times(30, 1000); i++) {
+        int status;
+        pid_t child = (pid_t)LT_OK(fork());
+        if (child == 0) _exit((int)(i % 50));
+        LT_EQUAL(waitpid(child, &status, 0), child);
+        LT_EQUAL(status, (int)(i % 50) << 8);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        LT_EQUAL(pthread_join(makers[i], &result), 0);
+        LT_EQUAL((long)result, 0);
+    }
+}

@@ -93,6 +93,7 @@ $(OUT)/kernel.elf: $(KERNEL_OBJ) kernel/arch/x86_64/kernel.ld mk/symbols.py
 # ---- user programs and the boot archive ----
 include mk/user.mk
 -include mk/unit.mk
+-include mk/wasmhost.mk
 include mk/linux_tests.mk
 
 clean:

@@ -35,7 +35,7 @@ $(OUT)/root/$(1): $(OUT)/sym/$(1)
 PROGRAMS += $(1)
 endef
 PROGRAMS :=
-USER_NAMES := $(filter-out libkpio liblinux,$(notdir $(patsubst %/,%,$(sort $(dir $(wildcard user/*/*.c))))))
+USER_NAMES := $(filter-out libkpio liblinux wasmhost,$(notdir $(patsubst %/,%,$(sort $(dir $(wildcard user/*/*.c))))))
 $(foreach n,$(USER_NAMES),$(eval $(call program,$(if $(filter init,$(n)),sbin/init,bin/$(n)),$(filter-out %_test.c,$(wildcard user/$(n)/*.c)),)))
 DRIVER_FOLDERS := $(sort $(patsubst %/,%,$(dir $(wildcard drivers/*/*/*.c))))
 $(foreach d,$(DRIVER_FOLDERS),$(eval $(call program,drv/$(notdir $(d)),$(wildcard $(d)/*.c),$(patsubst %.c,$(OUT)/uobj/%.o,$(wildcard $(dir $(d))*.c drivers/*.c)))))

@@ -16,6 +16,7 @@ OTHER_FOLDERS = {
     "protocols": ("abi", "lib", "user/libkpio"),
     "user/libkpio": ("abi", "lib", "protocols/gen"),
     "user/liblinux": ("abi", "lib", "user/libkpio", "protocols", "user/liblinux/gen"),
+    "user/wasmhost": (),  # a Linux program
     "user": ("abi", "lib", "user/libkpio", "protocols"),  # of one program; no other program's files
     "drivers": ("abi", "lib", "user/libkpio", "protocols"),
     "tests/guest": ("abi", "lib", "user/libkpio", "protocols", "tests/guest"),

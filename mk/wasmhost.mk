@@ -1,0 +1,22 @@
+# The host of WebAssembly programs and their compiler (user/wasmhost): Linux programs, linked statically with glibc and the engine
+# that lies in ENGINE (host/kpio/engine.py makes it): include/, libkpio_wasmtime.a.
+#   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc
+.PHONY: wasmhost
+ENGINE ?=
+KIND ?= full
+WASMHOST_OUT := build/wasmhost-$(KIND)
+WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+  -Wno-unused-parameter -I. -isystem $(ENGINE)/include
+WASMHOST_SRC := $(filter-out user/wasmhost/wasmc.c,$(wildcard user/wasmhost/*.c))
+WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/report.c
+WASMHOST_LINK = clang-19 -static -fuse-ld=lld-19 -Wl,--gc-sections $^ $(ENGINE)/libkpio_wasmtime.a -lpthread -ldl -lm -o $@
+
+$(WASMHOST_OUT)/%.o: user/wasmhost/%.c mk/wasmhost.mk
+	@mkdir -p $(@D)
+	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
+$(WASMHOST_OUT)/wasmhost: $(WASMHOST_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
+	$(WASMHOST_LINK)
+$(WASMHOST_OUT)/wasmc: $(WASMC_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
+	$(WASMHOST_LINK)
+wasmhost: $(WASMHOST_OUT)/wasmhost $(if $(filter full,$(KIND)),$(WASMHOST_OUT)/wasmc)
+-include $(wildcard $(WASMHOST_OUT)/*.d)

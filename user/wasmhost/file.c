@@ -1,0 +1,69 @@
+#include "user/wasmhost/file.h"
+
+#include "user/wasmhost/report.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Wasmtime's artifacts are ELF files of an ABI of their own; the flags tell what they hold.
+#define ELF_ABI_WASMTIME 200
+#define ELF_FLAG_MODULE 1u
+#define ELF_FLAG_COMPONENT 2u
+
+static enum file_kind kind_of_artifact(const uint8_t *data, size_t bytes) {
+    Elf64_Ehdr header;
+    if (bytes < sizeof header) return FILE_UNKNOWN;
+    memcpy(&header, data, sizeof header);
+    if (header.e_ident[EI_OSABI] != ELF_ABI_WASMTIME) return FILE_UNKNOWN;
+    if (header.e_flags & ELF_FLAG_COMPONENT) return FILE_COMPONENT_ARTIFACT;
+    return header.e_flags & ELF_FLAG_MODULE ? FILE_MODULE_ARTIFACT : FILE_UNKNOWN;
+}
+
+// WebAssembly core specification 5.5.16: magic, version; a component has its layer in the version's upper half.
+static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
+    if (bytes >= 8 && memcmp(data, "\0asm\1\0\0\0", 8) == 0) return FILE_MODULE;
+    if (bytes >= 8 && memcmp(data, "\0asm", 4) == 0 && data[6] == 1) return FILE_COMPONENT;
+    if (bytes >= SELFMAG && memcmp(data, ELFMAG, SELFMAG) == 0) return kind_of_artifact(data, bytes);
+    size_t at = 0;
+    while (at < bytes && memchr(" \t\r\n", data[at], 4) != NULL) at++;
+    bool comment = at + 1 < bytes && ((data[at] == ';' && data[at + 1] == ';') || (data[at] == '(' && data[at + 1] == ';'));
+    bool module = bytes - at >= 7 && memcmp(data + at, "(module", 7) == 0;
+    return comment || module || (bytes - at >= 10 && memcmp(data + at, "(component", 10) == 0) ? FILE_TEXT : FILE_UNKNOWN;
+}
+
+static bool map(const char *name, int fd, struct whole_file *out) {
+    struct stat status;
+    if (fstat(fd, &status) != 0 || (S_ISDIR(status.st_mode) && (errno = EISDIR) != 0)) {
+        report_text(name, "%s", strerror(errno));
+        return false;
+    }
+    if (status.st_size == 0) {
+        report_text(name, "empty, no WebAssembly");
+        return false;
+    }
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        report_text(name, "%s", strerror(errno));
+        return false;
+    }
+    *out = (struct whole_file){data, (size_t)status.st_size, kind_of(data, (size_t)status.st_size)};
+    return true;
+}
+
+bool file_open(const char *name, struct whole_file *out) {
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        report_text(name, "%s", strerror(errno));
+        return false;
+    }
+    bool opened = map(name, fd, out);
+    close(fd);
+    return opened;
+}
+
+void file_close(struct whole_file *file) { munmap((void *)(uintptr_t)file->data, file->bytes); }

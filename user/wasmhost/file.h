@@ -1,0 +1,17 @@
+// Files that are taken whole, and what their first bytes say.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum file_kind { FILE_MODULE, FILE_COMPONENT, FILE_TEXT, FILE_MODULE_ARTIFACT, FILE_COMPONENT_ARTIFACT, FILE_UNKNOWN };
+
+struct whole_file {
+    const uint8_t *data;  // mapped: it must not change meanwhile
+    size_t bytes;
+    enum file_kind kind;
+};
+
+// False with a message that says what is wrong.
+bool file_open(const char *name, struct whole_file *out);
+void file_close(struct whole_file *file);

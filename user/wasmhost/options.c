@@ -1,0 +1,136 @@
+#include "user/wasmhost/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: wasmhost [--mode aot|jit|interp] [--dir HOST[::GUEST][,ro]] [--env KEY=VALUE] [--memory SIZE]\n"
+    "                [--timeout SECONDS] [--verbose] FILE [--] [ARGS]\n"
+    "\n"
+    "Runs a WebAssembly program: a WASI command, a component, or (--mode aot) what wasmc made of one.\n"
+    "\n"
+    "  --mode MODE     jit compiles it (default), interp starts sooner and runs slower, aot runs a compiled artifact\n"
+    "  --dir DIR       shows a directory to the program, under its own name or GUEST; `,ro`: to be read only\n"
+    "  --env KEY=VALUE a variable of the program's environment, which is empty otherwise; KEY alone passes the caller's on\n"
+    "  --memory SIZE   most of a linear memory, as 512K, 64M, 2G; memory.grow fails beyond\n"
+    "  --timeout S     stops the program after that time, with status 124\n"
+    "  --verbose       tells which compiler made its code\n"
+    "\n"
+    "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
+
+[[gnu::noreturn, gnu::format(printf, 1, 2)]] static void wrong(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("wasmhost: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs(" (--help)\n", stderr);
+    va_end(args);
+    exit(STATUS_USAGE);
+}
+
+static void *grow(void *array, size_t count, size_t size) {
+    void *grown = realloc(array, (count + 1) * size);
+    if (grown == NULL) wrong("no memory");
+    return grown;
+}
+
+static enum mode mode_of(const char *text) {
+    static const char *const names[] = {[MODE_AOT] = "aot", [MODE_JIT] = "jit", [MODE_INTERP] = "interp"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) return (enum mode)i;
+    wrong("--mode %s: not aot, jit or interp", text);
+}
+
+static void add_preopen(struct options *o, char *text) {
+    struct preopen p = {.host = text, .guest = text};
+    size_t bytes = strlen(text);
+    if (bytes > 3 && strcmp(text + bytes - 3, ",ro") == 0) {
+        p.read_only = true;
+        text[bytes - 3] = '\0';
+    }
+    char *colons = strstr(text, "::");
+    if (colons != NULL) {
+        *colons = '\0';
+        p.guest = colons + 2;
+    }
+    if (*p.host == '\0' || *p.guest == '\0') wrong("--dir: an empty name");
+    o->preopens = grow(o->preopens, o->preopen_count, sizeof p);
+    o->preopens[o->preopen_count++] = p;
+}
+
+static void add_variable(struct options *o, char *text) {
+    char *equals = strchr(text, '=');
+    const char *value = equals != NULL ? equals + 1 : getenv(text);
+    if (equals == text || *text == '\0') wrong("--env %s: no name", text);
+    if (value == NULL) return;  // the caller has none to pass on
+    if (equals != NULL) *equals = '\0';
+    o->names = grow(o->names, o->variable_count, sizeof *o->names);
+    o->values = grow(o->values, o->variable_count, sizeof *o->values);
+    o->names[o->variable_count] = text;
+    o->values[o->variable_count++] = value;
+}
+
+static int64_t size_of(const char *text) {
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool whole = end != text && (*end == '\0' || (unit != NULL && (end[1] == '\0' || strcmp(end + 1, "iB") == 0)));
+    if (!whole || errno != 0 || value < 0 || value > INT64_MAX >> shift) wrong("--memory %s: not a size such as 64M", text);
+    return value << shift;
+}
+
+static uint64_t nanos_of(const char *text) {
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9) wrong("--timeout %s: not a time in seconds", text);
+    return (uint64_t)ceil(seconds * 1e9);
+}
+
+static void take(struct options *o, const char *name, char *value) {
+    if (strcmp(name, "mode") == 0) o->mode = mode_of(value);
+    else if (strcmp(name, "dir") == 0) add_preopen(o, value);
+    else if (strcmp(name, "env") == 0) add_variable(o, value);
+    else if (strcmp(name, "memory") == 0) o->memory = size_of(value);
+    else if (strcmp(name, "timeout") == 0) o->timeout_nanos = nanos_of(value);
+    else wrong("--%s: no such option", name);
+}
+
+// `--name value` or `--name=value`. How many words it was.
+static int option(struct options *o, char **words) {
+    char *name = words[0] + 2, *equals = strchr(name, '=');
+    if (strcmp(name, "verbose") == 0) {
+        o->verbose = true;
+        return 1;
+    }
+    if (strcmp(name, "help") == 0) {
+        fputs(usage, stdout);
+        exit(0);
+    }
+    if (equals != NULL) *equals = '\0';
+    else if (words[1] == NULL) wrong("--%s: no value", name);
+    take(o, name, equals != NULL ? equals + 1 : words[1]);
+    return equals != NULL ? 1 : 2;
+}
+
+void options_parse(int argc, char **argv, struct options *out) {
+    *out = (struct options){.mode = MODE_JIT, .memory = -1};
+    int i = 1;
+    while (i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') i += option(out, argv + i);
+    if (i < argc && strcmp(argv[i], "--") == 0) i++;
+    if (i == argc) wrong("no FILE");
+    out->file = argv[i];
+    // The name stands before the arguments, a `--` in between is ours.
+    if (i + 1 < argc && strcmp(argv[i + 1], "--") == 0) {
+        argv[i + 1] = argv[i];
+        i++;
+    }
+    out->arguments = (const char **)(argv + i);
+    out->argument_count = (size_t)(argc - i);
+}

@@ -1,0 +1,36 @@
+// The command line of wasmhost. Flags are named as the wasmtime command names them.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Exit statuses besides the program's own.
+enum {
+    STATUS_USAGE = 2,      // the command line, or a file that cannot be run as asked
+    STATUS_TIMEOUT = 124,
+    STATUS_TRAP = 134,     // as a shell shows SIGABRT, and the wasmtime command a trap
+};
+
+enum mode { MODE_AOT, MODE_JIT, MODE_INTERP };
+
+struct preopen {
+    char *host, *guest;
+    bool read_only;
+};
+
+struct options {
+    enum mode mode;
+    const char *file;
+    const char **arguments;       // of the program, its name first
+    size_t argument_count;
+    struct preopen *preopens;
+    size_t preopen_count;
+    const char **names, **values; // of its environment
+    size_t variable_count;
+    int64_t memory;               // most bytes of a linear memory; -1: as the module says
+    uint64_t timeout_nanos;       // wall time; 0: none
+    bool verbose;                 // tells by what it is run
+};
+
+// Ends the process with a message where argv is wrong (STATUS_USAGE) or asks for help (0). What *out points to lasts as long as argv.
+void options_parse(int argc, char **argv, struct options *out);

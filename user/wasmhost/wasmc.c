@@ -1,0 +1,99 @@
+// Compiles one module or component into one artifact for wasmhost --mode aot.
+#include "user/wasmhost/engine.h"
+#include "user/wasmhost/file.h"
+#include "user/wasmhost/options.h"
+#include "user/wasmhost/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <wasmtime.h>
+
+static wasmtime_error_t *compile(const struct whole_file *file, enum cpu_level level, wasm_byte_vec_t *out) {
+    wasm_engine_t *engine = engine_make(COMPILER_CRANELIFT, level);
+    wasmtime_error_t *error;
+    if (file->kind == FILE_COMPONENT) {
+        wasmtime_component_t *component;
+        error = wasmtime_component_new(engine, file->data, file->bytes, &component);
+        if (error == NULL) {
+            error = wasmtime_component_serialize(component, out);
+            wasmtime_component_delete(component);
+        }
+    } else {
+        wasmtime_module_t *module;
+        error = wasmtime_module_new(engine, file->data, file->bytes, &module);
+        if (error == NULL) {
+            error = wasmtime_module_serialize(module, out);
+            wasmtime_module_delete(module);
+        }
+    }
+    wasm_engine_delete(engine);
+    return error;
+}
+
+static bool write_all(int fd, const char *data, size_t bytes) {
+    while (bytes > 0) {
+        ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+// The artifact appears under its name when it is whole, or not at all. It is code: with the execute bits it may be mapped as such.
+static int store(const char *name, const wasm_byte_vec_t *artifact) {
+    char part[4096];
+    if ((size_t)snprintf(part, sizeof part, "%s.part", name) >= sizeof part) errno = ENAMETOOLONG;
+    int fd = strlen(name) + 6 < sizeof part ? open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755) : -1;
+    bool ok = fd >= 0 && write_all(fd, artifact->data, artifact->size);
+    if (fd >= 0 && close(fd) != 0) ok = false;
+    if (ok) ok = rename(part, name) == 0;
+    if (ok) return 0;
+    report_text(name, "%s", strerror(errno));
+    if (fd >= 0) unlink(part);
+    return 1;
+}
+
+static bool level_of(const char *text, enum cpu_level *out) {
+    static const char *const names[] = {[CPU_NATIVE] = "native", [CPU_V1] = "x86-64", [CPU_V2] = "x86-64-v2", [CPU_V3] = "x86-64-v3"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) != 0) continue;
+        *out = (enum cpu_level)i;
+        return true;
+    }
+    fprintf(stderr, "wasmc: --cpu %s: not native, x86-64, x86-64-v2 or x86-64-v3\n", text);
+    return false;
+}
+
+int main(int argc, char **argv) {
+    struct whole_file file;
+    wasm_byte_vec_t artifact;
+    enum cpu_level level = CPU_NATIVE;
+    if (argc == 5 && strcmp(argv[1], "--cpu") == 0) {
+        if (!level_of(argv[2], &level)) return STATUS_USAGE;
+        argv += 2;
+        argc -= 2;
+    }
+    if (argc != 3) {
+        fputs("usage: wasmc [--cpu native|x86-64|x86-64-v2|x86-64-v3] MODULE ARTIFACT\n", stderr);
+        return STATUS_USAGE;
+    }
+    if (!file_open(argv[1], &file)) return STATUS_USAGE;
+    if (file.kind != FILE_MODULE && file.kind != FILE_COMPONENT) {
+        report_text(argv[1], "neither a WebAssembly module nor a component");
+        return STATUS_USAGE;
+    }
+    wasmtime_error_t *error = compile(&file, level, &artifact);
+    if (error != NULL) {
+        report_error(argv[1], error);
+        return STATUS_USAGE;
+    }
+    int status = store(argv[2], &artifact);
+    wasm_byte_vec_delete(&artifact);
+    file_close(&file);
+    return status;
+}

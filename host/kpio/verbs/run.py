@@ -1,15 +1,16 @@
-"""Boot the system in QEMU and run the demonstration, or a Linux program of this machine: FILE, an ELF file, with ARGS. Its standard
-input, output, error output and exit status are the command's own. A static program starts in an empty root, a dynamic one in the
-Debian root (`kpio rootfs`), with those of its libraries that are not there, as the leader of a session. Options go
-before FILE, or between FILE and `--`."""
+"""Boot the system in QEMU and run the demonstration, or a program of this machine with ARGS: FILE, a WebAssembly module or component
+or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own. A static Linux program
+starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are not there, as the
+leader of a session. Options go before FILE, or between FILE and `--`; behind a WebAssembly FILE, --mode jit|interp, --memory (of
+its linear memory), --env and --timeout are the program's."""
 import argparse
 import sys
 from pathlib import Path
 
-from .. import accel, build, guest, hostrun, libraries, machine, packages, progress
+from .. import accel, build, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
-HELP = "boot the system and run the demonstration, or a Linux program"
+HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
 EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release build
   kpio run --smp 8 --memory 8G         the largest machine
   kpio run --machine microvm           without PCI and firmware
@@ -17,6 +18,7 @@ EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release buil
   kpio run --build debug               with KASAN, UBSan and the lock-order checker
   kpio run ./a.out -l 3                a Linux program; its exit status is the command's
   kpio run ./a.out --memory 2G --env LANG=C -- -l 3
+  kpio run app.wasm --mode interp --timeout 5 -- -l 3
 """
 
 
@@ -29,7 +31,7 @@ def add_options(verb):
 
 def add_arguments(verb):
     add_options(verb)
-    verb.add_argument("words", nargs=argparse.REMAINDER, metavar="FILE ARGS", help="a Linux program and its arguments")
+    verb.add_argument("words", nargs=argparse.REMAINDER, metavar="FILE ARGS", help="a program and its arguments")
 
 
 def show(line):
@@ -38,7 +40,8 @@ def show(line):
 
 def execute(arguments):
     if arguments.words:
-        return run_program(arguments)
+        file = Path(arguments.words[0])
+        return run_wasm(arguments, file) if wasm.is_program(file) else run_program(arguments, file)
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
@@ -70,13 +73,28 @@ def environment_of(texts):
     return dict(text.split("=", 1) for text in texts)
 
 
-def run_program(arguments):
-    file = Path(arguments.words[0])
-    libraries.read(file)
-    words, verbose = split(arguments), arguments.verbose
-    environment = environment_of(arguments.env)
+def prepare(arguments, verbose):
+    """The system and the machine that a program runs in."""
     progress.silent = not verbose
     packages.require("build", "run", "image")
     variant = build.ensure(build.Build(arguments.build))
-    chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
+    return variant, machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
+
+
+def run_wasm(arguments, file):
+    options, words = wasm.split(arguments.words[1:])
+    environment_of(options.env)
+    verbose = arguments.verbose or options.verbose
+    variant, chosen = prepare(arguments, verbose)
+    argv, files = wasm.command(file, options, arguments.env + options.env, words)
+    ran = linuxguest.Command(tuple(argv))
+    append = f"root=tmpfs kpio.jit=1 {arguments.append}".strip()
+    return hostrun.run_in(variant, chosen, append, ran, files, options.timeout or arguments.timeout, verbose)
+
+
+def run_program(arguments, file):
+    libraries.read(file)
+    words, verbose = split(arguments), arguments.verbose
+    environment = environment_of(arguments.env)
+    variant, chosen = prepare(arguments, verbose)
     return hostrun.run(variant, file, words, chosen, environment, arguments.timeout, arguments.append, verbose)

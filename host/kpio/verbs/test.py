@@ -52,7 +52,7 @@ def build_ahead():
 
 
 def execute(arguments):
-    packages.require("build", "run", "test", "bench", "image")
+    packages.require("build", "run", "test", "bench", "image", "wasm")
     if not arguments.list:
         build_ahead()
     process = subprocess.Popen(pytest_arguments(arguments), cwd=ROOT, stdin=subprocess.DEVNULL,

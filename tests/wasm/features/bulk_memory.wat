@@ -1,0 +1,10 @@
+(module
+  (memory (export "memory") 1)
+  (data $text "hello")
+  (func (export "_start")
+    (memory.init $text (i32.const 8) (i32.const 0) (i32.const 5))
+    (data.drop $text)
+    (memory.copy (i32.const 100) (i32.const 8) (i32.const 5))
+    (memory.fill (i32.const 8) (i32.const 0) (i32.const 5))
+    (if (i32.ne (i32.load8_u (i32.const 104)) (i32.const 111)) (then unreachable))
+    (if (i32.load8_u (i32.const 12)) (then unreachable))))

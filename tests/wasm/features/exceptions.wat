@@ -1,0 +1,11 @@
+(module
+  (memory (export "memory") 1)
+  (tag $wrong (param i32))
+  (func $throw (throw $wrong (i32.const 7)))
+  (func (export "_start")
+    (local i32)
+    (block $caught (result i32)
+      (try_table (catch $wrong $caught) (call $throw))
+      (unreachable))
+    (local.set 0)
+    (if (i32.ne (local.get 0) (i32.const 7)) (then unreachable))))

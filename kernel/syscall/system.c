@@ -51,7 +51,7 @@ enum { BOOT_CMDLINE, BOOT_FRAMEBUFFER, BOOT_VIRTIO_MMIO };
 
 int64_t sys_system_boot_info(uint64_t system, uint64_t what, uint64_t buffer, uint64_t size, uint64_t e, uint64_t f) {
     struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
+    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_MANAGE, &o);
     if (error) return error;
     const uint64_t framebuffer[] = {
         boot_info.framebuffer.base,  boot_info.framebuffer.size,   boot_info.framebuffer.width,
@@ -117,7 +117,7 @@ static bool bench_pages(unsigned rounds) {
 int64_t sys_system_bench(uint64_t system, uint64_t what, uint64_t rounds, uint64_t d, uint64_t e, uint64_t f) {
     static bool (*const benches[])(unsigned) = {bench_cached_objects, bench_pages, bench_objects};
     struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
+    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_MANAGE, &o);
     if (error) return error;
     if ((uint32_t)what >= ARRAY_SIZE(benches) || rounds > BENCH_ROUNDS_MAX) return -EINVAL;
     uint64_t ticks = 0;
@@ -134,7 +134,7 @@ int64_t sys_system_bench(uint64_t system, uint64_t what, uint64_t rounds, uint64
 
 int64_t sys_coverage_read(uint64_t system, uint64_t offset, uint64_t buffer, uint64_t size, uint64_t e, uint64_t f) {
     struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
+    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_MANAGE, &o);
     if (error) return error;
     if (!CONFIG_COV) return -ENOSYS;
     uint64_t piece[64], done = 0;

@@ -5,7 +5,7 @@
 
 int64_t sys_wasm_pool_open(uint64_t system, uint64_t limit, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
+    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_MANAGE, &o);
     if (error) return error;
     struct wasm_pool *pool;
     error = wasm_pool_create(current_process()->job, limit, &pool);

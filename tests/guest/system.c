@@ -80,6 +80,14 @@ KT_TEST(info_arguments) {
     KT_CHECK(kpio_system_bench(kt_system(), 0, 100) > 0);
     KT_CHECK(kpio_system_bench(kt_system(), 1, 100) > 0);
     kt_close(weak);
+    // Looking at the system is not using it.
+    weak = KT_HANDLE(kpio_handle_dup(kt_system(), KPIO_RIGHT_INSPECT | KPIO_RIGHT_LOG));
+    KT_EQUAL(kpio_system_info(weak, &info), 0);
+    KT_ERROR(kpio_system_bench(weak, 0, 1), EACCES);
+    KT_ERROR(kpio_wasm_pool_open(weak, 1 << 20), EACCES);
+    KT_ERROR(kpio_system_boot_info(weak, 0, NULL, 0), EACCES);
+    KT_ERROR(kpio_coverage_read(weak, 0, NULL, 0), EACCES);
+    kt_close(weak);
 }
 
 KT_TEST(boot_information) {

@@ -44,7 +44,7 @@ struct right_name {
 static const struct right_name right_names[] = {
     {"inspect", KPIO_RIGHT_INSPECT}, {"log", KPIO_RIGHT_LOG}, {"power", KPIO_RIGHT_POWER},
     {"device", KPIO_RIGHT_DEVICE}, {"audit", KPIO_RIGHT_AUDIT}, {"transfer", KPIO_RIGHT_TRANSFER},
-    {"duplicate", KPIO_RIGHT_DUPLICATE},
+    {"duplicate", KPIO_RIGHT_DUPLICATE}, {"manage", KPIO_RIGHT_MANAGE},
 };
 static const struct right_name root_names[] = {
     {"read", KPIO_RIGHT_READ}, {"write", KPIO_RIGHT_WRITE}, {"execute", KPIO_RIGHT_EXECUTE}, {"inspect", KPIO_RIGHT_INSPECT},

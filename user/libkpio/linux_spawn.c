@@ -112,13 +112,35 @@ static int64_t give_image(struct spawning *s) {
     return result;
 }
 
-// With as much of the two rights as the caller has.
+// Its environment asks that its calls are told (user/liblinux/trace.h).
+static bool is_traced(const struct linux_spec *spec) {
+    static const char name[] = "KPIO_TRACE=";
+    for (const char *const *text = spec->environment; text != NULL && *text != NULL; text++)
+        if (strncmp(*text, name, sizeof name - 1) == 0) return true;
+    return false;
+}
+
+// A descriptor's. The console's handle is one on the whole system: only to write and read there.
+static int64_t give_fd(struct spawning *s, struct lx_launch_fd *fd) {
+    const struct lx_launch_fd from = *fd;
+    if (from.kind != LX_KIND_CONSOLE) {
+        int64_t result = give(s, from.handle, &fd->handle);
+        return result < 0 ? result : give(s, from.second, &fd->second);
+    }
+    const uint32_t rights = KPIO_RIGHT_LOG | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    int64_t result = kpio_handle_give(s->process, from.handle, rights, KPIO_SEND_COPY);
+    if (result > 0) fd->handle = (kpio_handle)result;
+    return result;
+}
+
+// With the right to look at it; if it is traced, to write to the console too. At most what the caller has.
 static int64_t give_system(struct spawning *s) {
     struct kpio_handle_info info;
     if (s->spec->system == KPIO_HANDLE_NONE) return 0;
     int64_t result = kpio_handle_info(s->spec->system, &info);
     if (result < 0) return result;
-    const uint32_t rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_LOG | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    uint32_t rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    if (is_traced(s->spec)) rights |= KPIO_RIGHT_LOG;
     result = kpio_handle_give(s->process, s->spec->system, rights & info.rights, KPIO_SEND_COPY);
     if (result > 0) s->launch->system = (kpio_handle)result;
     return result;
@@ -140,8 +162,7 @@ static int64_t give_handles(struct spawning *s) {
     struct lx_launch_fd *fds = (struct lx_launch_fd *)((char *)l + l->fds_at);
     for (uint32_t i = 0; i < spec->fd_count && result >= 0; i++) {
         fds[i] = spec->fds[i];
-        result = give(s, spec->fds[i].handle, &fds[i].handle);
-        if (result >= 0) result = give(s, spec->fds[i].second, &fds[i].second);
+        result = give_fd(s, &fds[i]);
     }
     return result;
 }

@@ -40,8 +40,13 @@ static void table_release(void) { __atomic_store_n(&table_lock, 0, __ATOMIC_RELE
 
 static bool has(const uint64_t *set, unsigned i) { return set[i / 64] >> (i % 64) & 1; }
 
-static unsigned class_of(const char *name) {
-    if (name == NULL) name = "(unnamed)";
+// Names that were looked up before, by their address: most locks are new ones of a class that is known. A word holds the
+// low 48 bits of the address and the class, so that it is read and written whole.
+#define KNOWN_NAMES 512
+#define NAME_BITS 48
+static uint64_t known_names[KNOWN_NAMES];
+
+static unsigned class_search(const char *name) {
     uint32_t count = __atomic_load_n(&class_count, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < count; i++)
         if (classes[i].name == name || strcmp(classes[i].name, name) == 0) return i;
@@ -55,6 +60,25 @@ static unsigned class_of(const char *name) {
     }
     table_release();
     return i;
+}
+
+static unsigned class_of_name(const char *name) {
+    if (name == NULL) name = "(unnamed)";
+    uint64_t key = (uint64_t)name << (64 - NAME_BITS) >> (64 - NAME_BITS);
+    uint64_t *known = &known_names[(key ^ key >> 9) % KNOWN_NAMES], word = __atomic_load_n(known, __ATOMIC_RELAXED);
+    if (word << (64 - NAME_BITS) >> (64 - NAME_BITS) == key) return (unsigned)(word >> NAME_BITS);
+    unsigned class_ = class_search(name);
+    __atomic_store_n(known, key | (uint64_t)class_ << NAME_BITS, __ATOMIC_RELAXED);
+    return class_;
+}
+
+// A lock keeps its class once it is known: each taking of a lock asks.
+static inline unsigned class_of(struct spinlock *lock) {
+    uint16_t known = __atomic_load_n(&lock->class_, __ATOMIC_RELAXED);
+    if (likely(known != 0)) return known - 1u;
+    unsigned class_ = class_of_name(lock->name);
+    __atomic_store_n(&lock->class_, (uint16_t)(class_ + 1), __ATOMIC_RELAXED);
+    return class_;
 }
 
 // Notes "before, then after", and everything that follows from it.
@@ -85,12 +109,12 @@ static void note_held(struct spinlock *lock, unsigned taken) {
     if (count == MAX_HELD) panic("lock order: more than %u locks held", MAX_HELD);
     cpu_held[cpu].held[count] = (struct held){lock, (uint16_t)taken};
     cpu_held[cpu].count = count + 1;
-    lock->holder = cpu + 1;
+    lock->holder = (uint16_t)(cpu + 1);
 }
 
 void lockdep_acquire(struct spinlock *lock) {
     if (off) return;
-    unsigned taken = class_of(lock->name);
+    unsigned taken = class_of(lock);
     uint64_t where = (uint64_t)__builtin_return_address(0);
     uint32_t cpu = cpu_id(), count = cpu_held[cpu].count;
     for (uint32_t i = 0; i < count; i++) {
@@ -107,7 +131,7 @@ void lockdep_acquire(struct spinlock *lock) {
 }
 
 void lockdep_acquire_try(struct spinlock *lock) {
-    if (!off) note_held(lock, class_of(lock->name));
+    if (!off) note_held(lock, class_of(lock));
 }
 
 void lockdep_release(struct spinlock *lock) {

@@ -20,7 +20,8 @@ struct spinlock {
     };
     uint8_t first, next;         // the line: the ticket that is first in it; the next one to be given
 #if CONFIG_LOCKDEP
-    uint32_t holder;  // CPU id + 1
+    uint16_t holder;  // CPU id + 1
+    uint16_t class_;  // of the order checker, + 1; 0: not known yet
     const char *name;
 #endif
 };

@@ -8,60 +8,64 @@
 
 #if CONFIG_KASAN
 
-#define BLOCK_SIZE (PAGE_SIZE << PAGE_MAX_ORDER)
-#define SHADOW_SIZE (BLOCK_SIZE / 8)
+#define SHADOW_SIZE (KASAN_BLOCK_SIZE / 8)
 #define MAX_RANGES 8
 
-struct block_shadow {
-    uint8_t *bytes;  // NULL: no RAM there
-    bool ready;      // cleared; until then nothing in the block is poisoned
-};
-
-static struct block_shadow *table;
-static uint64_t table_size;  // blocks; 0 until kasan_init is done
+// Each block's shadow; NULL: no RAM there. Checks look into `live` instead: NULL there until the piece is cleared, since
+// nothing in the block is poisoned before.
+static uint8_t **shadows;
+struct kasan_live kasan_live;
 static struct spinlock clear_lock = SPINLOCK_INIT("kasan shadow");
 
 static bool block_has_ram(uint64_t block) {
-    for (uint64_t at = block * BLOCK_SIZE; at < (block + 1) * BLOCK_SIZE; at += PAGE_SIZE) {
+    for (uint64_t at = block * KASAN_BLOCK_SIZE; at < (block + 1) * KASAN_BLOCK_SIZE; at += PAGE_SIZE) {
         if (page_is_ram(paddr(at))) return true;
     }
     return false;
+}
+
+static uint8_t **pointers_alloc(uint64_t count) {
+    struct page *page = page_alloc_block(log2_ceil(div_round_up(count * sizeof(uint8_t *), PAGE_SIZE)), PAGE_ALLOC_ZERO);
+
+    if (page == NULL) panic("no memory for the KASAN tables of %lu blocks", count);
+    return page_to_virt(page);
 }
 
 void kasan_init(void) {
     struct mem_range ranges[MAX_RANGES];
     uint64_t blocks = page_array_count / PAGE_BLOCK_PAGES, with_ram = 0, used = 0;
     unsigned count, range = 0;
-    struct page *page = page_alloc_block(log2_ceil(div_round_up(blocks * sizeof(*table), PAGE_SIZE)), PAGE_ALLOC_ZERO);
 
+    shadows = pointers_alloc(blocks);
+    kasan_live.shadow = pointers_alloc(blocks);
     for (uint64_t i = 0; i < blocks; i++) with_ram += block_has_ram(i);
     count = page_set_aside(with_ram * SHADOW_SIZE, ranges, MAX_RANGES);
-    if (page == NULL || count == 0) panic("no memory for the KASAN shadow of %lu MiB", with_ram * BLOCK_SIZE >> 20);
-    table = page_to_virt(page);
+    if (count == 0) panic("no memory for the KASAN shadow of %lu MiB", with_ram * KASAN_BLOCK_SIZE >> 20);
     for (uint64_t i = 0; i < blocks; i++) {
         if (!block_has_ram(i)) continue;
         if (used + SHADOW_SIZE > ranges[range].size) {
             used = 0;
             if (++range == count) panic("memory for the KASAN shadow is in too many pieces");
         }
-        table[i].bytes = phys_to_virt(paddr(ranges[range].base + used));
+        shadows[i] = phys_to_virt(paddr(ranges[range].base + used));
         used += SHADOW_SIZE;
     }
-    __atomic_store_n(&table_size, blocks, __ATOMIC_RELEASE);
+    __atomic_store_n(&kasan_live.size, blocks * KASAN_BLOCK_SIZE, __ATOMIC_RELEASE);
 }
 
-static struct block_shadow *shadow_of(uint64_t physical) {
-    uint64_t block = physical / BLOCK_SIZE;
+// The shadow of the block, ready for use; NULL: it has none.
+static uint8_t *shadow_ready(uint64_t physical) {
+    uint64_t block = physical / KASAN_BLOCK_SIZE;
 
-    return block < __atomic_load_n(&table_size, __ATOMIC_ACQUIRE) && table[block].bytes != NULL ? &table[block] : NULL;
-}
-
-static void make_ready(struct block_shadow *shadow) {
-    if (__atomic_load_n(&shadow->ready, __ATOMIC_ACQUIRE)) return;
+    if (physical >= __atomic_load_n(&kasan_live.size, __ATOMIC_ACQUIRE) || shadows[block] == NULL) return NULL;
+    if (__atomic_load_n(&kasan_live.shadow[block], __ATOMIC_ACQUIRE) != NULL) return shadows[block];
     spin_lock(&clear_lock);
-    if (!shadow->ready) page_zero_range(shadow->bytes, SHADOW_SIZE / PAGE_SIZE);
-    __atomic_store_n(&shadow->ready, true, __ATOMIC_RELEASE);
+    if (kasan_live.shadow[block] == NULL) {
+        page_zero_range(shadows[block], SHADOW_SIZE / PAGE_SIZE);
+        __atomic_store_n(&kasan_live.shadow[block], shadows[block], __ATOMIC_RELEASE);
+    }
     spin_unlock(&clear_lock);
+    return shadows[block];
 }
 
 static void fill_shadow(uint8_t *at, uint8_t value, size_t count) {
@@ -71,14 +75,11 @@ static void fill_shadow(uint8_t *at, uint8_t value, size_t count) {
 // Sets the shadow of whole groups of 8 bytes, block by block.
 static void set_groups(uint64_t physical, size_t size, uint8_t value) {
     while (size != 0) {
-        uint64_t offset = physical % BLOCK_SIZE;
-        uint64_t piece = MIN(size, BLOCK_SIZE - offset);
-        struct block_shadow *shadow = shadow_of(physical);
+        uint64_t offset = physical % KASAN_BLOCK_SIZE;
+        uint64_t piece = MIN(size, KASAN_BLOCK_SIZE - offset);
+        uint8_t *shadow = value != 0 || kasan_shadow_of(physical) != NULL ? shadow_ready(physical) : NULL;
 
-        if (shadow != NULL && (value != 0 || __atomic_load_n(&shadow->ready, __ATOMIC_ACQUIRE))) {
-            make_ready(shadow);
-            fill_shadow(shadow->bytes + offset / 8, value, piece / 8);
-        }
+        if (shadow != NULL) fill_shadow(shadow + offset / 8, value, piece / 8);
         physical += piece;
         size -= piece;
     }
@@ -100,12 +101,12 @@ uint64_t kasan_first_bad(uint64_t address, size_t size) {
 
     for (uint64_t at = address; at < end; at = align_down(at, 8) + 8) {
         uint64_t physical = at - direct_map_base;
-        struct block_shadow *shadow = shadow_of(physical);
+        const uint8_t *shadow = kasan_shadow_of(physical);
         uint8_t value;
         uint64_t limit;
 
-        if (shadow == NULL || !__atomic_load_n(&shadow->ready, __ATOMIC_ACQUIRE)) continue;
-        value = shadow->bytes[physical % BLOCK_SIZE / 8];
+        if (shadow == NULL) continue;
+        value = shadow[physical % KASAN_BLOCK_SIZE / 8];
         if (likely(value == 0)) continue;
         limit = value < 8 ? align_down(at, 8) + value : 0;  // the group's bytes below this are good
         if (limit < MIN(end, align_down(at, 8) + 8)) return MAX(at, limit);

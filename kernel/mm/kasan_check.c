@@ -43,13 +43,16 @@ static coldpath void report(uint64_t address, size_t size, bool write, uint64_t 
     panic("KASAN: bad memory access at %#lx", bad);
 }
 
-static inline void check(uint64_t address, size_t size, bool write, uint64_t caller) {
-    uint64_t bad;
+static coldpath void check_slowly(uint64_t address, size_t size, bool write, uint64_t caller) {
+    uint64_t bad = kasan_first_bad(address, size);
 
-    // Only the direct map has a shadow: everything else passes on one comparison.
-    if (address - direct_map_base >= page_array_count << PAGE_SHIFT) return;
-    bad = kasan_first_bad(address, size);
-    if (unlikely(bad != 0)) report(address, size, write, bad, caller);
+    if (bad != 0) report(address, size, write, bad, caller);
+}
+
+// Debug builds spend most of their time here.
+static inline void check(uint64_t address, size_t size, bool write, uint64_t caller) {
+    if (likely(address % 8 + size <= 8 && kasan_group_is_open(address))) return;
+    check_slowly(address, size, write, caller);
 }
 
 #define CALLER ((uint64_t)__builtin_return_address(0))

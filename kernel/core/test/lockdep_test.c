@@ -15,6 +15,7 @@ static void start_over(void) {
     memset(classes, 0, sizeof(classes));
     memset(order_from, 0, sizeof(order_from));
     memset(cpu_held, 0, sizeof(cpu_held));
+    memset(known_names, 0, sizeof(known_names));
     class_count = 0;
     off = false;
     host_cpus_init(4);

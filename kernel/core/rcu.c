@@ -12,6 +12,8 @@
 #define LONG_LIST 64          // then this CPU shall come by soon
 #define PATIENCE_NS 500000u  // before busy CPUs are interrupted
 #define BARRIER_LIMIT 64
+#define BARRIER_LOOKS 64u    // at what the others have done, before a barrier sleeps
+#define BARRIER_NS 100000u   // between its looks from then on
 
 // Each list is a stack: within a batch the order does not matter.
 struct rcu_cpu {
@@ -86,19 +88,29 @@ bool rcu_process(unsigned limit) {
     return r->done != NULL || r->waiting != NULL || r->fresh != NULL;
 }
 
+static uint64_t cpus_behind(const uint64_t *wanted, uint32_t count) {
+    uint64_t behind = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (__atomic_load_n(&rcu_cpus[i].ran, __ATOMIC_ACQUIRE) < wanted[i]) behind |= 1ull << i;
+    return behind;
+}
+
+// The others are asked now and then, not at each look: an interrupt costs a busy CPU far more than what it is asked for.
 void rcu_barrier(void) {
     uint64_t wanted[CONFIG_MAX_CPUS];
     uint32_t count = cpu_count;
     for (uint32_t i = 0; i < count; i++) wanted[i] = __atomic_load_n(&rcu_cpus[i].queued, __ATOMIC_ACQUIRE);
-    for (;;) {
-        uint64_t behind = 0;
+    for (unsigned look = 0;; look++) {
         rcu_quiescent();
         rcu_process(BARRIER_LIMIT);
-        for (uint32_t i = 0; i < count; i++)
-            if (__atomic_load_n(&rcu_cpus[i].ran, __ATOMIC_ACQUIRE) < wanted[i]) behind |= 1ull << i;
+        uint64_t behind = cpus_behind(wanted, count);
         if (behind == 0) return;
-        arch_send_reschedule(behind & ~(1ull << cpu_id()));
-        cpu_relax();
-        sched_preempt_point();
+        if (look == 0 || look >= BARRIER_LOOKS) arch_send_reschedule(behind & ~(1ull << cpu_id()));
+        if (look >= BARRIER_LOOKS) {
+            sched_sleep_until(log_time() + BARRIER_NS);
+        } else {
+            cpu_relax();
+            sched_preempt_point();
+        }
     }
 }

@@ -23,10 +23,11 @@ static inline void rcu_quiescent(void) {
 // returns true a tickless CPU calls it again within a millisecond or so.
 bool rcu_process(unsigned limit);
 
-// Waits until everything given to rcu_call before has run, on all CPUs. Blocks (preemption points); no lock held.
+// Waits until everything given to rcu_call before has run, on all CPUs. Blocks (preemption points, sleeps); no lock held.
 void rcu_barrier(void);
 
 // Provided by sched.
 bool sched_preempt_point(void);
+void sched_sleep_until(uint64_t deadline);
 // Provided by arch: makes the CPUs in `mask` pass a quiescent point soon (a reschedule interrupt). Any context.
 void arch_send_reschedule(uint64_t mask);

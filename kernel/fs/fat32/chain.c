@@ -166,7 +166,7 @@ int fat_chain_zero(struct fat_inode *i, uint64_t from, uint64_t to) {
         uint32_t cluster, count, inside = (uint32_t)(from & (fat_cluster_bytes(v) - 1));
         int found = fat_chain_find(i, (uint32_t)(from >> v->cluster_shift), &cluster, &count);
         if (found <= 0) return found < 0 ? found : -EIO;
-        uint64_t room = MIN((uint64_t)fat_cluster_bytes(v) - inside, (uint64_t)sizeof v->scratch->zero), bytes = to - from;
+        uint64_t room = ((uint64_t)count << v->cluster_shift) - inside, bytes = MIN(to - from, (uint64_t)sizeof v->scratch->zero);
         if (bytes > room) bytes = room;
         uint64_t sector = (fat_cluster_block(v, cluster) << (v->block_shift - SECTOR_SHIFT)) + (inside >> SECTOR_SHIFT);
         int error = block_write(v->fs.device, sector, v->scratch->zero, bytes, 0);

@@ -13,5 +13,5 @@ NO_SANITIZE := kernel/arch/x86_64/boot% kernel/arch/x86_64/early% kernel/mm/kasa
 # SLUB works on free objects, which nobody else may touch; the check of freed pages reads only pages that it has just opened.
 NO_KASAN := kernel/mm/slub% kernel/mm/page_debug%
 SANITIZE = $(if $(filter $(NO_SANITIZE),$<),,$(if $(filter $(NO_KASAN),$<),,$(KASAN_FLAGS)) $(UBSAN_FLAGS) $(COVERAGE_FLAGS))
-# What runs before every access is worth more than -O1.
-$(OUT)/kobj/kernel/mm/kasan%.o: KERNEL_CFLAGS += -O2 -momit-leaf-frame-pointer
+# What runs before every access, or for every byte, is worth more than -O1.
+$(OUT)/kobj/kernel/mm/kasan%.o $(OUT)/kobj/kernel/mm/page_debug.o $(OUT)/kobj/kernel/mm/slub_debug.o: KERNEL_CFLAGS += -O2 -momit-leaf-frame-pointer

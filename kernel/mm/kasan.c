@@ -68,8 +68,20 @@ static uint8_t *shadow_ready(uint64_t physical) {
     return shadows[block];
 }
 
+// A page's shadow is 512 bytes: by words, as a string instruction counts each byte under emulation.
 static void fill_shadow(uint8_t *at, uint8_t value, size_t count) {
-    __asm__ volatile("rep stosb" : "+D"(at), "+c"(count) : "a"(value) : "memory");
+    uint64_t word = value * 0x0101010101010101ull;
+
+    for (; count != 0 && (uint64_t)at % 8 != 0; at++, count--) *(volatile uint8_t *)at = value;
+    for (; count >= 32; at += 32, count -= 32) {
+        volatile uint64_t *words = (volatile uint64_t *)at;
+
+        words[0] = word;
+        words[1] = word;
+        words[2] = word;
+        words[3] = word;
+    }
+    for (; count != 0; at++, count--) *(volatile uint8_t *)at = value;
 }
 
 // Sets the shadow of whole groups of 8 bytes, block by block.

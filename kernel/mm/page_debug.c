@@ -5,14 +5,24 @@
 
 #define POISON 0x6b6b6b6b6b6b6b6bul
 
+// Eight words a round: each page that is allocated comes by here.
+static bool is_poisoned(const uint64_t *words) {
+    for (const uint64_t *end = words + PAGE_SIZE / sizeof(*words); words < end; words += 8) {
+        uint64_t wrong = (words[0] ^ POISON) | (words[1] ^ POISON) | (words[2] ^ POISON) | (words[3] ^ POISON);
+        wrong |= (words[4] ^ POISON) | (words[5] ^ POISON) | (words[6] ^ POISON) | (words[7] ^ POISON);
+        if (wrong != 0) return false;
+    }
+    return true;
+}
+
 // Nothing tells a freed page from fresh memory but its content: it counts as poisoned when both ends still are.
 static void check_poison(struct page *page) {
     const uint64_t *words = page_to_virt(page);
     size_t last = PAGE_SIZE / sizeof(*words) - 1;
 
-    if (words[0] != POISON || words[last] != POISON) return;
+    if (words[0] != POISON || words[last] != POISON || is_poisoned(words)) return;
     for (size_t i = 0; i < last; i++) {
-        if (unlikely(words[i] != POISON))
+        if (words[i] != POISON)
             panic("page %#lx was written at offset %#lx after it was freed by %#lx: %#lx", page_number(page),
                   i * sizeof(*words), page->allocated_by, words[i]);
     }

@@ -5,18 +5,25 @@
 
 enum { RED_FREE = 0xbb, RED_USED = 0xcc, POISON_FREE = 0x6b };
 
-// Plain loops: this runs on memory that KASAN forbids to all others.
+#define SPREAD 0x0101010101010101ull
+
+// Plain loops, by words where there are whole ones: this runs on memory that KASAN forbids to all others.
 static void fill(void *to, unsigned char value, size_t size) {
-    for (unsigned char *at = to; size != 0; at++, size--) *(volatile unsigned char *)at = value;
+    unsigned char *at = to;
+
+    for (; size != 0 && (uint64_t)at % 8 != 0; at++, size--) *(volatile unsigned char *)at = value;
+    for (; size >= 8; at += 8, size -= 8) *(volatile uint64_t *)at = value * SPREAD;
+    for (; size != 0; at++, size--) *(volatile unsigned char *)at = value;
 }
 
 static bool is_filled(const void *from, unsigned char value, size_t size) {
     const unsigned char *at = from;
+    uint64_t wrong = 0;
 
-    for (; size != 0; at++, size--) {
-        if (*at != value) return false;
-    }
-    return true;
+    for (; size != 0 && (uint64_t)at % 8 != 0; at++, size--) wrong |= *at ^ (uint64_t)value;
+    for (; size >= 8; at += 8, size -= 8) wrong |= *(const uint64_t __attribute__((may_alias)) *)at ^ value * SPREAD;
+    for (; size != 0; at++, size--) wrong |= *at ^ (uint64_t)value;
+    return wrong == 0;
 }
 
 // The gap behind an object: the next one's red zone, or the rest of the slab up to 16 bytes.

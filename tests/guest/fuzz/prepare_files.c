@@ -15,7 +15,7 @@ static uint64_t long_name(struct fuzzer *f) {
 }
 
 // Where a file is read, written, cut: mostly near its start, at times where block maps get deep.
-static uint64_t place(struct fuzzer *f) { return next(f) % (one_in(f, 4) ? 4u << 20 : 65536u); }
+static uint64_t place(struct fuzzer *f) { return next(f) % (one_in(f, 32) ? 4u << 20 : one_in(f, 4) ? 512u << 10 : 65536u); }
 
 static void prepare_names(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a, kpio_handle dir) {
     switch (call->number) {

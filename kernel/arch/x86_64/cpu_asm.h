@@ -67,6 +67,8 @@ static inline uint64_t cpu_read_cr4(void) {
     __asm__ volatile("mov %%cr4, %0" : "=r"(v));
     return v;
 }
+// Interrupts of this priority class (the vector's upper four bits) and below stay pending.
+static inline void cpu_write_cr8(uint64_t v) { __asm__ volatile("mov %0, %%cr8" : : "r"(v) : "memory"); }
 static inline void cpu_write_cr4(uint64_t v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
 static inline void cpu_invlpg(uint64_t address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
 static inline void cpu_xsetbv(uint32_t index, uint64_t v) {

@@ -20,6 +20,7 @@ struct call_node {
     struct call_node *next;
     void (*fn)(void *arg);
     void *arg;
+    uint32_t caller;  // CPU id
     bool done;
 };
 
@@ -46,6 +47,7 @@ struct arch_cpu {
     uint32_t running_vector;              // device vector whose handler runs now, or 0
     nanos_t timer_deadline;               // what arch_timer_set was last told
     bool calling;                         // arch_call_cpus runs
+    bool call_sleeps;                     // and waits for an interrupt that says that a call is done
     struct call_node *call_head cacheline_aligned;  // requests to this CPU, pushed by others
     struct call_node calls[CONFIG_MAX_CPUS];        // requests by this CPU, one per target
     struct vector_handler handlers[IRQ_VECTOR_COUNT];

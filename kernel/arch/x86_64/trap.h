@@ -15,7 +15,7 @@ enum {
     VECTOR_PIC = 0x20,  // 16 vectors that a masked 8259 may still raise
     VECTOR_TIMER = 0xe0,
     VECTOR_RESCHEDULE = 0xe1,
-    VECTOR_CALL = 0xe2,
+    VECTOR_CALL = 0xf0,  // in a priority class above all the others: see ipi.c
     VECTOR_APIC_ERROR = 0xfe,
     VECTOR_SPURIOUS = 0xff,
 };

@@ -56,8 +56,10 @@ static void prepare_names(struct fuzzer *f, const struct fuzz_call *call, uint64
 
 static void prepare_path(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) {
     kpio_handle dir = any_directory(f);
-    (void)kpio_path_make(dir, "file", 0100644, 0, 0);
-    (void)kpio_path_make(dir, "dir", 0040755, 0, 0);
+    if (one_in(f, 2)) {  // else an earlier call has made them
+        (void)kpio_path_make(dir, "file", 0100644, 0, 0);
+        (void)kpio_path_make(dir, "dir", 0040755, 0, 0);
+    }
     a[0] = (uint64_t)dir;
     if (call->number != SYS_directory_path && call->number != SYS_directory_read) a[1] = text("file");
     if (call->number == SYS_path_open && one_in(f, 3)) a[1] = long_name(f), a[2] |= KPIO_OPEN_CREATE;

@@ -63,6 +63,14 @@ NEEDS = with_files(
     manifest("absent", "program = /bin/true\nrestart = never\n"),
     manifest("last", "program = /bin/true\nneeds = slow never absent\npatience = 5s\nserves = no\nrestart = never\nmain = yes\n"))
 
+# tests/guest/takeover.c: the suite, and the services that it replaces by versions that are not fit.
+TAKEOVER = with_files(
+    manifest("takeover", "program = /test/takeover\ngrant = console\ngrant = control\ngrant = system inspect\ngrant = job\n"
+             "needs = ends spoils hangs watched late\nserves = no\nrestart = never\nmain = yes\n"),
+    *(manifest(name, f"program = /test/takeover\nargument = subject\nupdate = handover\n{more}[settings]\nfault = {fault}\n")
+      for name, fault, more in (("ends", "end", ""), ("spoils", "spoil", ""), ("hangs", "hang", ""), ("late", "late", ""),
+                                ("watched", "hang", "watchdog = 1s\n"))))
+
 MACHINES = [
     Config("release", machine=Machine(cpus=4)),
     Config("release", machine=Machine(cpus=1, memory_mib=64)),
@@ -78,4 +86,5 @@ def boots():
         [Boot("demonstration-hanging-drivers", "kpio.mode=demo kpio.hang_after=80", hanging, hung_ones_were_found),
          Boot("demonstration-other-program", f"kpio.mode=demo kpio.successor={SUCCESSOR}", hanging, another_program_took_over,
               with_files(copy_of("bin/counter", SUCCESSOR))),
-         Boot("needs", "kpio.mode=idle", hanging, needs_were_waited_for, NEEDS)]
+         Boot("needs", "kpio.mode=idle", hanging, needs_were_waited_for, NEEDS),
+         Boot("takeover", "kpio.mode=idle", hanging, initrd=TAKEOVER)]

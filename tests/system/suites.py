@@ -85,10 +85,13 @@ OPTIONS = {"disk": {"disks": block_disks},
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.
 WITH_KPTI = ["boot", "thread", "process", "revoke"]
 
+# Programs that are no suites by themselves: tests/system/modes.py boots them.
+OTHERS = {"takeover"}
+
 
 def boots():
     made = []
-    for name in sorted(path.stem for path in (ROOT / "tests" / "guest").glob("*.c")):
+    for name in sorted({path.stem for path in (ROOT / "tests" / "guest").glob("*.c")} - OTHERS):
         for config in MACHINES.get(name, [DEFAULT]):
             options = {"long_append": "kpio.long", **OPTIONS.get(name, {})}
             machine = f"kpio.cpus={config.machine.cpus} kpio.mib={config.machine.memory_mib}"

@@ -80,7 +80,10 @@ static int64_t do_ready(void *context, uint64_t badge, const struct init_ready_r
                         struct init_ready_reply *reply) {
     struct supervised *s = sender(badge);
     if (s == NULL) return -EACCES;
-    if (s->state == SERVICE_STARTING) s->state = SERVICE_RUNNING;
+    if (s->state == SERVICE_STARTING) {
+        s->state = SERVICE_RUNNING;
+        trial_passed(s);
+    }
     if (s->ended != 0)
         print("init: %s runs again (pid %lu), %lu us after its end\n", s->manifest.name, (unsigned long)s->pid,
               (unsigned long)((time_now() - s->ended) / 1000));

@@ -6,7 +6,7 @@ struct supervisor supervisor;
 
 // Packets of the port: ends of processes carry the service's number, commands this bit and the command as value.
 #define KEY_COMMAND (1ull << 32)
-#define READY_NS 5000000000ull  // in which a service with a watchdog must be ready
+#define READY_NS 5000000000ull  // in which a service with a watchdog must be ready, and a version that takes over
 #define PATIENCE_MAX_NS 3600000000000ull
 
 struct supervised *supervisor_find(const char *name) {
@@ -35,6 +35,10 @@ static void schedule_restart(struct supervised *s, uint64_t now) {
 // What s needs is ready, or it goes without.
 static void start_now(struct supervised *s) {
     int64_t result = service_start(s);
+    if (result < 0 && s->on_trial) {
+        trial_failed(s);
+        result = service_start(s);
+    }
     if (result == -ENODEV) {
         s->state = SERVICE_FAILED;
         print("init: %s: this machine has no such device\n", s->manifest.name);
@@ -53,7 +57,10 @@ static void start_or_wait(struct supervised *s) {
 
 static void say_how_it_ended(const struct supervised *s, int64_t status) {
     const char *name = s->manifest.name;
-    if (s->hung)
+    if (s->hung && s->state == SERVICE_STARTING)
+        print("init: %s (pid %lu) was not ready within %lu ms: killed\n", name, (unsigned long)s->pid,
+              (unsigned long)(READY_NS / 1000000));
+    else if (s->hung)
         print("init: %s (pid %lu) hung: its watchdog killed it\n", name, (unsigned long)s->pid);
     else if (status <= KPIO_STATUS_FAULT)
         print("init: %s (pid %lu) crashed: exception %ld\n", name, (unsigned long)s->pid, (long)(KPIO_STATUS_FAULT - status));
@@ -69,13 +76,6 @@ static bool wants_restart(const struct supervised *s, int64_t status) {
     return s->manifest.restart == RESTART_ALWAYS || (s->manifest.restart == RESTART_FAILURE && status != 0);
 }
 
-static void take_successor(struct supervised *s) {
-    if (s->successor[0] == 0) return;
-    memcpy(s->program, s->successor, sizeof(s->program));
-    s->successor[0] = 0;
-    print("init: %s: version %u is %s\n", s->manifest.name, s->version, s->program);
-}
-
 static void service_ended(struct supervised *s, int64_t status) {
     uint64_t now = time_now();
     (void)kpio_port_unbind(supervisor.port, s->process, supervisor_index(s));  // or the port would report its closing
@@ -85,11 +85,14 @@ static void service_ended(struct supervised *s, int64_t status) {
     s->ended = now;
     s->restarts++;
     say_how_it_ended(s, status);
-    if (!wants_restart(s, status)) {
+    bool failed = s->on_trial && s->state == SERVICE_STARTING && !s->replacing;
+    if (failed) trial_failed(s);
+    if (s->stop_wanted || (!failed && !wants_restart(s, status))) {
         s->state = SERVICE_STOPPED;
+    } else if (failed) {
+        start_or_wait(s);
     } else if (s->replacing) {
-        s->version++;
-        take_successor(s);
+        trial_begin(s);
         start_or_wait(s);
     } else {
         schedule_restart(s, now);
@@ -98,8 +101,7 @@ static void service_ended(struct supervised *s, int64_t status) {
 
 static void replace(struct supervised *s) {
     if (s->process == 0) {
-        s->version++;
-        take_successor(s);
+        trial_begin(s);
         start_or_wait(s);
         return;
     }
@@ -139,10 +141,10 @@ static void run_command(struct supervised *s, enum command command) {
 }
 
 // When something has to be done about a service though nothing happens to it: it is to start again, or has not become
-// ready in time though it promises to answer.
+// ready in time though it promises to answer, or another version could go on.
 static uint64_t due_of(const struct supervised *s) {
     if (s->state == SERVICE_WAITING || s->state == SERVICE_NEEDING) return s->due;
-    if (s->state == SERVICE_STARTING && s->manifest.watchdog != 0 && !s->hung) return s->started + READY_NS;
+    if (s->state == SERVICE_STARTING && (s->manifest.watchdog != 0 || s->on_trial) && !s->hung) return s->started + READY_NS;
     return KPIO_TIME_NEVER;
 }
 

@@ -7,6 +7,7 @@
 //   STOPPED ──start──▶ NEEDING ──▶ STARTING ──ready──▶ RUNNING ──end──▶ WAITING ──due──▶ NEEDING ...
 //                                     └─────end──────────────────────────┘ └─too many ends──▶ FAILED
 //
+// A version that takes over and ends in STARTING gives way to the one before, which starts at once (trial.c).
 // NEEDING ends at once unless something that it needs is not ready yet.
 #pragma once
 #include "user/init/options.h"
@@ -27,6 +28,10 @@ struct supervised {
     kpio_handle job;            // its own, for its limits; made once
     kpio_handle endpoint;       // init's side: to call, and to make duplicates for clients
     kpio_handle saved;          // its state, or 0
+    bool on_trial;              // a version that takes over has not been ready yet. What to go back to then:
+    char previous[PROGRAM_PATH_MAX];
+    uint32_t previous_version;
+    kpio_handle rescued;        // the state as it was handed over, or 0
     uint64_t pid, started, due; // ns; due: when to start again, when NEEDING: at the latest
     uint64_t ended;             // when it last ended; for the time to recover
     struct backoff backoff;
@@ -71,6 +76,13 @@ int64_t service_start(struct supervised *s);
 void service_kill(struct supervised *s);
 // ... asks it for its state, and keeps that; the process then ends by itself.
 int64_t service_hand_over(struct supervised *s);
+
+// Any thread, lock held. The next start is one of a new version: of the successor, if there is one.
+void trial_begin(struct supervised *s);
+// ... It is ready.
+void trial_passed(struct supervised *s);
+// ... It will not be: the next start is one of the version before.
+void trial_failed(struct supervised *s);
 
 // Names thread: serves init's protocol for ever.
 int64_t names_main(void *arg);

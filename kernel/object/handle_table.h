@@ -49,7 +49,7 @@ static inline void handle_table_remove_at(struct handle_table *table, struct han
     __atomic_store_n(at, handle_free_entry(handle_next_value(value), table->free), __ATOMIC_RELEASE);
     table->free = value & HANDLE_INDEX_MASK;
     table->room++;
-    if (job_stock_put(table->job, JOB_HANDLES, 1)) job_stock_trim(table->job, JOB_HANDLES);
+    if (job_stock_put(table->job, JOB_HANDLES, 1) || unlikely(table->job->no_stock != 0)) job_stock_trim(table->job, JOB_HANDLES);
     spin_unlock(&table->lock);
 }
 

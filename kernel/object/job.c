@@ -90,7 +90,7 @@ static coldpath void subtree_drain(struct job *top) {
 
 static coldpath int charge_slow(struct job *job, enum job_resource what, uint64_t n) {
     uint64_t batch = job_stock_batch(what);
-    bool ahead = batch != 0 && n <= UINT64_MAX - batch && !__atomic_load_n(&job->orphan, __ATOMIC_ACQUIRE);
+    bool ahead = batch != 0 && n <= UINT64_MAX - batch && __atomic_load_n(&job->no_stock, __ATOMIC_ACQUIRE) == 0;
     if (ahead && chain_charge(job, what, n + batch) == NULL) {
         job->cpus[cpu_id()].stock[what] += batch;
         return 0;
@@ -146,7 +146,7 @@ static coldpath void orphan_uncharge(struct job *job, enum job_resource what, ui
 static void job_destroy(struct object *o) {
     struct job *job = job_of(o);
     if (o->id < ID_LIMIT) id_free(o);
-    __atomic_store_n(&job->orphan, true, __ATOMIC_RELEASE);
+    (void)__atomic_fetch_or(&job->no_stock, JOB_ORPHAN, __ATOMIC_RELEASE);
 }
 
 static void job_settle(struct rcu_head *head) {
@@ -157,13 +157,21 @@ static void job_settle(struct rcu_head *head) {
 }
 
 coldcall void job_stock_trim(struct job *job, enum job_resource what) {
-    uint64_t *stock = &job->cpus[cpu_id()].stock[what], batch = job_stock_batch(what);
-    chain_uncharge(job, NULL, what, *stock - batch);
-    *stock = batch;
+    uint64_t *stock = &job->cpus[cpu_id()].stock[what];
+    uint64_t kept = __atomic_load_n(&job->no_stock, __ATOMIC_ACQUIRE) == 0 ? job_stock_batch(what) : 0;
+    chain_uncharge(job, NULL, what, *stock - kept);
+    *stock = kept;
+}
+
+// An orphan's mark that comes now is not missed: what ends it waits until this CPU has left here (job_settle).
+static coldpath void uncharge_at_once(struct job *job, uint8_t marks, enum job_resource what, uint64_t n) {
+    if (marks & JOB_ORPHAN) orphan_uncharge(job, what, n);
+    else chain_uncharge(job, NULL, what, n);
 }
 
 void job_uncharge(struct job *job, enum job_resource what, uint64_t n) {
-    if (unlikely(__atomic_load_n(&job->orphan, __ATOMIC_ACQUIRE))) orphan_uncharge(job, what, n);
+    uint8_t marks = __atomic_load_n(&job->no_stock, __ATOMIC_ACQUIRE);
+    if (unlikely(marks != 0)) uncharge_at_once(job, marks, what, n);
     else if (job_stock_put(job, what, n)) job_stock_trim(job, what);
 }
 
@@ -242,6 +250,7 @@ int job_create(struct job *parent, const struct kpio_job_limits *limits, const c
     error = id_alloc(&job->object);
     object_get(&parent->object);
     spin_lock(&job_tree_lock);
+    job->no_stock = parent->no_stock & JOB_TIGHT;
     list_push_back(&parent->children, &job->sibling);
     spin_unlock(&job_tree_lock);
     if (error != 0) {
@@ -252,7 +261,33 @@ int job_create(struct job *parent, const struct kpio_job_limits *limits, const c
     return 0;
 }
 
-void job_set_limits(struct job *job, const struct kpio_job_limits *limits) { limits_set(job, limits); }
+static bool is_over(const struct job *job) {
+    for (unsigned what = 0; what < JOB_RESOURCES; what++)
+        if (__atomic_load_n(&job->used[what], __ATOMIC_RELAXED) > job->limit[what]) return true;
+    return false;
+}
+
+static void mark_tight_locked(struct job *j) {
+    if (j->over || (j->parent != NULL && j->parent->no_stock & JOB_TIGHT))
+        (void)__atomic_fetch_or(&j->no_stock, JOB_TIGHT, __ATOMIC_SEQ_CST);
+    else
+        (void)__atomic_fetch_and(&j->no_stock, (uint8_t)~JOB_TIGHT, __ATOMIC_SEQ_CST);
+}
+
+// All CPUs are asked to drain, not only those that have something in stock: one may be about to put something there because it
+// has not seen the mark, but none is while it answers.
+void job_set_limits(struct job *job, const struct kpio_job_limits *limits) {
+    spin_lock(&job_tree_lock);
+    limits_set(job, limits);
+    job->over = is_over(job);
+    for (struct job *j = job; j != NULL; j = subtree_next_locked(j, job)) mark_tight_locked(j);
+    if (job->over) {
+        drain_here(job);
+        uint64_t others = ((cpu_count == 64 ? 0 : 1ull << cpu_count) - 1) & ~(1ull << cpu_id());
+        if (others != 0) arch_call_cpus(others, drain_here, job);
+    }
+    spin_unlock(&job_tree_lock);
+}
 
 static void limits_get(const uint64_t values[JOB_RESOURCES], struct kpio_job_limits *out) {
     *out = (struct kpio_job_limits){

@@ -4,6 +4,8 @@
 //        used[] of a job = what it and its descendants use + their stocks
 //        stock[] of a job on a CPU = charged already, not yet used; changed by that CPU alone, which others ask to drain it
 //
+// A job whose limit was set below its use has no stocks, nor has any below it: what is given back there is not used again.
+//
 // Life: handles, processes and child jobs hold references. A job without any is an orphan: gone for everybody, but its
 // memory stays until all that was charged to it is given back.
 // Lock: job_tree_lock guards the tree and orphans' last moments; a leaf.
@@ -13,6 +15,11 @@
 #include "lib/util.h"
 
 #define JOB_DEPTH_MAX 32  // bounds the walk of a charge
+
+enum {
+    JOB_ORPHAN = 1 << 0,  // nobody refers to it any more
+    JOB_TIGHT = 1 << 1,   // it or an ancestor is `over`; under job_tree_lock
+};
 
 struct job_cpu {
     uint64_t stock[JOB_RESOURCES];
@@ -27,7 +34,8 @@ struct job {
     uint64_t limit[JOB_RESOURCES];
     uint32_t depth;
     bool killed;                             // no new processes in it or below
-    bool orphan;                             // nobody refers to it any more
+    uint8_t no_stock;                        // JOB_*: nothing is put into its stocks; atomic
+    bool over;                               // a limit was set below what is used
     bool settled;                            // an orphan, and every CPU knows
     char name[32];
     uint64_t used[JOB_RESOURCES] cacheline_aligned;  // atomic
@@ -55,7 +63,7 @@ static inline bool job_stock_take(struct job *job, enum job_resource what, uint6
     *stock += n;
     return false;
 }
-// job_uncharge of a job that is no orphan. True: too much is in stock now, and job_stock_trim must follow.
+// job_uncharge of a job that has stocks. True: too much is in stock now, and job_stock_trim must follow.
 [[nodiscard]] static inline bool job_stock_put(struct job *job, enum job_resource what, uint64_t n) {
     uint64_t *stock = &job->cpus[cpu_id()].stock[what];
     __asm__("addq %1, %0" : "+m"(*stock) : "er"(n) : "cc");
@@ -68,6 +76,7 @@ void job_init(void);  // makes the root job; before any other CPU runs
 // A job below parent, with a reference for the caller. limits NULL: none. -EINVAL too deep, -ENFILE, -ENOMEM, or
 // -EDESTROYED when parent was killed.
 [[nodiscard]] int job_create(struct job *parent, const struct kpio_job_limits *limits, const char *name, struct job **out);
+// Below what is used they stop growth only: nothing more is charged until so much has been given back.
 void job_set_limits(struct job *job, const struct kpio_job_limits *limits);
 // Exact numbers: drains the stocks of the subtree.
 void job_get_info(struct job *job, struct kpio_job_info *info);

@@ -131,6 +131,44 @@ TEST(shortage_drains_the_stocks_of_other_cpus_and_jobs) {
     quiesce();
 }
 
+// What is in stock, and what is given back from then on, does not get past a limit below the use.
+TEST(a_limit_below_use_ends_the_stocks) {
+    begin();
+    struct job *outer, *inner, *later;
+    struct kpio_job_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}, tight = none;
+    struct kpio_job_info info;
+    CHECK_EQ(job_create(job_root, &none, "outer", &outer), 0);
+    CHECK_EQ(job_create(outer, &none, "inner", &inner), 0);
+    for (uint32_t cpu = 0; cpu < 4; cpu++) {
+        unit_become_cpu(cpu);
+        CHECK_EQ(job_charge(inner, JOB_PAGES, 10), 0);  // and some into its stock
+    }
+    tight.pages = 5;
+    job_set_limits(outer, &tight);
+    CHECK_EQ(job_create(outer, &none, "later", &later), 0);
+    for (uint32_t cpu = 0; cpu < 4; cpu++) {
+        unit_become_cpu(cpu);
+        CHECK_EQ(job_charge(inner, JOB_PAGES, 1), -ENOMEM);
+        CHECK_EQ(job_charge(later, JOB_PAGES, 1), -ENOMEM);
+        job_uncharge(inner, JOB_PAGES, 8);
+        CHECK_EQ(job_charge(inner, JOB_PAGES, 1), -ENOMEM);  // 8 are left at the end: more than 5
+    }
+    job_uncharge(inner, JOB_PAGES, 4);
+    CHECK_EQ(job_charge(inner, JOB_PAGES, 1), 0);
+    CHECK_EQ(job_charge(inner, JOB_PAGES, 1), -ENOMEM);
+    job_set_limits(outer, &none);
+    CHECK_EQ(outer->no_stock | inner->no_stock | later->no_stock, 0);
+    CHECK_EQ(job_charge(later, JOB_PAGES, 50), 0);
+    job_uncharge(later, JOB_PAGES, 50);
+    job_uncharge(inner, JOB_PAGES, 5);
+    job_get_info(outer, &info);
+    CHECK_EQ(info.used.pages, 0);
+    object_put(&later->object);
+    object_put(&inner->object);
+    object_put(&outer->object);
+    quiesce();
+}
+
 TEST(random_charges_against_a_model) {
     begin();
     enum { JOBS = 6, LIMIT = 500 };

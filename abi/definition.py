@@ -5,7 +5,7 @@ from pathlib import Path
 
 SYSCALL_BASE = 0x1000
 KINDS = ("job process thread vmo aspace endpoint reply event port timer irq mmio dma pci disk directory file pipe "
-         "wasm_pool system counter").split()
+         "wasm_pool system counter fuse").split()
 RIGHTS = ("READ WRITE EXECUTE MAP DUPLICATE TRANSFER CALL RECEIVE MANAGE KILL INSPECT JIT WAIT DEVICE LOG POWER BADGE "
           "EXPIRE AUDIT").split()
 SCALARS = "u32 u64 i64 addr size time text".split()

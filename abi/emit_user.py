@@ -86,4 +86,4 @@ def grammar_h(calls: list) -> str:
     return "\n".join(lines + ["};", ""])
 
 
-assert len(KINDS) == 21 and len(RIGHTS) == 19
+assert len(KINDS) == 22 and len(RIGHTS) == 19

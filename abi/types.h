@@ -16,7 +16,7 @@ enum kpio_kind {
     KPIO_KIND_NONE, KPIO_KIND_JOB, KPIO_KIND_PROCESS, KPIO_KIND_THREAD, KPIO_KIND_VMO, KPIO_KIND_ASPACE,
     KPIO_KIND_ENDPOINT, KPIO_KIND_REPLY, KPIO_KIND_EVENT, KPIO_KIND_PORT, KPIO_KIND_TIMER, KPIO_KIND_IRQ,
     KPIO_KIND_MMIO, KPIO_KIND_DMA, KPIO_KIND_PCI, KPIO_KIND_DISK, KPIO_KIND_DIRECTORY, KPIO_KIND_FILE, KPIO_KIND_PIPE,
-    KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNTER, KPIO_KIND_COUNT
+    KPIO_KIND_WASM_POOL, KPIO_KIND_SYSTEM, KPIO_KIND_COUNTER, KPIO_KIND_FUSE, KPIO_KIND_COUNT
 };
 
 // How a line of an I/O APIC works (irq_create); 0: edge, active high.
@@ -31,8 +31,8 @@ enum kpio_kind {
 #define KPIO_RIGHT_DUPLICATE (1u << 4)   // duplicate, also copy in a message
 #define KPIO_RIGHT_TRANSFER  (1u << 5)   // move or copy to another process
 #define KPIO_RIGHT_CALL      (1u << 6)   // endpoint: call and send
-#define KPIO_RIGHT_RECEIVE   (1u << 7)   // endpoint: receive; event: be of its audience (PEER_GONE when none is left)
-#define KPIO_RIGHT_MANAGE    (1u << 8)   // job: create in it, set limits; process, thread: start, control
+#define KPIO_RIGHT_RECEIVE   (1u << 7)   // endpoint: receive; fuse: drive; event: be of its audience (PEER_GONE when none is left)
+#define KPIO_RIGHT_MANAGE    (1u << 8)   // job: create in it, set limits; fuse: mount; process, thread: start, control
 #define KPIO_RIGHT_KILL      (1u << 9)   // job, process, thread: end it
 #define KPIO_RIGHT_INSPECT   (1u << 10)  // info calls
 #define KPIO_RIGHT_JIT       (1u << 11)  // process: anonymous executable memory (given when the process is created)
@@ -243,6 +243,17 @@ enum {
 enum { KPIO_COUNTER_SEMAPHORE = 1 << 0 };  // counter_create: each read takes 1, not all
 enum { KPIO_COUNTER_NOWAIT = 1 << 0 };     // counter_read, counter_add: EAGAIN instead of waiting
 #define KPIO_COUNTER_VALUE_MAX (UINT64_MAX - 1)
+
+// ---- FUSE channels ------------------------------------------------------------------------------------------------------
+#define KPIO_FUSE_PARTS_MAX 8u        // pieces of a reply
+enum { KPIO_FUSE_STARTING, KPIO_FUSE_READY, KPIO_FUSE_GONE, KPIO_FUSE_ENDED };  // kpio_fuse_info: state
+struct kpio_fuse_info {
+    uint32_t state, mounted;          // KPIO_FUSE_*; 1: it is a mount's
+    uint32_t queued, sent;            // requests that wait to be taken, to be answered
+    uint64_t requests, replies, failed, timeouts, interrupts, forgets, drivers;  // so far
+    uint64_t latency_ns, longest_ns;  // of all replies together, of one: from taken to answered
+};
+_Static_assert(sizeof(struct kpio_fuse_info) == 88, "ABI");
 
 // ---- pipes ------------------------------------------------------------------------------------------------------------
 // MAILBOX: as DATAGRAM, but for a reader that waits though nobody can write; it comes to its end only by pipe_shut of its own end.

@@ -5,6 +5,7 @@
 #include "kernel/block/page_cache.h"
 #include "kernel/block/ramdisk.h"
 #include "kernel/block/virtio_blk.h"
+#include "kernel/fs/fuse/fuse.h"
 #include "kernel/fs/vfs/vfs.h"
 #include "kernel/hal/hal.h"
 #include "kernel/init_process.h"
@@ -53,6 +54,7 @@ void kernel_main(void) {
     hal_init();
     page_cache_init();
     vfs_init();
+    fuse_init();
     virtio_blk_init();
     ramdisk_init();
     if (!init_process_start()) arch_exit(false);

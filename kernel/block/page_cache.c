@@ -46,15 +46,29 @@ static bool is_loading(struct file_cache *cache, uint64_t index) {
     return loading;
 }
 
-void cache_wait_loaded(struct file_cache *cache, uint64_t index) {
+int cache_wait_loaded(struct file_cache *cache, uint64_t index) {
     struct wait_queue *queue = cache_queue(cache);
-    for (;;) {
+    for (int64_t result = 0; result != -ECANCELED;) {
         spin_lock(&queue->lock);
-        if (!is_loading(cache, index)) break;
-        wait_queue_join_always_unlock(queue);
-        wait_block_always();
+        if (!is_loading(cache, index)) {
+            spin_unlock(&queue->lock);
+            return 0;
+        }
+        if (cache_is_remote(cache)) {
+            wait_queue_join_unlock(queue, NULL, NULL);
+            result = wait_block_killable(TIME_NEVER);
+        } else {
+            wait_queue_join_always_unlock(queue);
+            wait_block_always();
+        }
     }
-    spin_unlock(&queue->lock);
+    return -EINTR;
+}
+
+int cache_lock_writeback(struct file_cache *cache) {
+    if (cache_is_remote(cache)) return mutex_lock_killable(&cache->writeback);
+    mutex_lock(&cache->writeback);
+    return 0;
 }
 
 static void wait_loads(struct file_cache *cache) {
@@ -111,7 +125,8 @@ void file_cache_destroy(struct file_cache *cache, bool discard) {
     cache_domain_wait_visits(cache);
     mutex_lock(&cache->writeback);
     if (!discard && cache->dirty_pages != 0) (void)cache_writeback(cache, 0, PAGE_TREE_PAGES_MAX, UINT64_MAX);  // the log has its error
-    cache_remove_range(cache, 0, PAGE_TREE_PAGES_MAX, true);
+    int error = cache_remove_range(cache, 0, PAGE_TREE_PAGES_MAX, true);
+    verify(error == 0);  // nobody reads the file any more
     mutex_unlock(&cache->writeback);
     cache_domain_leave(cache);
     wait_loads(cache);
@@ -188,8 +203,9 @@ static void take_batch(struct file_cache *cache, uint64_t *position, uint64_t en
     spin_unlock(vmo->lock);
 }
 
-void cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty) {
+int cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty) {
     struct removal gone;
+    int error = 0;
     do {
         uint64_t from = first;
         take_batch(cache, &first, end, dirty, &gone);
@@ -197,7 +213,8 @@ void cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, 
         for (unsigned i = 0; i < gone.count && cache->ops->unreserve; i++)
             if (gone.dirty >> i & 1) cache->ops->unreserve(cache, gone.pages[i]->index << PAGE_SHIFT, PAGE_SIZE);
         if (gone.count) cache_free_pages(gone.pages, gone.count);
-        if (gone.loading) cache_wait_loaded(cache, first);
+        if (gone.loading) error = cache_wait_loaded(cache, first);
         (void)sched_preempt_point();
-    } while (first < end);
+    } while (first < end && error == 0);
+    return error;
 }

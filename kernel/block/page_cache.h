@@ -13,6 +13,9 @@
 // A page that is written during its write-back is dirty again and written once more: the device may meanwhile hold a part of
 // the newer data, which nobody was promised yet.
 //
+// A domain with a limit of its own may wait for a process. Then only its thread writes back; who wants that done asks it and
+// waits (cache_ask_writeback), and waits for pages being read: waits that end with -EINTR when the thread is killed.
+//
 // Locks, in order: the file system's inode lock, cache->writeback (prepare and complete are called with it, perhaps while
 // somebody who waits for it holds the inode lock: so they must take locks below it only), vmo->lock, the policy's, a domain's.
 #pragma once
@@ -61,6 +64,9 @@ struct file_cache_ops {
     // Optional. True: somebody has the VMO now, the inode must stay; false: nobody any more. Calls come in pairs that may
     // overlap (count them). False comes in any context and must not block.
     void (*mapped)(struct file_cache *, bool mapped);
+    // Optional, of domains with a limit of their own. The write-back thread is about to write the file: whether the inode stays
+    // until mapped(false) is called, or leaves memory already (false). Must not block.
+    bool (*visit)(struct file_cache *);
     // Optional: the range, as its mappings have written it, is durable with what the file system must know of it. May block.
     int (*sync)(struct file_cache *, uint64_t offset, uint64_t bytes);
 };
@@ -75,6 +81,8 @@ struct cache_domain;  // one per mounted file system: its dirty pages, its write
 void cache_domain_destroy(struct cache_domain *domain);
 // Writes everything dirty of the domain back and waits. 0 or the first error.
 [[nodiscard]] int cache_domain_sync(struct cache_domain *domain);
+// Only has it begin. Any context.
+void cache_domain_start(struct cache_domain *domain);
 
 // Embedded in a file system's inode. Fields are the cache's.
 struct file_cache {
@@ -116,6 +124,9 @@ void file_cache_destroy(struct file_cache *cache, bool discard);
 // The file is to become `size` long. Shrinking drops pages beyond it (waits for writes at work, unmaps them) and zeroes the
 // rest of the last page; the file system frees blocks afterwards. Growing only moves the size.
 [[nodiscard]] int file_cache_resize(struct file_cache *cache, uint64_t size);
+// Somebody else has changed the file, which is `size` long now: what is clean from `offset` on goes, and all beyond the end.
+// -EINTR: killed.
+[[nodiscard]] int file_cache_reset(struct file_cache *cache, uint64_t offset, uint64_t size);
 // The range's pages go, dirty or not; partial pages are zeroed at the ends. For holes that are punched.
 [[nodiscard]] int file_cache_discard(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 // The first byte >= offset that is dirty in memory and so no hole, whatever the file system says; UINT64_MAX: none.

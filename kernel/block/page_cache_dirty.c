@@ -23,22 +23,27 @@ void cache_uncharge_dirty(struct file_cache *cache, struct job *job, unsigned co
 
 // Over a limit: what this file has dirty is written back first, as that is what the writer makes more of; else the domain's
 // thread is to find something.
-static coldpath void wait_clean(struct file_cache *cache) {
+static coldpath int wait_clean(struct file_cache *cache) {
+    if (cache_is_remote(cache)) return cache_ask_writeback(cache, 0, PAGE_TREE_PAGES_MAX, 4 * CACHE_BATCH);
     if (cache->dirty_pages != 0) {
         mutex_lock(&cache->writeback);
         (void)cache_writeback(cache, 0, PAGE_TREE_PAGES_MAX, 4 * CACHE_BATCH);  // its error is for the next sync
         mutex_unlock(&cache->writeback);
-        return;
+        return 0;
     }
     cache_domain_kick(cache->domain);
-    if (cache->domain->limit_pages == 0) cache_kick_all();
+    cache_kick_all();
     sched_sleep_until(arch_now() + PAUSE_NANOS);
+    return 0;
 }
 
-struct job *cache_charge_dirty(struct file_cache *cache, unsigned count) {
+int cache_charge_dirty(struct file_cache *cache, unsigned count, struct job **out) {
     struct job *job = cache_writer_job();
-    while (unlikely(!charge(cache, job, count))) wait_clean(cache);
-    return job;
+    int error = 0;
+    while (unlikely(!charge(cache, job, count)) && (error = wait_clean(cache)) == 0) {
+    }
+    *out = job;
+    return error;
 }
 
 // ---- pages -----------------------------------------------------------------------------------------------------------------
@@ -65,7 +70,9 @@ int cache_fault_dirty(struct vmo *vmo, uint64_t index) {
     if (index << PAGE_SHIFT >= __atomic_load_n(&cache->size, __ATOMIC_ACQUIRE)) return -EFAULT;
     int error = cache->ops->reserve ? cache->ops->reserve(cache, index << PAGE_SHIFT, PAGE_SIZE) : 0;
     if (error) return error;
-    struct job *job = cache_charge_dirty(cache, 1);
+    struct job *job;
+    error = cache_charge_dirty(cache, 1, &job);
+    if (error) return error;  // of a domain with a limit of its own only, where nothing is reserved
     spin_lock(vmo->lock);
     struct page *page = vmo_page_locked(vmo, index);
     bool there = page && !(vmo_page_flags(page) & (VMO_PAGE_LOADING | VMO_PAGE_ERROR));

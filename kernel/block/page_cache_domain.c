@@ -82,11 +82,19 @@ static void visit_end(struct file_cache *cache) {
     cache_wake(queue);
 }
 
-static int visit(struct file_cache *cache, uint64_t most) {
-    mutex_lock(&cache->writeback);
-    int error = cache_writeback(cache, 0, PAGE_TREE_PAGES_MAX, most);
-    mutex_unlock(&cache->writeback);
+// It counts as a visit already, which may end here only once the inode cannot leave memory for it.
+static int visit(struct file_cache *cache, uint64_t first, uint64_t end, uint64_t most) {
+    bool holds = cache->ops->visit != NULL;
+    int error = 0;
+    if (!holds || cache->ops->visit(cache)) {
+        mutex_lock(&cache->writeback);
+        error = cache_writeback(cache, first, end, most);
+        mutex_unlock(&cache->writeback);
+    } else {
+        holds = false;
+    }
     visit_end(cache);
+    if (holds) cache->ops->mapped(cache, false);
     return error;
 }
 
@@ -113,13 +121,87 @@ static int write_files(struct cache_domain *domain, nanos_t dirty_before, uint64
     uint32_t pass = domain->pass;
     spin_unlock(&domain->lock);
     while ((cache = next_file(domain, pass, dirty_before)) != NULL) {
-        int error = visit(cache, most);
+        int error = visit(cache, 0, PAGE_TREE_PAGES_MAX, most);
         if (!first_error) first_error = error;
     }
     return first_error;
 }
 
-int cache_domain_sync(struct cache_domain *domain) { return write_files(domain, TIME_NEVER, UINT64_MAX); }
+// ---- writing for others, in a domain that may wait for a process ------------------------------------------------------------
+// Who asks waits in the domain's row until its thread has done it; one that is killed leaves the order behind, which keeps the inode.
+
+struct cache_order {
+    struct list_node node;      // domain->asked, under domain->lock
+    struct file_cache *cache;   // NULL: all of the domain
+    uint64_t first, end, most;
+    int error;
+    bool done, left;            // under domain->served.lock: it was carried out; nobody waits for it any more
+};
+
+static int carry_out(struct cache_domain *domain, const struct cache_order *order) {
+    struct file_cache *cache = order->cache;
+    if (!cache) return write_files(domain, TIME_NEVER, UINT64_MAX);
+    __atomic_fetch_add(&cache->visits, 1, __ATOMIC_RELAXED);
+    int error = visit(cache, order->first, order->end, order->most);
+    if (cache->ops->visit) cache->ops->mapped(cache, false);
+    return error;
+}
+
+static void serve(struct cache_domain *domain, struct cache_order *order) {
+    int error = carry_out(domain, order);
+    spin_lock(&domain->served.lock);
+    bool left = order->left;
+    order->error = error;
+    order->done = true;
+    (void)wait_queue_wake_locked(&domain->served, UINT32_MAX, 0);
+    spin_unlock(&domain->served.lock);
+    if (left) kfree(order);
+}
+
+static void serve_orders(struct cache_domain *domain) {
+    for (;;) {
+        spin_lock(&domain->lock);
+        struct cache_order *order = list_pop_front_entry(&domain->asked, struct cache_order, node);
+        spin_unlock(&domain->lock);
+        if (!order) return;
+        serve(domain, order);
+    }
+}
+
+static int ask(struct cache_domain *domain, const struct cache_order *what) {
+    struct cache_order *order = kmalloc(sizeof *order);
+    if (!order) return -ENOMEM;
+    *order = *what;
+    if (order->cache && order->cache->ops->visit) verify(order->cache->ops->visit(order->cache));  // the caller holds it
+    spin_lock(&domain->lock);
+    list_push_back(&domain->asked, &order->node);
+    spin_unlock(&domain->lock);
+    spin_lock(&domain->queue.lock);
+    (void)wait_queue_wake_locked(&domain->queue, 1, 0);
+    spin_unlock(&domain->queue.lock);
+    for (int64_t result = 0;;) {
+        spin_lock(&domain->served.lock);
+        bool done = order->done, leaves = !done && result == -ECANCELED;
+        int error = leaves ? -EINTR : order->error;
+        if (leaves) order->left = true;
+        if (done || leaves) {
+            spin_unlock(&domain->served.lock);
+            if (done) kfree(order);
+            return error;
+        }
+        wait_queue_join_unlock(&domain->served, NULL, NULL);
+        result = wait_block_killable(TIME_NEVER);
+    }
+}
+
+int cache_ask_writeback(struct file_cache *cache, uint64_t first, uint64_t end, uint64_t most) {
+    return ask(cache->domain, &(struct cache_order){.cache = cache, .first = first, .end = end, .most = most});
+}
+
+int cache_domain_sync(struct cache_domain *domain) {
+    if (domain->limit_pages) return ask(domain, &(struct cache_order){.cache = NULL});
+    return write_files(domain, TIME_NEVER, UINT64_MAX);
+}
 
 // ---- the thread ------------------------------------------------------------------------------------------------------------
 
@@ -141,9 +223,18 @@ void cache_kick_all(void) {
     spin_unlock(&domains_lock);
 }
 
+void cache_domain_start(struct cache_domain *domain) { cache_domain_kick(domain); }
+
 static bool has_files(struct cache_domain *domain) {
     spin_lock(&domain->lock);
     bool some = !list_is_empty(&domain->files);
+    spin_unlock(&domain->lock);
+    return some;
+}
+
+static bool has_orders(struct cache_domain *domain) {
+    spin_lock(&domain->lock);
+    bool some = !list_is_empty(&domain->asked);
     spin_unlock(&domain->lock);
     return some;
 }
@@ -152,7 +243,7 @@ static bool has_files(struct cache_domain *domain) {
 static bool thread_wait(struct cache_domain *domain) {
     spin_lock(&domain->queue.lock);
     if (!domain->stop && has_files(domain)) arm_locked(domain, arch_now() + TICK_NANOS);
-    if (domain->stop || __atomic_load_n(&domain->kicked, __ATOMIC_ACQUIRE)) {
+    if (domain->stop || __atomic_load_n(&domain->kicked, __ATOMIC_ACQUIRE) || has_orders(domain)) {
         spin_unlock(&domain->queue.lock);
     } else {
         wait_queue_join_always_unlock(&domain->queue);
@@ -166,6 +257,7 @@ static void thread_run(void *arg) {
     sched_thread_begin();
     while (thread_wait(domain)) {
         bool kicked = __atomic_exchange_n(&domain->kicked, false, __ATOMIC_ACQ_REL);
+        serve_orders(domain);
         nanos_t now = arch_now();
         // Errors wait in the files for their next sync.
         (void)write_files(domain, kicked ? TIME_NEVER : now > AGE_NANOS ? now - AGE_NANOS : 0, VISIT_PAGES);
@@ -191,6 +283,8 @@ int cache_domain_create(const char *name, struct block_device *device, uint64_t 
     spin_init(&domain->lock, "cache domain");
     list_init(&domain->files);
     wait_queue_init(&domain->queue, "write-back thread");
+    wait_queue_init(&domain->served, "write-back orders");
+    list_init(&domain->asked);
     mutex_init(&domain->spare_lock, "spare request");
     ktimer_init(&domain->timer, tick);
     domain->thread = sched_kthread_create(name, thread_run, domain);

@@ -278,10 +278,10 @@ int cache_get_page(struct file_cache *cache, uint64_t index, uint64_t needed) {
         spin_unlock(cache->vmo->lock);
         if (page && flags & PAGE_TRIGGER) cache_read_ahead(cache, index);
         if (!page) error = cache_miss(cache, index, needed);
-        else if (flags & VMO_PAGE_LOADING) cache_wait_loaded(cache, index);
+        else if (flags & VMO_PAGE_LOADING) error = cache_wait_loaded(cache, index);
         else if (flags & VMO_PAGE_ERROR) error = take_failed(cache, index);
         else return 0;
-        if (flags & VMO_PAGE_ERROR && failures++ == 0) error = 0;
+        if (flags & VMO_PAGE_ERROR && !(flags & VMO_PAGE_LOADING) && failures++ == 0) error = 0;
     }
     return error;
 }

@@ -31,12 +31,14 @@ struct cache_domain {
     uint64_t limit_pages;
     uint64_t dirty_pages;      // atomic; only with a limit of its own
     struct spinlock lock;      // a leaf
+    struct list asked;         // struct cache_order: what its thread is to write for others
     struct list files;         // dirty, or being written back; the one that waits longest first
     uint32_t pass;
     uint32_t users;            // syncs of all domains at work here
     bool stop, stopped;
     bool kicked;               // write back regardless of age; atomic
     struct wait_queue queue;   // its thread
+    struct wait_queue served;  // who waits for an order
     struct ktimer timer;       // the oldest dirty page gets too old
     bool timer_armed;
     struct thread *thread;
@@ -45,6 +47,8 @@ struct cache_domain {
     struct list_node node;     // in the list of all
     struct rcu_head rcu;
 };
+
+static inline bool cache_is_remote(const struct file_cache *cache) { return cache->domain->limit_pages != 0; }
 
 // One request of the block layer for a file's pages.
 struct cache_io {
@@ -75,9 +79,10 @@ unsigned cache_alloc_pages(struct file_cache *cache, uint64_t first, struct page
 // They are in no VMO: out of the policy, freed.
 void cache_free_pages(struct page **pages, unsigned count);
 // Takes the pages in [first, end) out; `dirty` ones too. Waits for what is being read. cache->writeback is held.
-void cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty);
-// Waits until the page is loaded, or gone.
-void cache_wait_loaded(struct file_cache *cache, uint64_t index);
+[[nodiscard]] int cache_remove_range(struct file_cache *cache, uint64_t first, uint64_t end, bool dirty);
+// Waits until the page is loaded, or gone. As all int functions here that wait: 0, or -EINTR in a domain with its own limit.
+[[nodiscard]] int cache_wait_loaded(struct file_cache *cache, uint64_t index);
+[[nodiscard]] int cache_lock_writeback(struct file_cache *cache);  // cache->writeback
 struct wait_queue *cache_queue(const struct file_cache *cache);  // who waits for the file's pages and requests
 void cache_wake(struct wait_queue *queue);
 
@@ -104,7 +109,7 @@ bool cache_io_add(struct cache_io *io, struct page *page, uint32_t start, uint32
 
 // ---- page_cache_dirty.c ----------------------------------------------------------------------------------------------------
 // Charges `count` pages to be dirtied by the running thread, waiting for write-back where a limit is reached.
-struct job *cache_charge_dirty(struct file_cache *cache, unsigned count);
+[[nodiscard]] int cache_charge_dirty(struct file_cache *cache, unsigned count, struct job **out);
 void cache_uncharge_dirty(struct file_cache *cache, struct job *job, unsigned count);
 // vmo->lock held. True: it was clean, and job's charge is the page's.
 bool cache_set_dirty_locked(struct file_cache *cache, struct page *page, struct job *job);
@@ -126,4 +131,7 @@ void cache_domain_enter_locked(struct file_cache *cache);   // vmo->lock held: i
 void cache_domain_leave(struct file_cache *cache);          // it has none, and no request at work
 void cache_domain_wait_visits(struct file_cache *cache);    // nobody of the domain is at work on it
 void cache_domain_kick(struct cache_domain *domain);        // any context but with the domain's locks
+// Has the domain's thread write as cache_writeback does, and waits for that: its error, or -EINTR, -ENOMEM. Only if the domain
+// has a limit of its own.
+[[nodiscard]] int cache_ask_writeback(struct file_cache *cache, uint64_t first, uint64_t end, uint64_t most);
 void cache_kick_all(void);                                  // for reclaim: tries locks only

@@ -18,13 +18,35 @@ static int shrink(struct file_cache *cache, uint64_t size) {
     // The rest of the last page is part of a block that stays: it is zero on the device too, if the file grows again.
     int error = size & PAGE_MASK ? zero_part(cache, size, keep << PAGE_SHIFT) : 0;
     if (error) return error;
-    mutex_lock(&cache->writeback);
+    error = cache_lock_writeback(cache);
+    if (error) return error;
     __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
     vmo_set_pages(cache->vmo, keep);
-    cache_remove_range(cache, keep, PAGE_TREE_PAGES_MAX, true);
+    error = cache_remove_range(cache, keep, PAGE_TREE_PAGES_MAX, true);
     if (cache->dirty_pages == 0) cache_domain_leave(cache);
     mutex_unlock(&cache->writeback);
-    return 0;
+    return error;
+}
+
+int file_cache_reset(struct file_cache *cache, uint64_t offset, uint64_t size) {
+    uint64_t keep = div_round_up(size, PAGE_SIZE);
+    struct vmo *vmo = __atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE);
+    if (!vmo) {
+        __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
+        vmo = __atomic_load_n(&cache->vmo, __ATOMIC_SEQ_CST);
+        if (vmo) vmo_set_pages(vmo, keep);  // it may have been made just now
+        return 0;
+    }
+    int error = cache_lock_writeback(cache);
+    if (error) return error;
+    __atomic_store_n(&cache->size, size, __ATOMIC_SEQ_CST);
+    vmo_set_pages(vmo, keep);
+    error = cache_remove_range(cache, keep, PAGE_TREE_PAGES_MAX, true);
+    if (!error && offset >> PAGE_SHIFT < keep) error = cache_remove_range(cache, offset >> PAGE_SHIFT, keep, false);
+    if (cache->dirty_pages == 0) cache_domain_leave(cache);
+    mutex_unlock(&cache->writeback);
+    cache->sequential.end = cache->sequential.window = 0;
+    return error;
 }
 
 int cache_grow_past_tail(struct file_cache *cache) {
@@ -66,18 +88,19 @@ int file_cache_discard(struct file_cache *cache, uint64_t offset, uint64_t bytes
     if (offset & PAGE_MASK) error = zero_part(cache, offset, MIN(end, first << PAGE_SHIFT));
     if (!error && end & PAGE_MASK && last >= first) error = zero_part(cache, MAX(offset, last << PAGE_SHIFT), end);
     if (error || last <= first) return error;
-    mutex_lock(&cache->writeback);
-    cache_remove_range(cache, first, last, true);
+    error = cache_lock_writeback(cache);
+    if (error) return error;
+    error = cache_remove_range(cache, first, last, true);
     if (cache->dirty_pages == 0) cache_domain_leave(cache);
     mutex_unlock(&cache->writeback);
-    return 0;
+    return error;
 }
 
 void file_cache_drop(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
     if (!__atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE) || bytes == 0) return;
     uint64_t end = offset + bytes < offset ? UINT64_MAX : offset + bytes;
-    mutex_lock(&cache->writeback);
-    cache_remove_range(cache, div_round_up(offset, PAGE_SIZE), MIN(div_round_up(end, PAGE_SIZE), PAGE_TREE_PAGES_MAX), false);
+    if (cache_lock_writeback(cache) != 0) return;
+    (void)cache_remove_range(cache, div_round_up(offset, PAGE_SIZE), MIN(div_round_up(end, PAGE_SIZE), PAGE_TREE_PAGES_MAX), false);
     mutex_unlock(&cache->writeback);
     cache->sequential.end = cache->sequential.window = 0;
 }

@@ -110,7 +110,9 @@ static int64_t write_batch(struct file_cache *cache, uint64_t offset, uint64_t b
     int error = 0;
     if (!settled && cache->ops->reserve) error = cache->ops->reserve(cache, first << PAGE_SHIFT, (end - first) << PAGE_SHIFT);
     if (error) return error;
-    struct job *job = cache_charge_dirty(cache, count);
+    struct job *job;
+    error = cache_charge_dirty(cache, count, &job);
+    if (error) return error;
     spin_lock(cache->vmo->lock);
     if (end > cache->vmo->pages) cache->vmo->pages = end;
     spin_unlock(cache->vmo->lock);

@@ -257,8 +257,9 @@ int cache_writeback(struct file_cache *cache, uint64_t first, uint64_t end, uint
 int file_cache_sync(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
     if (!__atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE) || bytes == 0) return 0;
     uint64_t last = offset + bytes - 1 < offset ? UINT64_MAX : offset + bytes - 1;
-    mutex_lock(&cache->writeback);
     uint64_t end = MIN((last >> PAGE_SHIFT) + 1, PAGE_TREE_PAGES_MAX);
+    if (cache_is_remote(cache)) return cache_ask_writeback(cache, offset >> PAGE_SHIFT, end, UINT64_MAX);
+    mutex_lock(&cache->writeback);
     int error = cache_writeback(cache, offset >> PAGE_SHIFT, end, UINT64_MAX);
     mutex_unlock(&cache->writeback);
     return error;

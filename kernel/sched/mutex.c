@@ -2,6 +2,7 @@
 // MUTEX_CONTENDED under that lock, and then only the slow way out, which takes it too, changes the owner.
 #include "kernel/sched/mutex.h"
 
+#include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 
 #define MUTEX_CONTENDED 1ul
@@ -50,11 +51,41 @@ void mutex_lock(struct mutex *m) {
     if (unlikely(!mutex_trylock(m))) lock_slowly(m);
 }
 
-// Hands the mutex to the longest waiter.
+// Waits in the queue, whose lock is held and released. 0: who woke it has given it the lock; -EINTR: killed; -EAGAIN: an interrupt
+// that came before the wait was known to be none for those: ask again.
+static int wait_killable_unlock(struct wait_queue *q) {
+    wait_queue_join_unlock(q, NULL, NULL);
+    int64_t result = wait_block_killable(TIME_NEVER);
+    return result == 0 ? 0 : result == -EINTR ? -EAGAIN : -EINTR;
+}
+
+static coldpath int lock_slowly_killable(struct mutex *m) {
+    int error = -EAGAIN;
+    while (error == -EAGAIN) {
+        spin_lock(&m->queue.lock);
+        if (!contend(m)) {
+            spin_unlock(&m->queue.lock);
+            return 0;
+        }
+        error = wait_killable_unlock(&m->queue);
+    }
+    return error;
+}
+
+int mutex_lock_killable(struct mutex *m) {
+    assert(!mutex_is_held(m));
+    return likely(mutex_trylock(m)) ? 0 : lock_slowly_killable(m);
+}
+
+// Hands the mutex to the longest waiter, if there is one: who waited may have been killed.
 static coldpath void unlock_slowly(struct mutex *m) {
     spin_lock(&m->queue.lock);
     struct list_node *first = list_pop_front(&m->queue.waiters);
-    verify(first != NULL);
+    if (first == NULL) {
+        __atomic_store_n(&m->owner, NULL, __ATOMIC_RELEASE);
+        spin_unlock(&m->queue.lock);
+        return;
+    }
     struct thread *next = container_of(first, struct thread, wait.node);
     bool more = !list_is_empty(&m->queue.waiters);
     __atomic_store_n(&m->owner, tagged(next, more ? MUTEX_CONTENDED : 0), __ATOMIC_RELEASE);
@@ -102,6 +133,40 @@ void rw_mutex_lock(struct rw_mutex *m) {
     }
     m->writing = true;
     spin_unlock(&m->queue.lock);
+}
+
+static void let_in_unlock(struct rw_mutex *m);
+
+// The same, killable. Who leaves the queue may have been what others stood behind.
+static int join_killable(struct rw_mutex *m, bool write) {
+    for (;;) {
+        current_thread()->wait.data[0] = write;
+        int error = wait_killable_unlock(&m->queue);
+        if (error == 0) return 0;
+        spin_lock(&m->queue.lock);
+        bool free = !m->writing && (write ? m->readers == 0 : true) && list_is_empty(&m->queue.waiters);
+        if (error == -EAGAIN && !free) continue;
+        if (error == -EAGAIN && write) m->writing = true;
+        else if (error == -EAGAIN) m->readers++;
+        let_in_unlock(m);
+        return error == -EAGAIN ? 0 : error;
+    }
+}
+
+int rw_mutex_lock_shared_killable(struct rw_mutex *m) {
+    spin_lock(&m->queue.lock);
+    if (unlikely(m->writing || !list_is_empty(&m->queue.waiters))) return join_killable(m, false);
+    m->readers++;
+    spin_unlock(&m->queue.lock);
+    return 0;
+}
+
+int rw_mutex_lock_killable(struct rw_mutex *m) {
+    spin_lock(&m->queue.lock);
+    if (unlikely(m->writing || m->readers > 0)) return join_killable(m, true);
+    m->writing = true;
+    spin_unlock(&m->queue.lock);
+    return 0;
 }
 
 // Lets in who is first: a writer alone, or readers up to the next writer.

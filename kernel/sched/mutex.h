@@ -1,5 +1,6 @@
 // Locks that sleep, for code that waits for devices while it holds them. Waits are not ended by a kill: what they wait for
-// comes to an end by itself. No spin lock may be held; not in interrupts.
+// comes to an end by itself. Those called killable are: 0, or -EINTR and the lock is not held; their lock's memory must be one
+// that may be looked at after the wait (kernel/sched/sched.h). No spin lock may be held; not in interrupts.
 //
 //   struct mutex      one owner; handed over to the longest waiter
 //   struct rw_mutex   any number of readers or one writer; in the order of arrival, so that no side starves
@@ -12,6 +13,7 @@ struct mutex {
 };
 void mutex_init(struct mutex *m, const char *name);
 void mutex_lock(struct mutex *m);
+[[nodiscard]] int mutex_lock_killable(struct mutex *m);
 [[nodiscard]] bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_is_held(const struct mutex *m);  // by the running thread; for assertions
@@ -25,6 +27,8 @@ void rw_mutex_init(struct rw_mutex *m, const char *name);
 void rw_mutex_lock_shared(struct rw_mutex *m);
 void rw_mutex_unlock_shared(struct rw_mutex *m);
 void rw_mutex_lock(struct rw_mutex *m);
+[[nodiscard]] int rw_mutex_lock_shared_killable(struct rw_mutex *m);
+[[nodiscard]] int rw_mutex_lock_killable(struct rw_mutex *m);
 void rw_mutex_unlock(struct rw_mutex *m);
 // The writer becomes a reader, without letting another writer in between.
 void rw_mutex_downgrade(struct rw_mutex *m);

@@ -115,6 +115,9 @@ static inline int64_t wait_block(nanos_t deadline) {
     sched_schedule();
     return t->wait.result;
 }
+// The same for a wait that thread_interrupt does not end, but a kill does: the waker's result, -ETIMEDOUT or -ECANCELED; or, for
+// one that came just before it began, -EINTR: then wait again.
+int64_t wait_block_killable(nanos_t deadline);
 // For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h). The lock of the queue is held.
 static inline void wait_prepare_always(void) {
     struct thread *t = current_thread();

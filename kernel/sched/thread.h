@@ -64,6 +64,7 @@ struct wait_state {
     void (*unlink)(struct thread *t);   // takes it off that queue; called with *lock held, by a cancellation. NULL: none may
     struct handle *via;                 // the handle that the operation went through, or NULL; only compared
     struct list_node node;              // for the queue
+    bool kill_only;                     // no interrupt ends it, only a kill, the deadline or a waker
     int64_t result;                     // what wait_block returns
     void *object;                       // the object waited for
     uint64_t data[3];                   // for the waiting operation

@@ -21,10 +21,13 @@ static struct spinlock *lock_wait(struct thread *t) {
 static bool claim_wait(struct thread *t, int64_t result) {
     struct spinlock *lock = lock_wait(t);
     if (lock == NULL) return false;
-    t->wait.unlink(t);
-    wait_claim_locked(t, result);
+    bool ends = !(result == -EINTR && t->wait.kill_only);
+    if (ends) {
+        t->wait.unlink(t);
+        wait_claim_locked(t, result);
+    }
     spin_unlock(lock);
-    return true;
+    return ends;
 }
 
 bool wait_cancel(struct thread *t, int64_t result) {
@@ -86,6 +89,15 @@ int64_t wait_block_slowly(nanos_t deadline) {
     struct thread *t = current_thread();
     if (!begin_wait(t, deadline)) sched_schedule();
     return end_wait(t, deadline);
+}
+
+// An interrupt that comes before the flag is set ends the wait all the same; the caller then waits again.
+int64_t wait_block_killable(nanos_t deadline) {
+    struct thread *t = current_thread();
+    t->wait.kill_only = true;
+    int64_t result = wait_block_slowly(deadline);
+    t->wait.kill_only = false;
+    return result;
 }
 
 // When the wait is over before it began, `next` gets no CPU from here and is woken the ordinary way.

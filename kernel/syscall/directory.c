@@ -17,6 +17,15 @@ int64_t sys_path_open(uint64_t directory, uint64_t path, uint64_t flags, uint64_
     return result;
 }
 
+// Attributes whose time is over: found again, held.
+static coldpath int stat_remote(struct target *t, uint64_t at, uint64_t path, uint64_t flags, struct kpio_stat *stat) {
+    target_end(t);
+    int error = target_find(t, at, path, flags, KPIO_RIGHT_INSPECT, KPIO_RIGHT_INSPECT, true);
+    if (error == 0) error = inode_refresh(t->at.inode);
+    if (error == 0) place_stat(&t->at, stat);
+    return error;
+}
+
 // Of a cached path: no lock, no reference, no store but to the caller's own memory.
 int64_t sys_path_stat(uint64_t at, uint64_t path, uint64_t flags, uint64_t stat_at, uint64_t e, uint64_t f) {
     struct target t;
@@ -24,7 +33,10 @@ int64_t sys_path_stat(uint64_t at, uint64_t path, uint64_t flags, uint64_t stat_
     if (unlikely((uint32_t)flags & ~PATH_FLAGS_ALL)) return -EINVAL;
     int error = target_find(&t, at, path, flags, KPIO_RIGHT_INSPECT, KPIO_RIGHT_INSPECT, false);
     if (likely(error == 0)) {
-        place_stat(&t.at, &stat);
+        if (likely(inode_is_fresh(t.at.inode))) place_stat(&t.at, &stat);
+        else error = stat_remote(&t, at, path, flags, &stat);
+    }
+    if (likely(error == 0)) {
         error = copy_to_user(user_ptr(stat_at), &stat, sizeof stat);
     }
     target_end(&t);

@@ -51,8 +51,9 @@ static bool emit(void *context, const char *name, size_t bytes, uint64_t number,
 static int fill(struct directory *d, struct reading *r, uint64_t offset) {
     struct inode *dir = d->at.inode;
     r->next = offset;
-    rw_mutex_lock_shared(&dir->lock);
-    int error = dir->flags & INODE_DELETED ? -ENOENT : dir->flags & INODE_BAD ? -EIO : 0;
+    int error = rw_mutex_lock_shared_killable(&dir->lock);
+    if (error != 0) return error;
+    error = dir->flags & INODE_DELETED ? -ENOENT : dir->flags & INODE_BAD ? -EIO : 0;
     if (error == 0 && r->next == COOKIE_DOT) (void)put_entry(r, ".", 1, dir->number, FS_DIRECTORY, COOKIE_DOT_DOT);
     bool top = dir == d->root.inode;
     if (error == 0 && r->next == COOKIE_DOT_DOT)
@@ -68,8 +69,12 @@ static int64_t read_into(struct directory *d, struct user_ptr to, uint64_t size,
     r.buffer = kmalloc(MAX(r.size, 64ul));
     if (r.buffer == NULL) return -ENOMEM;
     bool own = offset == KPIO_OFFSET_CURRENT;
-    if (own) mutex_lock(&d->lock);
-    int error = fill(d, &r, own ? d->offset : (uint64_t)offset);
+    int error = own ? mutex_lock_killable(&d->lock) : 0;
+    if (error != 0) {
+        kfree(r.buffer);
+        return error;
+    }
+    error = fill(d, &r, own ? d->offset : (uint64_t)offset);
     if (error == 0 && copy_to_user(to, r.buffer, r.used) != 0) error = -EFAULT;
     if (own && error == 0) d->offset = r.next;
     if (own) mutex_unlock(&d->lock);
@@ -117,7 +122,8 @@ static int64_t get_or_list(struct inode *inode, const char *name, void *value, s
     if (name != NULL ? inode->ops->xattr_get == NULL : inode->ops->xattr_list == NULL) return -EOPNOTSUPP;
     if (inode->flags & INODE_BAD) return -EIO;
     if (name != NULL && !takes(inode, name)) return -ENODATA;
-    rw_mutex_lock_shared(&inode->lock);
+    int error = rw_mutex_lock_shared_killable(&inode->lock);
+    if (error != 0) return error;
     int64_t bytes = name != NULL ? inode->ops->xattr_get(inode, name, value, size) : inode->ops->xattr_list(inode, value, size);
     rw_mutex_unlock_shared(&inode->lock);
     return bytes;
@@ -152,8 +158,9 @@ static int change(struct inode *inode, const char *name, const void *value, size
     bool removes = flags & KPIO_XATTR_REMOVE;
     if (removes ? inode->ops->xattr_remove == NULL : inode->ops->xattr_set == NULL) return -EOPNOTSUPP;
     if (!takes(inode, name)) return -EPERM;
-    rw_mutex_lock(&inode->lock);
-    int error = inode_check_change(inode);
+    int error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
+    error = inode_check_change(inode);
     if (error == 0 && removes) error = inode->ops->xattr_remove(inode, name);
     else if (error == 0) error = inode->ops->xattr_set(inode, name, value, size, flags);
     rw_mutex_unlock(&inode->lock);

@@ -87,7 +87,8 @@ int64_t sys_file_copy(uint64_t from, uint64_t from_offset, uint64_t to, uint64_t
 static int64_t seek_directory(struct object *o, int64_t offset, uint32_t whence) {
     struct directory *d = directory_of(o);
     if (whence > KPIO_SEEK_CURRENT || offset < 0 || (whence == KPIO_SEEK_CURRENT && offset != 0)) return -EINVAL;
-    mutex_lock(&d->lock);
+    int error = mutex_lock_killable(&d->lock);
+    if (error != 0) return error;
     if (whence == KPIO_SEEK_SET) d->offset = (uint64_t)offset;
     offset = (int64_t)d->offset;
     mutex_unlock(&d->lock);

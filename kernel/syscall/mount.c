@@ -1,15 +1,15 @@
-#include "kernel/fs/vfs/mount.h"
+#include "kernel/syscall/mount.h"
 
 #include "kernel/block/disk_object.h"
 #include "kernel/fs/vfs/directory.h"
+#include "kernel/fs/vfs/mount.h"
 #include "kernel/fs/vfs/vfs.h"
 #include "kernel/syscall/path.h"
 
 #define TYPE_MAX 15
-#define OPTIONS_MAX 255
 
 struct mounting {
-    char type[TYPE_MAX + 1], options[OPTIONS_MAX + 1];
+    char type[TYPE_MAX + 1], options[MOUNT_OPTIONS_MAX + 1];
     uint32_t flags;
     struct block_device *device;  // referenced and claimed
 };
@@ -39,8 +39,7 @@ static int mount_volume(struct mounting *m, struct filesystem **out) {
     return any ? fs_type_probe(m->device, m->flags, m->options, out) : type->mount(m->device, m->flags, m->options, out);
 }
 
-// The root directory of a table of its own.
-static int64_t show(struct filesystem *fs) {
+int64_t mount_show(struct filesystem *fs) {
     struct process *p = current_process();
     struct mount_table *table;
     struct mount *mount;
@@ -66,7 +65,7 @@ int64_t sys_fs_mount(uint64_t type, uint64_t disk, uint64_t flags, uint64_t opti
         block_release(m.device);
         block_put(m.device);
     }
-    return result != 0 ? result : show(fs);
+    return result != 0 ? result : mount_show(fs);
 }
 
 // ---- mounts in mounts -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@
 
 static const char *const kind_names[KPIO_KIND_COUNT] = {
     "none", "job", "process", "thread", "vmo", "aspace", "endpoint", "reply", "event", "port", "timer", "irq",
-    "mmio", "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter"};
+    "mmio", "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter", "fuse"};
 
 static struct progress *map_progress(kpio_handle vmo, uint64_t bytes) {
     return (struct progress *)KT_OK(kpio_aspace_map(kt_aspace(), vmo, 0, bytes, KPIO_MAP_READ | KPIO_MAP_WRITE, 0));

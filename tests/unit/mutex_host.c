@@ -13,6 +13,11 @@ weak void mutex_lock(struct mutex *m)
     verify(m->owner == NULL);
     m->owner = HELD;
 }
+weak int mutex_lock_killable(struct mutex *m)
+{
+    mutex_lock(m);
+    return 0;
+}
 weak bool mutex_trylock(struct mutex *m)
 {
     if (m->owner != NULL)
@@ -41,6 +46,16 @@ weak void rw_mutex_lock(struct rw_mutex *m)
 {
     verify(!m->writing && m->readers == 0);
     m->writing = true;
+}
+weak int rw_mutex_lock_shared_killable(struct rw_mutex *m)
+{
+    rw_mutex_lock_shared(m);
+    return 0;
+}
+weak int rw_mutex_lock_killable(struct rw_mutex *m)
+{
+    rw_mutex_lock(m);
+    return 0;
 }
 weak void rw_mutex_unlock(struct rw_mutex *m)
 {

@@ -3,6 +3,7 @@
 #include "user/libkpio/client.h"
 #include "user/libkpio/exception.h"
 #include "user/libkpio/file.h"
+#include "user/libkpio/fuse.h"
 #include "user/libkpio/heap.h"
 #include "user/libkpio/ipc.h"
 #include "user/libkpio/print.h"

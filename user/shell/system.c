@@ -8,7 +8,7 @@
 const char *kind_name(uint32_t kind) {
     static const char *const names[KPIO_KIND_COUNT] = {
         "none", "job", "process", "thread", "vmo", "aspace", "endpoint", "reply", "event", "port", "timer", "irq",
-        "mmio", "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter"};
+        "mmio", "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter", "fuse"};
     return kind < KPIO_KIND_COUNT ? names[kind] : "?";
 }
 

@@ -36,6 +36,10 @@ void sched_schedule(void) {
     disk_host_let_go(&host.disk);
     if (list_node_is_linked(&self.wait.node)) unit_fail(__FILE__, __LINE__, "it would sleep for ever");
 }
+void wait_queue_unlink(struct thread *t) { list_remove(&t->wait.node); }
+int64_t wait_block_killable(nanos_t deadline) {
+    unit_fail(__FILE__, __LINE__, "only domains with a limit of their own wait so");
+}
 void sched_sleep_until(nanos_t deadline) {  // for the write-back thread, when there is nothing that it could do itself; for memory
     CHECK(vm_has_failed() || host.prepare_short || host.complete_short || host.pauses);
     vm_fail_after(0);

@@ -78,7 +78,8 @@ static void unmount(struct filesystem *fs) {
     release(v);
 }
 
-static const struct fs_ops ops = {alloc_inode, free_inode, ext4_read_inode, sync_volume, statistics, unmount};
+static const struct fs_ops ops = {.alloc_inode = alloc_inode, .free_inode = free_inode, .read_inode = ext4_read_inode,
+                                  .sync = sync_volume, .statistics = statistics, .unmount = unmount};
 
 // ---- the beginning ------------------------------------------------------------------------------------------------------------
 

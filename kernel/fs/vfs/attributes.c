@@ -67,7 +67,8 @@ int inode_set_attributes(struct inode *inode, const struct kpio_attributes *a) {
     struct inode_change change;
     int error = decode(a, &change);
     if (error != 0) return error;
-    rw_mutex_lock(&inode->lock);
+    error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
     error = inode_check_change(inode);
     if (error == 0 && inode->flags & INODE_APPEND) error = -EPERM;
     if (error == 0 && a->what & (KPIO_SET_UID | KPIO_SET_GID) && !(a->what & KPIO_SET_MODE)) drop_set_id(inode, &change);

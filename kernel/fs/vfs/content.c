@@ -37,9 +37,17 @@ int64_t content_write_kernel(struct inode *inode, uint64_t offset, const void *f
     return file_cache_write_kernel(&inode->cache, offset, from, (uint64_t)n);
 }
 
+// The driver cuts what it has: so it is given all that was written, and the cache takes over what it made of that.
+static int resize_remote(struct inode *inode, uint64_t size) {
+    int error = file_cache_sync(&inode->cache, 0, UINT64_MAX);
+    if (error == 0) error = inode->ops->resize(inode, size);
+    return error == 0 ? file_cache_reset(&inode->cache, MIN(size, inode->cache.size), size) : error;
+}
+
 int content_resize(struct inode *inode, uint64_t size) {
     if (size > inode->fs->max_file_bytes) return -EFBIG;
     if (in_memory(inode)) return memory_resize(inode, size);
+    if (unlikely(inode->flags & INODE_REMOTE)) return resize_remote(inode, size);
     uint64_t old = inode_size(inode);
     int error = file_cache_resize(&inode->cache, size);
     if (error == 0 && (error = inode->ops->resize(inode, size)) != 0 && size > old) {
@@ -49,12 +57,22 @@ int content_resize(struct inode *inode, uint64_t size) {
     return error;
 }
 
+static int allocate_remote(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags) {
+    bool grows = !(flags & (FS_ALLOCATE_KEEP_SIZE | FS_ALLOCATE_PUNCH_HOLE)), clears = flags & ~(unsigned)FS_ALLOCATE_KEEP_SIZE;
+    uint64_t size = inode->cache.size;
+    int error = file_cache_sync(&inode->cache, 0, UINT64_MAX);
+    if (error == 0) error = inode->ops->allocate(inode, offset, bytes, flags);
+    if (error != 0) return error;
+    return file_cache_reset(&inode->cache, clears ? offset : size, grows ? MAX(size, offset + bytes) : size);
+}
+
 int content_allocate(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned flags) {
     uint64_t end;
     bool grows = !(flags & (FS_ALLOCATE_KEEP_SIZE | FS_ALLOCATE_PUNCH_HOLE));
     if (!checked_add(offset, bytes, &end) || end > inode->fs->max_file_bytes) return -EFBIG;
     if (in_memory(inode)) return memory_allocate(inode, offset, bytes, flags);
     if (inode->ops->allocate == NULL) return -EOPNOTSUPP;
+    if (unlikely(inode->flags & INODE_REMOTE)) return allocate_remote(inode, offset, bytes, flags);
     int error = 0;
     if (flags & (FS_ALLOCATE_PUNCH_HOLE | FS_ALLOCATE_ZERO_RANGE)) error = file_cache_discard(&inode->cache, offset, bytes);
     if (error == 0) error = inode->ops->allocate(inode, offset, bytes, flags);
@@ -83,13 +101,16 @@ static int64_t seek_extents(struct inode *inode, uint64_t offset, bool data) {
 int64_t content_seek(struct inode *inode, uint64_t offset, bool data) {
     if (offset >= inode_size(inode)) return -ENXIO;
     if (in_memory(inode)) return memory_seek(inode, offset, data);
+    int64_t at = inode->ops->seek != NULL ? inode->ops->seek(inode, offset, data) : -EOPNOTSUPP;
+    if (at != -EOPNOTSUPP) return at;
     return inode->cache.ops->map != NULL ? seek_extents(inode, offset, data) : data ? (int64_t)offset : (int64_t)inode_size(inode);
 }
 
 static int sync_range(struct inode *inode, uint64_t offset, uint64_t bytes, bool data_only) {
     int error = inode->cache.ops != NULL ? file_cache_sync(&inode->cache, offset, bytes) : 0;
     if (error == 0 && !data_only && inode->flags & INODE_DIRTY) {
-        rw_mutex_lock(&inode->lock);
+        error = rw_mutex_lock_killable(&inode->lock);
+        if (error != 0) return error;
         error = inode_write(inode);
         rw_mutex_unlock(&inode->lock);
     }

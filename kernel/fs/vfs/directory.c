@@ -88,8 +88,13 @@ static bool find_number(void *context, const char *name, size_t bytes, uint64_t 
 static int name_of(struct inode *dir, struct inode *parent, struct search *s) {
     s->number = dir->number;
     s->bytes = 0;
-    rw_mutex_lock_shared(&parent->lock);
-    int error = parent->ops->read_directory(parent, 0, find_number, s);
+    if (dir->fs->remote) {  // whose numbers in directories need not be those of inodes
+        s->bytes = name_of_child(parent, dir, s->text);
+        return s->bytes == 0 ? -ENOENT : 0;
+    }
+    int error = rw_mutex_lock_shared_killable(&parent->lock);
+    if (error != 0) return error;
+    error = parent->ops->read_directory(parent, 0, find_number, s);
     rw_mutex_unlock_shared(&parent->lock);
     return error != 0 ? error : s->bytes == 0 ? -ENOENT : 0;
 }

@@ -44,8 +44,9 @@ static int create_locked(struct inode *dir, const struct component *c, const str
 }
 
 int entry_create(struct inode *dir, const struct component *c, const struct inode_new *init, struct inode **out) {
-    rw_mutex_lock(&dir->lock);
-    int error = create_locked(dir, c, init, out);
+    int error = rw_mutex_lock_killable(&dir->lock);
+    if (error != 0) return error;
+    error = create_locked(dir, c, init, out);
     rw_mutex_unlock(&dir->lock);
     return error;
 }
@@ -59,10 +60,11 @@ int entry_create_nameless(struct inode *dir, const struct inode_new *init, struc
     c.bytes = (uint32_t)fmt_print(text, sizeof text, ".tmp%06lx%012lx", (unsigned long)(words[0] & 0xffffff),
                                   (unsigned long)(words[1] & 0xffffffffffff));
     for (uint32_t i = 0; i < c.bytes; i++) c.hash = name_hash_add(c.hash, text[i]);
-    rw_mutex_lock(&dir->lock);
-    int error = create_locked(dir, &c, init, out);
+    int error = rw_mutex_lock_killable(&dir->lock);
+    if (error != 0) return error;
+    error = create_locked(dir, &c, init, out);
     if (error == 0) {
-        rw_mutex_lock(&(*out)->lock);
+        rw_mutex_lock(&(*out)->lock);  // nobody else knows it
         error = dir->ops->unlink(dir, c.text, c.bytes, *out);
         rw_mutex_unlock(&(*out)->lock);
         if (error == 0) {
@@ -76,11 +78,19 @@ int entry_create_nameless(struct inode *dir, const struct inode_new *init, struc
     return error;
 }
 
+static int lock_both(struct inode *dir, struct inode *inode) {
+    int error = rw_mutex_lock_killable(&dir->lock);
+    if (error != 0) return error;
+    error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) rw_mutex_unlock(&dir->lock);
+    return error;
+}
+
 int entry_link(struct inode *dir, const struct component *c, struct inode *inode) {
     if (FS_TYPE(inode->mode) == FS_DIRECTORY) return -EPERM;
-    rw_mutex_lock(&dir->lock);
-    rw_mutex_lock(&inode->lock);
-    int error = dir->flags & INODE_DELETED ? -ENOENT : check_free(dir, c);
+    int error = lock_both(dir, inode);
+    if (error != 0) return error;
+    error = dir->flags & INODE_DELETED ? -ENOENT : check_free(dir, c);
     if (error == 0) error = check_directory(dir, false);
     bool nameless = inode->flags & INODE_NAMELESS;
     if (error == 0 && inode->flags & INODE_DELETED && !nameless) error = -ENOENT;
@@ -114,7 +124,8 @@ static int unlink_locked(struct inode *dir, const struct component *c, struct in
     int error = check_directory(dir, true);
     if (error == 0) error = check_victim(inode);
     if (error != 0) return error;
-    rw_mutex_lock(&inode->lock);
+    error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
     error = dir->ops->unlink(dir, c->text, c->bytes, inode);
     if (error == 0) {
         lost_name(inode);
@@ -126,8 +137,9 @@ static int unlink_locked(struct inode *dir, const struct component *c, struct in
 
 int entry_unlink(struct inode *dir, const struct component *c, bool want_directory, bool slash) {
     struct inode *inode = NULL;
-    rw_mutex_lock(&dir->lock);
-    int error = dir->flags & INODE_DELETED ? -ENOENT : child_lookup(dir, c, &inode);
+    int error = rw_mutex_lock_killable(&dir->lock);
+    if (error != 0) return error;
+    error = dir->flags & INODE_DELETED ? -ENOENT : child_lookup(dir, c, &inode);
     if (error == 0) error = unlink_locked(dir, c, inode, want_directory, slash);
     rw_mutex_unlock(&dir->lock);
     if (inode != NULL) inode_put(inode);
@@ -152,11 +164,14 @@ static bool goes_first(const struct inode *a, const struct inode *b) {
     return a < b;
 }
 
-static void lock_two(struct inode *a, struct inode *b) {
+static int lock_two(struct inode *a, struct inode *b) {
     bool in_order = b == NULL || a == b || goes_first(a, b);
     struct inode *first = in_order ? a : b, *second = in_order ? b : a;
-    rw_mutex_lock(&first->lock);
-    if (second != NULL && second != first) rw_mutex_lock(&second->lock);
+    int error = rw_mutex_lock_killable(&first->lock);
+    if (error != 0 || second == NULL || second == first) return error;
+    error = rw_mutex_lock_killable(&second->lock);
+    if (error != 0) rw_mutex_unlock(&first->lock);
+    return error;
 }
 
 static void unlock_two(struct inode *a, struct inode *b) {
@@ -216,7 +231,8 @@ static int rename_found(struct renaming *n) {
     if (n->moved == n->replaced) return r->no_replace ? -EEXIST : 0;  // two names of one file
     int error = check_rename(n);
     if (error != 0) return error;
-    lock_two(n->moved, n->replaced);
+    error = lock_two(n->moved, n->replaced);
+    if (error != 0) return error;
     error = r->from_dir->ops->rename(r->from_dir, r->from.text, r->from.bytes, n->moved, r->to_dir, r->to.text, r->to.bytes,
                                      n->replaced, r->exchange ? FS_RENAME_EXCHANGE : 0);
     if (error == 0) renamed(n);
@@ -229,9 +245,14 @@ int entry_rename(const struct entry_rename *r) {
     struct filesystem *fs = r->from_dir->fs;
     if (r->to_dir->fs != fs) return -EXDEV;
     // Within one directory too: who else moves directories decides by where they lie.
-    mutex_lock(&fs->rename_lock);
-    lock_two(r->from_dir, r->to_dir);
-    int error = (r->from_dir->flags | r->to_dir->flags) & INODE_DELETED ? -ENOENT : child_lookup(r->from_dir, &r->from, &n.moved);
+    int error = mutex_lock_killable(&fs->rename_lock);
+    if (error != 0) return error;
+    error = lock_two(r->from_dir, r->to_dir);
+    if (error != 0) {
+        mutex_unlock(&fs->rename_lock);
+        return error;
+    }
+    error = (r->from_dir->flags | r->to_dir->flags) & INODE_DELETED ? -ENOENT : child_lookup(r->from_dir, &r->from, &n.moved);
     if (error == 0) error = child_lookup(r->to_dir, &r->to, &n.replaced);
     if (n.moved != NULL && (error == 0 || error == -ENOENT)) error = rename_found(&n);
     unlock_two(r->from_dir, r->to_dir);

@@ -2,6 +2,7 @@
 
 #include "abi/fs.h"
 #include "abi/gen/errors.h"
+#include "kernel/fs/vfs/attributes.h"
 #include "kernel/fs/vfs/content.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/entry.h"
@@ -34,6 +35,7 @@ static void file_handle_gone(struct object *o, struct handle *h) { locks_handle_
 static void file_destroy(struct object *o) {
     struct file *f = file_of(o);
     if (f->writes) inode_put_write(f->inode);
+    if (f->opened != NULL) f->inode->ops->release(f->inode, f->opened);
     inode_put_later(f->inode);
     mount_put(f->mount);
     if (f->family != NULL) object_put(f->family);
@@ -80,6 +82,13 @@ int file_create(struct job *job, const struct place *place, uint32_t flags, bool
     return 0;
 }
 
+int file_open(struct file *f, uint32_t rights) {
+    struct inode *inode = f->inode;
+    if (likely(!(inode->flags & INODE_REMOTE)) || FS_TYPE(inode->mode) != FS_REGULAR) return 0;
+    int error = inode_refresh(inode);
+    return error != 0 ? error : inode->ops->open(inode, rights, f->flags, &f->opened);
+}
+
 // ---- reading and writing ------------------------------------------------------------------------------------------------
 
 #define DAY 86400
@@ -109,24 +118,33 @@ static inline int check_regular(const struct inode *inode) {
     return likely(FS_TYPE(inode->mode) == FS_REGULAR) ? 0 : -EINVAL;
 }
 
+static inline int64_t read_some(struct file *f, uint64_t offset, struct user_ptr to, uint64_t bytes) {
+    if (unlikely(f->opened != NULL)) {
+        int64_t done = f->inode->ops->read(f->inode, f->opened, offset, to, bytes);
+        if (done != -EAGAIN) return done;
+    }
+    return content_read(f->inode, offset, to, bytes);
+}
+
 int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
     int error = check_regular(f->inode);
     if (unlikely(error != 0)) return error;
     if (bytes > INT64_MAX) bytes = INT64_MAX;
     note_read(f);
-    if (offset >= 0) return content_read(f->inode, (uint64_t)offset, to, bytes);
+    if (offset >= 0) return read_some(f, (uint64_t)offset, to, bytes);
     if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
-    mutex_lock(&f->lock);
-    int64_t done = content_read(f->inode, f->offset, to, bytes);
+    error = mutex_lock_killable(&f->lock);
+    if (error != 0) return error;
+    int64_t done = read_some(f, f->offset, to, bytes);
     if (done > 0) f->offset += (uint64_t)done;
     mutex_unlock(&f->lock);
     return done;
 }
 
-static int64_t read_parts(struct inode *inode, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+static int64_t read_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
     int64_t done = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t n = content_read(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        int64_t n = read_some(f, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
         if (n < 0) return done != 0 ? done : n;
         done += n;
         if ((uint64_t)n < parts[i].size) break;
@@ -138,10 +156,11 @@ int64_t file_read_vector(struct file *f, const struct kpio_io_vector *parts, uin
     int error = check_regular(f->inode);
     if (error != 0) return error;
     note_read(f);
-    if (offset >= 0) return read_parts(f->inode, (uint64_t)offset, parts, count);
+    if (offset >= 0) return read_parts(f, (uint64_t)offset, parts, count);
     if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
-    mutex_lock(&f->lock);
-    int64_t done = read_parts(f->inode, f->offset, parts, count);
+    error = mutex_lock_killable(&f->lock);
+    if (error != 0) return error;
+    int64_t done = read_parts(f, f->offset, parts, count);
     if (done > 0) f->offset += (uint64_t)done;
     mutex_unlock(&f->lock);
     return done;
@@ -152,11 +171,19 @@ static int check_write(const struct inode *inode, bool append) {
     return error == 0 && inode->flags & INODE_APPEND && !append ? -EPERM : error;
 }
 
-static int64_t write_parts(struct inode *inode, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+static inline int64_t write_some(struct file *f, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+    if (unlikely(f->opened != NULL)) {
+        int64_t done = f->inode->ops->write(f->inode, f->opened, offset, from, bytes);
+        if (done != -EAGAIN) return done;
+    }
+    return content_write(f->inode, offset, from, bytes);
+}
+
+static int64_t write_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
     int64_t done = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t n = seal_check_write(inode, offset + (uint64_t)done, parts[i].size);
-        if (n == 0) n = content_write(inode, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        int64_t n = seal_check_write(f->inode, offset + (uint64_t)done, parts[i].size);
+        if (n == 0) n = write_some(f, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
         if (n < 0) return done != 0 ? done : n;
         done += n;
         if ((uint64_t)n < parts[i].size) break;
@@ -169,18 +196,24 @@ static int64_t write_locked(struct file *f, const struct kpio_io_vector *parts, 
     int64_t done = check_write(inode, append);
     if (done != 0) return done;
     if (append) *offset = inode_size(inode);
-    done = write_parts(inode, *offset, parts, count);
+    done = write_parts(f, *offset, parts, count);
     if (done <= 0) return done;
     *offset += (uint64_t)done;
     inode->modified = inode->changed = fs_now();
     inode_mark_dirty(inode);
+    if (unlikely(f->opened != NULL)) {
+        int error = inode->ops->written(inode, f->opened, *offset - (uint64_t)done, (uint64_t)done);
+        if (error != 0) return error;
+    }
     return done;
 }
 
 static int64_t write_at(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, unsigned flags) {
     bool append = f->flags & KPIO_OPEN_APPEND || flags & KPIO_WRITE_APPEND;
-    rw_mutex_lock(&f->inode->lock);
-    int64_t done = write_locked(f, parts, count, offset, append);
+    int64_t done = append ? inode_refresh(f->inode) : 0;
+    if (done == 0) done = rw_mutex_lock_killable(&f->inode->lock);
+    if (done != 0) return done;
+    done = write_locked(f, parts, count, offset, append);
     rw_mutex_unlock(&f->inode->lock);
     bool sync = f->flags & KPIO_OPEN_SYNC || flags & KPIO_WRITE_SYNC;
     if (done > 0 && (sync || f->flags & KPIO_OPEN_DATA_SYNC || flags & KPIO_WRITE_DATA_SYNC)) {
@@ -195,7 +228,8 @@ int64_t file_write_vector(struct file *f, const struct kpio_io_vector *parts, ui
     if (error != 0) return error;
     if (offset >= 0) return write_at(f, parts, count, &(uint64_t){(uint64_t)offset}, flags);
     if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
-    mutex_lock(&f->lock);
+    error = mutex_lock_killable(&f->lock);
+    if (error != 0) return error;
     int64_t done = write_at(f, parts, count, &f->offset, flags);
     mutex_unlock(&f->lock);
     return done;
@@ -212,13 +246,16 @@ int64_t file_write(struct file *f, struct user_ptr from, uint64_t bytes, int64_t
 
 static int64_t write_chunk(struct file *to, const void *bytes, uint64_t size, uint64_t offset) {
     struct inode *inode = to->inode;
-    rw_mutex_lock(&inode->lock);
-    int64_t n = check_write(inode, false);
+    int64_t n = rw_mutex_lock_killable(&inode->lock);
+    if (n != 0) return n;
+    n = check_write(inode, false);
     if (n == 0) n = seal_check_write(inode, offset, size);
     if (n == 0) n = content_write_kernel(inode, offset, bytes, size);
     if (n > 0) {
         inode->modified = inode->changed = fs_now();
         inode_mark_dirty(inode);
+        int error = to->opened != NULL ? inode->ops->written(inode, to->opened, offset, (uint64_t)n) : 0;
+        if (error != 0) n = error;
     }
     rw_mutex_unlock(&inode->lock);
     return n;
@@ -262,10 +299,10 @@ int64_t file_copy(struct file *from, int64_t from_offset, struct file *to, int64
     // The locks of both offsets, by address; one only for those that use it.
     struct file *a = from_offset < 0 ? from : NULL, *b = to_offset < 0 && (to != from || a == NULL) ? to : NULL;
     struct file *first = a == NULL || (b != NULL && b < a) ? b : a, *second = first == a ? b : a;
-    if (first != NULL) mutex_lock(&first->lock);
-    if (second != NULL) mutex_lock(&second->lock);
-    int64_t done = copy_locked(from, from_offset, to, to_offset, size);
-    if (second != NULL) mutex_unlock(&second->lock);
+    if (first != NULL && (error = mutex_lock_killable(&first->lock)) != 0) return error;
+    error = second != NULL ? mutex_lock_killable(&second->lock) : 0;
+    int64_t done = error == 0 ? copy_locked(from, from_offset, to, to_offset, size) : error;
+    if (second != NULL && error == 0) mutex_unlock(&second->lock);
     if (first != NULL) mutex_unlock(&first->lock);
     if (done > 0 && to->flags & (KPIO_OPEN_SYNC | KPIO_OPEN_DATA_SYNC)) {
         error = file_sync(to, !(to->flags & KPIO_OPEN_SYNC));
@@ -282,7 +319,8 @@ static int64_t seek_target(struct file *f, int64_t offset, unsigned whence) {
     }
     if (whence > KPIO_SEEK_HOLE) return -EINVAL;
     if (offset < 0) return -ENXIO;
-    rw_mutex_lock_shared(&f->inode->lock);
+    sum = rw_mutex_lock_shared_killable(&f->inode->lock);
+    if (sum != 0) return sum;
     sum = content_seek(f->inode, (uint64_t)offset, whence == KPIO_SEEK_DATA);
     rw_mutex_unlock_shared(&f->inode->lock);
     return sum;
@@ -291,7 +329,9 @@ static int64_t seek_target(struct file *f, int64_t offset, unsigned whence) {
 int64_t file_seek(struct file *f, int64_t offset, unsigned whence) {
     int error = check_regular(f->inode);
     if (error != 0) return error;
-    mutex_lock(&f->lock);
+    if (whence != KPIO_SEEK_SET) error = inode_refresh(f->inode);
+    if (error == 0) error = mutex_lock_killable(&f->lock);
+    if (error != 0) return error;
     int64_t target = seek_target(f, offset, whence);
     if (target >= 0) f->offset = (uint64_t)target;
     mutex_unlock(&f->lock);
@@ -303,7 +343,8 @@ int64_t file_seek(struct file *f, int64_t offset, unsigned whence) {
 int inode_resize(struct inode *inode, uint64_t size) {
     int error = check_regular(inode);
     if (error != 0) return error;
-    rw_mutex_lock(&inode->lock);
+    error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
     error = check_write(inode, false);
     if (error == 0) error = seal_check_resize(inode, size);
     if (error == 0) error = content_resize(inode, size);
@@ -324,7 +365,8 @@ int file_allocate(struct file *f, unsigned flags, uint64_t offset, uint64_t byte
     int error = check_regular(inode);
     if (error != 0) return error;
     if (bytes == 0 || (int64_t)offset < 0 || (int64_t)bytes < 0) return -EINVAL;
-    rw_mutex_lock(&inode->lock);
+    error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
     error = check_write(inode, !(flags & (FS_ALLOCATE_PUNCH_HOLE | FS_ALLOCATE_ZERO_RANGE)));
     if (error == 0) error = seal_check_allocate(inode, flags, offset, bytes);
     if (error == 0) error = content_allocate(inode, offset, bytes, flags);

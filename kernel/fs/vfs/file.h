@@ -12,6 +12,7 @@ struct file {
     struct mount *mount;     // referenced: the file system stays mounted
     uint32_t flags;          // KPIO_FILE_FLAGS_KEPT; atomic
     bool writes;             // counts in inode->writers
+    void *opened;            // of a REMOTE inode: what inode_ops.open gave
     uint32_t error_seen;     // of the page cache's error_sequence
     struct mutex lock;
     uint64_t offset;         // under lock
@@ -28,6 +29,9 @@ void file_init(void);
 // mapped executable. -ENOMEM, -ENFILE.
 [[nodiscard]] int file_create(struct job *job, const struct place *place, uint32_t flags, bool writes, struct object *family,
                               struct file **out);
+
+// Tells a REMOTE inode's driver, with the rights of the handle to come: 0, or what it says, or -EINTR. No lock held.
+[[nodiscard]] int file_open(struct file *file, uint32_t rights);
 
 // offset KPIO_OFFSET_CURRENT: the file's own, which moves. Bytes, or an error.
 [[nodiscard]] int64_t file_read(struct file *file, struct user_ptr to, uint64_t bytes, int64_t offset);

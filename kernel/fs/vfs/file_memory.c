@@ -13,6 +13,7 @@ struct file_memory {
     struct object *family;
     struct inode *inode;
     struct mount *mount;
+    struct file *file;      // of a REMOTE inode, whose driver is asked for pages as one who has it open; referenced
     uint32_t rights;
 };
 
@@ -33,6 +34,7 @@ static void memory_destroy(struct object *o) {
     struct file_memory *m = memory_of(o);
     vmo_put(m->memory.vmo);
     uncount(m->inode, m->rights);
+    if (m->file != NULL) object_put(&m->file->object);
     inode_put_later(m->inode);
     mount_put(m->mount);
     object_put(m->family);
@@ -61,6 +63,10 @@ static int memory_make(struct job *job, struct file *f, uint32_t rights, struct 
     m->inode = f->inode;
     m->mount = f->mount;
     m->rights = rights;
+    if (f->opened != NULL) {
+        object_get(&f->object);
+        m->file = f;
+    }
     inode_hold(m->inode);
     mount_hold(m->mount);
     *out = &m->memory.object;

@@ -38,7 +38,8 @@ enum { INODE_IMMUTABLE = 1 << 0, INODE_APPEND = 1 << 1,  // as chattr +i, +a
        INODE_DIRTY = 1 << 3,     // times in memory are newer than the file system's: inode_write
        INODE_BAD = 1 << 4,       // could not be read, or is damaged: operations say -EIO
        INODE_NEW = 1 << 5,       // the inode cache's: being read
-       INODE_NAMELESS = 1 << 6 };// DELETED, but made without a name: may get one
+       INODE_NAMELESS = 1 << 6,  // DELETED, but made without a name: may get one
+       INODE_REMOTE = 1 << 7 };  // of a file system that asks a process (fs->remote)
 
 struct inode {
     struct filesystem *fs;
@@ -66,6 +67,7 @@ struct inode {
     uint32_t seals;           // file in memory: KPIO_SEAL_*; changed under lock
     uint32_t write_maps;      // file: objects through which it may be mapped to be written; under lock, excl, when it grows
     void *vfs;                // file: its locks; symlink: its target
+    nanos_t fresh_until;      // REMOTE: attributes may be shown without asking; atomic
 };
 
 struct inode_new {            // what create makes
@@ -132,6 +134,24 @@ struct inode_ops {
     // unmounted): frees its blocks and its number. The cache is empty. Does not fail: what
     // cannot be done is left to the orphan list.
     void (*evict)(struct inode *inode);
+    // ---- The rest is for inodes that are REMOTE, and NULL elsewhere. Each may wait for a process, so long as fs says, and ends with
+    // -EINTR when the thread is killed. Not even the VFS's locks are waited for otherwise, where one may be held meanwhile.
+    // Instead of lookup. dir shared. The child with a reference, or NULL where there is none, and until when a name may lead there
+    // (0: ask each time).
+    int (*find)(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until);
+    // No lock of this inode. Its attributes may be shown afterwards, at least once.
+    int (*revalidate)(struct inode *inode);
+    // No lock. A regular file is opened with these rights and flags (KPIO_OPEN_*): *opened is its state there, until release,
+    // which does not block.
+    int (*open)(struct inode *inode, uint32_t rights, uint32_t flags, void **opened);
+    void (*release)(struct inode *inode, void *opened);
+    // Data past the page cache; read: no lock, write: excl. Bytes, or an error; -EAGAIN: through the cache, please.
+    int64_t (*read)(struct inode *inode, void *opened, uint64_t offset, struct user_ptr to, uint64_t bytes);
+    int64_t (*write)(struct inode *inode, void *opened, uint64_t offset, struct user_ptr from, uint64_t bytes);
+    // excl. The range was written in the cache just now, and times in memory say so.
+    int (*written)(struct inode *inode, void *opened, uint64_t offset, uint64_t bytes);
+    // shared. As content_seek. -EOPNOTSUPP: all is data.
+    int64_t (*seek)(struct inode *inode, uint64_t offset, bool data);
 };
 
 struct fs_statistics {
@@ -152,6 +172,10 @@ struct fs_ops {
     void (*statistics)(struct filesystem *fs, struct fs_statistics *out);
     // No inode is in memory any more; writes the rest, frees fs. Errors are logged.
     void (*unmount)(struct filesystem *fs);
+    // REMOTE ones. Until when a name may lead to the inode that create or rename has just put there.
+    nanos_t (*name_until)(struct inode *inode);
+    // The last mount and open file are gone: sees to it that filesystem_finish is called, from where it may wait. Does not block.
+    void (*finish)(struct filesystem *fs);
 };
 
 struct filesystem {
@@ -166,6 +190,8 @@ struct filesystem {
     uint64_t max_file_bytes;
     bool case_insensitive;        // FAT: the name cache compares so
     bool keeps_inodes;            // tmpfs: an inode stays in memory until it is deleted, or unmounted
+    bool remote;                  // FUSE: nobody waits for it but who uses it; its names and attributes hold for a time
+    uint32_t generation;          // of a remote one: cached names of an earlier one hold no more; atomic
     // The VFS's own.
     struct mutex rename_lock;
     struct list inode_list;       // in memory
@@ -194,6 +220,10 @@ extern const struct fs_type ext4_type, fat32_type, tmpfs_type;
 void filesystem_init(struct filesystem *fs, const struct fs_type *type, const struct fs_ops *ops);
 // The inode of that number, read if it is not in memory: 0 with a reference, or read_inode's error.
 [[nodiscard]] int inode_get(struct filesystem *fs, uint64_t number, struct inode **out);
+// The same; read_inode finds `source` in inode->vfs, and takes it from there.
+[[nodiscard]] int inode_get_from(struct filesystem *fs, uint64_t number, void *source, struct inode **out);
+// The inode of that number if it is in memory and read, with a reference, or NULL.
+struct inode *inode_find(struct filesystem *fs, uint64_t number);
 // Enters a new inode that create has filled (number set), with a reference. -ENOMEM.
 [[nodiscard]] int inode_enter(struct filesystem *fs, uint64_t number, struct inode **out);
 static inline void inode_hold(struct inode *inode) { __atomic_fetch_add(&inode->refs, 1, __ATOMIC_RELAXED); }

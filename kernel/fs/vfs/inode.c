@@ -136,7 +136,7 @@ static int read_in(struct inode *inode) {
 // Waits until whoever reads it has done so. False: that failed.
 static bool await(struct inode *inode) {
     if (__atomic_load_n(&inode->flags, __ATOMIC_ACQUIRE) & INODE_NEW) {
-        rw_mutex_lock_shared(&inode->lock);
+        rw_mutex_lock_shared(&inode->lock);  // reading one waits for a device at most, never for a process
         rw_mutex_unlock_shared(&inode->lock);
     }
     if (likely(!(__atomic_load_n(&inode->flags, __ATOMIC_ACQUIRE) & INODE_BAD) || list_node_is_linked(&inode->hash))) return true;
@@ -144,7 +144,14 @@ static bool await(struct inode *inode) {
     return false;
 }
 
-int inode_get(struct filesystem *fs, uint64_t number, struct inode **out) {
+int inode_get(struct filesystem *fs, uint64_t number, struct inode **out) { return inode_get_from(fs, number, NULL, out); }
+
+struct inode *inode_find(struct filesystem *fs, uint64_t number) {
+    struct inode *inode;
+    return find_or_enter(fs, NULL, number, &inode) && await(inode) ? inode : NULL;
+}
+
+int inode_get_from(struct filesystem *fs, uint64_t number, void *source, struct inode **out) {
     for (;;) {
         struct inode *fresh = NULL;
         bool found = find_or_enter(fs, NULL, number, out);
@@ -152,6 +159,7 @@ int inode_get(struct filesystem *fs, uint64_t number, struct inode **out) {
             fresh = make(fs, number);
             if (fresh == NULL) return -ENOMEM;
             fresh->flags = INODE_NEW;
+            fresh->vfs = source;
             rw_mutex_lock(&fresh->lock);
             found = find_or_enter(fs, fresh, number, out);
         }
@@ -232,8 +240,10 @@ void inode_put(struct inode *inode) {
 
 // ---- reclaim ----------------------------------------------------------------------------------------------------------
 
-// Pages to be written, or shown in an address space, keep an unused inode.
+// Pages to be written, or shown in an address space, keep an unused inode. A remote one leaves only when that waits for nobody:
+// not while pages of it are on their way to the driver, nor with times that it is to be told.
 static bool is_needed(const struct inode *inode) {
+    if (inode->fs->remote && (inode->flags & INODE_DIRTY || list_node_is_linked(&inode->cache.node))) return true;
     return inode->cache.ops != NULL && (__atomic_load_n(&inode->cache.dirty_pages, __ATOMIC_RELAXED) != 0 ||
            (inode->cache.vmo != NULL && __atomic_load_n(&inode->cache.vmo->refs, __ATOMIC_RELAXED) > 1));
 }
@@ -243,7 +253,7 @@ static bool is_needed(const struct inode *inode) {
 static struct inode *pick(bool *write) {
     spin_lock(&cache.lock);
     struct inode *inode = list_pop_front_entry(&cache.lru, struct inode, lru);
-    *write = inode != NULL && inode->flags & INODE_DIRTY;
+    *write = inode != NULL && inode->flags & INODE_DIRTY && !inode->fs->remote;
     if (inode != NULL && *write) {
         inode->refs++;
         cache.unused--;
@@ -314,9 +324,11 @@ int inodes_write(struct filesystem *fs) {
     int first = 0;
     for (struct inode *inode = next_of(fs, NULL); inode != NULL; inode = next_of(fs, inode)) {
         if (!(inode->flags & INODE_DIRTY)) continue;
-        rw_mutex_lock(&inode->lock);
-        int error = inode_write(inode);
-        rw_mutex_unlock(&inode->lock);
+        int error = rw_mutex_lock_killable(&inode->lock);
+        if (error == 0) {
+            error = inode_write(inode);
+            rw_mutex_unlock(&inode->lock);
+        }
         if (first == 0) first = error;
     }
     return first;

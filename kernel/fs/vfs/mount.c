@@ -184,10 +184,15 @@ bool filesystem_end(struct filesystem *fs) {
 
 void filesystem_put(struct filesystem *fs) {
     if (__atomic_sub_fetch(&fs->mounts, 1, __ATOMIC_ACQ_REL) != 0) return;
+    if (fs->ops->finish != NULL) fs->ops->finish(fs);
+    else if (!filesystem_finish(fs)) vfs_worker_add_filesystem(fs);
+}
+
+bool filesystem_finish(struct filesystem *fs) {
     int error = filesystem_sync(fs);
     if (error != 0) log_error("%s: unmounted with an error in what was to be written: %d", fs->type->name, -error);
-    inodes_tell(fs);
-    if (!filesystem_end(fs)) vfs_worker_add_filesystem(fs);
+    if (fs->ops->finish == NULL) inodes_tell(fs);
+    return filesystem_end(fs);
 }
 
 uint32_t filesystems_mounted(void) { return __atomic_load_n(&filesystems.mounted, __ATOMIC_ACQUIRE); }

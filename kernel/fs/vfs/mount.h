@@ -74,6 +74,8 @@ void vfs_worker_add_filesystem(struct filesystem *fs);
 // The file systems that are mounted. A held one stays.
 struct filesystem *filesystem_next(struct filesystem *previous);  // NULL: the first; held; puts the previous one
 void filesystem_put(struct filesystem *fs);  // may block, for what is to be written; not for who still uses an inode
+// Nobody can reach fs any more: writes what is to be written, then as filesystem_end.
+[[nodiscard]] bool filesystem_finish(struct filesystem *fs);
 // Nobody can reach fs any more: unmounts it and frees it, unless an inode of it is in use (by memory that a futex names, by
 // who takes it out of memory right now): false. May block.
 [[nodiscard]] bool filesystem_end(struct filesystem *fs);

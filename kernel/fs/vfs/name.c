@@ -1,6 +1,7 @@
 #include "kernel/fs/vfs/name.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/arch/x86_64/arch.h"
 #include "kernel/core/assert.h"
 #include "kernel/mm/slub.h"
 #include "kernel/sched/sched.h"
@@ -58,10 +59,17 @@ struct name *name_find_folded(const struct inode *dir, const struct component *c
         uint32_t same = 0;
         while (same < c->bytes && fold(n->text[same]) == fold(c->text[same])) same++;
         if (same < c->bytes) continue;
-        n->used = true;
+        n->used = NAME_USED;
         return n;
     }
     return NULL;
+}
+
+bool name_use(struct name *n) {
+    if (n->used == NAME_TIMED)
+        return n->until > arch_now() && n->generation == (uint16_t)__atomic_load_n(&n->dir->fs->generation, __ATOMIC_RELAXED);
+    n->used = NAME_USED;
+    return true;
 }
 
 // ---- changes ------------------------------------------------------------------------------------------------------------
@@ -95,8 +103,8 @@ static void insert_locked(struct name *n) {
 static void trim_locked(struct unused *u, uint64_t limit) {
     for (unsigned tries = 0; names.count > limit && tries < BATCH / 2; tries++) {
         struct name *n = list_first_entry(&names.by_age, struct name, age);
-        if (n->used) {
-            n->used = false;
+        if (n->used == NAME_USED) {
+            n->used = NAME_UNUSED;
             list_remove(&n->age);
             list_push_back(&names.by_age, &n->age);
         } else {
@@ -112,24 +120,65 @@ static struct name *name_make(struct inode *dir, const struct component *c, stru
     n->inode = inode;
     n->hash = hash_of(dir, c);
     n->bytes = (uint8_t)c->bytes;
-    n->used = false;
+    n->used = NAME_UNUSED;
     memcpy(n->text, c->text, c->bytes);
     if (inode != NULL) inode_hold(inode);
     return n;
 }
 
-void name_enter(struct inode *dir, const struct component *c, struct inode *inode) {
-    // An entry may have several spellings there, and a second name: all that was known of the directory goes.
-    if (unlikely(dir->fs->case_insensitive)) names_forget_in(dir);
-    struct name *fresh = name_make(dir, c, inode);
+// Whether or not it holds.
+static struct name *find_locked(const struct inode *dir, const struct component *c) {
+    if (unlikely(dir->fs->case_insensitive)) return name_find_folded(dir, c);
+    for (struct name *n = *name_chain(dir, c->hash); n != NULL; n = n->next)
+        if (n->hash == c->hash && n->dir == dir && n->bytes == c->bytes && name_equal(n->text, c->text, c->bytes)) return n;
+    return NULL;
+}
+
+// fresh NULL: it is only forgotten.
+static void replace(struct inode *dir, const struct component *c, struct name *fresh) {
     struct unused u = {.count = 0};
     spin_lock(&names.lock);
-    struct name *old = name_find(dir, c);
+    struct name *old = find_locked(dir, c);
     if (old != NULL) remove_locked(old, &u);
     if (fresh != NULL) insert_locked(fresh);
     trim_locked(&u, names.limit);
     spin_unlock(&names.lock);
     put_all(&u);
+}
+
+void name_forget(struct inode *dir, const struct component *c) { replace(dir, c, NULL); }
+
+void name_enter_until(struct inode *dir, const struct component *c, struct inode *inode, nanos_t until) {
+    struct name *fresh = until != 0 ? name_make(dir, c, inode) : NULL;
+    if (fresh != NULL) {
+        fresh->used = NAME_TIMED;
+        fresh->until = until;
+        fresh->generation = (uint16_t)__atomic_load_n(&dir->fs->generation, __ATOMIC_RELAXED);
+    }
+    replace(dir, c, fresh);
+}
+
+void name_enter(struct inode *dir, const struct component *c, struct inode *inode) {
+    if (unlikely(dir->fs->remote)) {
+        name_enter_until(dir, c, inode, inode != NULL ? dir->fs->ops->name_until(inode) : 0);
+        return;
+    }
+    // An entry may have several spellings there, and a second name: all that was known of the directory goes.
+    if (unlikely(dir->fs->case_insensitive)) names_forget_in(dir);
+    replace(dir, c, name_make(dir, c, inode));
+}
+
+size_t name_of_child(struct inode *dir, const struct inode *child, char text[FS_NAME_MAX]) {
+    size_t bytes = 0;
+    spin_lock(&names.lock);
+    list_for_each_entry(n, &dir->names, struct name, in_dir) {
+        if (n->inode != child) continue;
+        bytes = n->bytes;
+        memcpy(text, n->text, bytes);
+        break;
+    }
+    spin_unlock(&names.lock);
+    return bytes;
 }
 
 void names_reclaim(uint64_t count) {

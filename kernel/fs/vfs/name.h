@@ -6,6 +6,8 @@
 // Finding one takes no lock and writes nothing but `used`, once: RCU keeps the name and the inode's memory. What it said
 // was true at that moment, and stays so as long as the directory's lock is held: names of a directory change only with that
 // lock held by a writer, or by a reader who found out what the file system says.
+// A name in a remote file system (fs->remote) holds until a time that its driver has said; one whose time is over is not found,
+// and is replaced by what the next look says.
 // names.lock guards chains and lists; a leaf.
 #pragma once
 #include "kernel/fs/vfs/fs.h"
@@ -17,17 +19,21 @@ struct component {  // of a path
     uint32_t hash;
 };
 
+enum { NAME_UNUSED, NAME_USED, NAME_TIMED };  // TIMED: holds until `until`
+
 struct name {
     struct name *next, **link;    // in the hash chain
     struct inode *dir, *inode;
     uint32_t hash;
     uint8_t bytes;
-    bool used;                    // found since it was last looked at for reclaim
+    uint16_t generation;          // TIMED: of the file system, as it was
+    uint8_t used;                 // NAME_USED: found since it was last looked at for reclaim
     struct list_node age;
     union {
         struct list_node in_dir;
         struct rcu_head rcu;
     };
+    nanos_t until;
     char text[];
 };
 
@@ -56,20 +62,27 @@ static inline bool name_equal(const char *a, const char *b, uint32_t bytes) {
     return true;
 }
 struct name *name_find_folded(const struct inode *dir, const struct component *c);
+// Notes that it was found; whether it still holds.
+coldcall bool name_use(struct name *n);
 // Within an RCU section.
 static inline struct name *name_find(const struct inode *dir, const struct component *c) {
     if (unlikely(dir->fs->case_insensitive)) return name_find_folded(dir, c);
     for (struct name *n = __atomic_load_n(name_chain(dir, c->hash), __ATOMIC_ACQUIRE); n != NULL;
          n = __atomic_load_n(&n->next, __ATOMIC_ACQUIRE)) {
         if (n->hash != c->hash || n->dir != dir || n->bytes != c->bytes || !name_equal(n->text, c->text, c->bytes)) continue;
-        if (unlikely(!n->used)) n->used = true;
-        return n;
+        return likely(n->used == NAME_USED) || name_use(n) ? n : NULL;
     }
     return NULL;
 }
 
 // The entry leads to inode (NULL: does not exist) from now on. Takes a reference of its own. Only a cache: may forget instead.
+// In a remote file system it holds as long as the inode says (fs_ops.name_until), a missing one not at all.
 void name_enter(struct inode *dir, const struct component *c, struct inode *inode);
+void name_enter_until(struct inode *dir, const struct component *c, struct inode *inode, nanos_t until);
+// The entry is to be looked for anew.
+void name_forget(struct inode *dir, const struct component *c);
+// The name of a child that is cached, whether or not it still holds: its length, 0: none.
+size_t name_of_child(struct inode *dir, const struct inode *child, char text[FS_NAME_MAX]);
 // Forgets some `count` names, the longest unused first.
 void names_reclaim(uint64_t count);
 void names_forget_in(struct inode *dir);

@@ -175,6 +175,11 @@ static int make_object(struct opening *o, struct object **out, uint32_t *rights)
     struct file *f;
     int error = file_create(job, at, o->r->flags, o->wanted & KPIO_RIGHT_WRITE, &from->object, &f);
     if (error != 0) return error;
+    error = file_open(f, o->wanted);
+    if (error != 0) {
+        object_put(&f->object);
+        return error;
+    }
     if (o->have & at->mount->rights & KPIO_RIGHT_WRITE) *rights |= KPIO_RIGHT_MANAGE;
     *out = &f->object;
     return 0;

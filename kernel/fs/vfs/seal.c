@@ -45,8 +45,9 @@ int seal_check_allocate(const struct inode *inode, unsigned flags, uint64_t offs
 }
 
 int seal_get_map(struct inode *inode) {
-    rw_mutex_lock(&inode->lock);
-    int error = inode->seals & NO_WRITE ? -EPERM : 0;
+    int error = rw_mutex_lock_killable(&inode->lock);
+    if (error != 0) return error;
+    error = inode->seals & NO_WRITE ? -EPERM : 0;
     if (error == 0) __atomic_fetch_add(&inode->write_maps, 1, __ATOMIC_RELAXED);
     rw_mutex_unlock(&inode->lock);
     return error;

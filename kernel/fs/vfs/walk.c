@@ -193,6 +193,41 @@ static int adopt(struct inode *dir, struct inode *child) {
     return none == dir ? 0 : fs_damaged(dir->fs, "directory %lu has two parents, %lu and %lu", child->number, none->number, dir->number);
 }
 
+// What was seen of the driver's directories does not fit together, which may just be that somebody else has moved one: it is
+// taken for that, unless this would make a ring. The lock comes before that of dir, which is held, so it is only tried.
+static int adopt_remote(struct inode *dir, struct inode *child) {
+    struct inode *none = NULL;
+    if (FS_TYPE(child->mode) != FS_DIRECTORY) return 0;
+    inode_hold(dir);
+    if (__atomic_compare_exchange_n(&child->parent, &none, dir, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 0;
+    if (none == dir) {
+        inode_put(dir);
+        return 0;
+    }
+    int error = mutex_trylock(&dir->fs->rename_lock) ? 0 : -EBUSY;
+    struct inode *old = child->parent;
+    bool moves = error == 0 && old != child && !inode_is_below(dir, child);
+    if (moves) rename_set_parent(child, dir);
+    if (error == 0) mutex_unlock(&dir->fs->rename_lock);
+    inode_put(moves ? old : dir);
+    return error != 0 ? error : moves ? 0 : -EIO;
+}
+
+static coldpath int child_find(struct inode *dir, const struct component *c, struct inode **out) {
+    nanos_t until;
+    struct inode *child;
+    int error = dir->flags & INODE_BAD ? -EIO : dir->ops->find(dir, c->text, c->bytes, &child, &until);
+    if (error == 0 && child != NULL && (error = adopt_remote(dir, child)) != 0) inode_put(child);
+    if (error != 0) {
+        name_forget(dir, c);
+        return error;
+    }
+    name_enter_until(dir, c, child, until);
+    if (child == NULL) return -ENOENT;
+    *out = child;
+    return 0;
+}
+
 int child_lookup(struct inode *dir, const struct component *c, struct inode **out) {
     struct name *n = name_find(dir, c);
     if (n != NULL && n->inode == NULL) return -ENOENT;
@@ -200,6 +235,7 @@ int child_lookup(struct inode *dir, const struct component *c, struct inode **ou
         *out = n->inode;
         return 0;
     }
+    if (unlikely(dir->fs->remote)) return child_find(dir, c, out);
     uint64_t number;
     struct inode *child = NULL;
     int error = dir->flags & INODE_BAD ? -EIO : dir->ops->lookup(dir, c->text, c->bytes, &number);
@@ -260,7 +296,8 @@ static coldpath int step_slowly(struct walk *w, const struct component *c, bool 
     int error = walk_hold(w);
     if (error != 0) return error == -EAGAIN ? AGAIN : error;
     struct inode *dir = w->at.inode, *child;
-    rw_mutex_lock_shared(&dir->lock);
+    error = rw_mutex_lock_shared_killable(&dir->lock);
+    if (error != 0) return error;
     error = dir->flags & INODE_DELETED ? -ENOENT : child_lookup(dir, c, &child);
     rw_mutex_unlock_shared(&dir->lock);
     if (error == -ENOENT && last && w->flags & WALK_PARENT) return stop_at(w, c, LAST_NAME);

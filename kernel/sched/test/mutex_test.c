@@ -2,6 +2,7 @@
 // it is woken.
 // links: tests/unit/machine_host.c
 #include "kernel/sched/mutex.c"
+#include "abi/gen/errors.h"
 #include "tests/unit/machine_host.h"
 #include "tests/unit/unit.h"
 
@@ -25,6 +26,26 @@ uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t re
 void sched_wake(struct thread *t) { __atomic_store_n(&t->state, THREAD_RUNNING, __ATOMIC_RELEASE); }
 void sched_schedule(void) {
     while (__atomic_load_n(&current_thread()->state, __ATOMIC_ACQUIRE) == THREAD_BLOCKED) (void)usleep(0);
+}
+
+void wait_queue_unlink(struct thread *t) { list_remove(&t->wait.node); }
+// Now and then the waiter is killed, or interrupted too early.
+int64_t wait_block_killable(nanos_t deadline) {
+    struct thread *t = current_thread();
+    (void)deadline;
+    for (unsigned i = 0; __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_BLOCKED; i++) {
+        (void)usleep(0);
+        struct spinlock *lock = i % 16 == 7 ? __atomic_load_n(&t->wait.lock, __ATOMIC_ACQUIRE) : NULL;
+        if (lock == NULL) continue;
+        spin_lock(lock);
+        if (t->wait.lock == lock) {
+            t->wait.unlink(t);
+            wait_claim_locked(t, i % 3 == 0 ? -EINTR : -ECANCELED);
+            t->state = THREAD_RUNNING;
+        }
+        spin_unlock(lock);
+    }
+    return t->wait.result;
 }
 
 static void begin(void) {
@@ -60,6 +81,26 @@ TEST(mutex_has_one_owner) {
     count = 0;
     host_cpus_run(add_under_mutex);
     CHECK_EQ(count, (uint64_t)CPUS * ROUNDS);
+    CHECK(mutex.owner == NULL && list_is_empty(&mutex.queue.waiters));
+}
+
+static void add_killable(uint32_t id) {
+    (void)id;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (i % 3 == 0) mutex_lock(&mutex);
+        else if (mutex_lock_killable(&mutex) != 0) continue;
+        CHECK(mutex_is_held(&mutex));
+        CHECK_EQ(__atomic_fetch_add(&inside, 1, __ATOMIC_RELAXED), 0u);
+        if (i % 64 == 0) (void)usleep(0);
+        __atomic_fetch_sub(&inside, 1, __ATOMIC_RELAXED);
+        mutex_unlock(&mutex);
+    }
+}
+
+TEST(a_killed_waiter_of_a_mutex_leaves_it_to_others) {
+    begin();
+    mutex_init(&mutex, "test");
+    host_cpus_run(add_killable);
     CHECK(mutex.owner == NULL && list_is_empty(&mutex.queue.waiters));
 }
 
@@ -107,6 +148,37 @@ TEST(rw_mutex_keeps_writers_apart) {
     twin[0] = twin[1] = 0;
     host_cpus_run(read_and_write);
     CHECK_EQ(twin[0], twin[1]);
+    CHECK_EQ(rw.readers, 0u);
+    CHECK(!rw.writing && list_is_empty(&rw.queue.waiters));
+}
+
+static void read_and_write_killable(uint32_t id) {
+    for (int i = 0; i < ROUNDS; i++) {
+        bool write = (i + (int)id) % 4 == 0;
+        if ((write ? rw_mutex_lock_killable(&rw) : rw_mutex_lock_shared_killable(&rw)) != 0) continue;
+        if (write) {
+            CHECK_EQ(__atomic_fetch_add(&writers_inside, 1, __ATOMIC_RELAXED), 0u);
+            CHECK_EQ(__atomic_load_n(&readers_inside, __ATOMIC_RELAXED), 0u);
+            twin[0]++;
+            if (i % 16 == 0) (void)usleep(0);
+            twin[1]++;
+            __atomic_fetch_sub(&writers_inside, 1, __ATOMIC_RELAXED);
+            rw_mutex_unlock(&rw);
+        } else {
+            __atomic_fetch_add(&readers_inside, 1, __ATOMIC_RELAXED);
+            check_read();
+            if (i % 16 == 0) (void)usleep(0);
+            __atomic_fetch_sub(&readers_inside, 1, __ATOMIC_RELAXED);
+            rw_mutex_unlock_shared(&rw);
+        }
+    }
+}
+
+TEST(a_killed_waiter_of_an_rw_mutex_lets_others_pass) {
+    begin();
+    rw_mutex_init(&rw, "test");
+    twin[0] = twin[1] = 0;
+    host_cpus_run(read_and_write_killable);
     CHECK_EQ(rw.readers, 0u);
     CHECK(!rw.writing && list_is_empty(&rw.queue.waiters));
 }

@@ -68,6 +68,10 @@ static void pool_make(uint32_t kind) {
     case KPIO_KIND_ENDPOINT: pool_add(kpio_endpoint_create()); break;
     case KPIO_KIND_EVENT: pool_add(kpio_event_create()); break;
     case KPIO_KIND_COUNTER: pool_add(kpio_counter_create(1, KPIO_COUNTER_SEMAPHORE)); break;
+    case KPIO_KIND_FUSE:
+        pool_add(kpio_fuse_create());
+        pool_add(kpio_fuse_serve(pool_find(pool_next, 1u << KPIO_KIND_FUSE, KPIO_RIGHT_MANAGE)));
+        break;
     case KPIO_KIND_PORT: pool_add(kpio_port_create()); break;
     case KPIO_KIND_TIMER: pool_add(kpio_timer_create()); break;
     case KPIO_KIND_PROCESS: pool_make_process(); break;

@@ -10,7 +10,7 @@
 
 static const char *const kind_names[KPIO_KIND_COUNT] = {
     "none", "job", "process", "thread", "vmo", "aspace", "endpoint", "reply", "event", "port", "timer", "irq", "mmio",
-    "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter"};
+    "dma", "pci", "disk", "directory", "file", "pipe", "wasm_pool", "system", "counter", "fuse"};
 
 static void read_once(struct kt_balance *balance) {
     struct kpio_system_info info = {0};

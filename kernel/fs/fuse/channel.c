@@ -1,0 +1,175 @@
+#include "kernel/fs/fuse/channel.h"
+
+#include "abi/gen/errors.h"
+#include "kernel/fs/fuse/fuse.h"
+#include "kernel/mm/slub.h"
+#include "kernel/mm/usercopy.h"
+#include "kernel/object/process.h"
+
+static struct kmem_cache channel_cache;
+
+uint64_t fuse_current_process(void) {
+    struct process *p = current_thread()->process;
+    return p != NULL ? p->object.id : 0;
+}
+
+// ---- the object ---------------------------------------------------------------------------------------------------------
+
+static void changed(struct fuse_connection *c) { object_signal(&fuse_channel_of_connection(c)->object); }
+
+static void channel_no_receivers(struct object *o) {
+    fuse_connection_lose(&fuse_channel_of(o)->connection, "the driver of a mount is gone");
+}
+
+static void channel_unreachable(struct object *o) {
+    fuse_connection_close(&fuse_channel_of(o)->connection);
+    fuse_connection_lose(&fuse_channel_of(o)->connection, "nobody can serve a mount any more");
+}
+
+static void channel_handle_gone(struct object *o, struct handle *h) {
+    object_cancel_waits(o, &fuse_channel_of(o)->connection.idle, h);
+}
+
+static void channel_destroy(struct object *o) { fuse_connection_end(&fuse_channel_of(o)->connection); }
+
+static uint32_t channel_signals(struct object *o, uint64_t *value) {
+    struct fuse_connection *c = &fuse_channel_of(o)->connection;
+    *value = 0;
+    spin_lock(&c->idle.lock);
+    uint32_t signals = fuse_has_work_locked(c) ? KPIO_SIGNAL_READABLE : 0;
+    if (c->state == FUSE_GONE || c->state == FUSE_ENDED) signals |= KPIO_SIGNAL_PEER_GONE;
+    spin_unlock(&c->idle.lock);
+    return signals;
+}
+
+static void channel_free(struct rcu_head *head) { slub_free(&channel_cache, fuse_channel_of(container_of(head, struct object, rcu))); }
+
+static const struct object_ops channel_ops = {
+    .name = "fuse",
+    .rights = FUSE_RIGHTS_OWNER | FUSE_RIGHTS_DRIVER,
+    .unreachable = channel_unreachable,
+    .destroy = channel_destroy,
+    .free = channel_free,
+    .handle_gone = channel_handle_gone,
+    .no_receivers = channel_no_receivers,
+    .signals = channel_signals,
+};
+
+void fuse_channel_init(void) { slub_cache_init(&channel_cache, "fuse", sizeof(struct fuse_channel), 0); }
+
+int fuse_channel_create(struct job *job, struct fuse_channel **out) {
+    struct fuse_channel *channel = slub_alloc_zeroed(&channel_cache);
+    if (channel == NULL) return -ENOMEM;
+    int error = object_init(&channel->object, KPIO_KIND_FUSE, &channel_ops, job, sizeof *channel);
+    if (error != 0) {
+        slub_free(&channel_cache, channel);
+        return error;
+    }
+    fuse_connection_init(&channel->connection);
+    channel->connection.make_init = fuse_make_init;
+    channel->connection.changed = changed;
+    *out = channel;
+    return 0;
+}
+
+void fuse_channel_info(struct fuse_channel *channel, struct kpio_fuse_info *out) {
+    _Static_assert((int)KPIO_FUSE_READY == FUSE_READY && (int)KPIO_FUSE_ENDED == FUSE_ENDED, "one set of states");
+    struct fuse_connection *c = &channel->connection;
+    spin_lock(&c->idle.lock);
+    struct fuse_statistics s = c->counts;
+    uint32_t state = c->state;
+    spin_unlock(&c->idle.lock);
+    *out = (struct kpio_fuse_info){
+        .state = state, .mounted = __atomic_load_n(&channel->mounted, __ATOMIC_RELAXED), .queued = s.queued, .sent = s.sent,
+        .requests = s.requests, .replies = s.replies, .failed = s.failed, .timeouts = s.timeouts, .interrupts = s.interrupts,
+        .forgets = s.forgets, .drivers = s.drivers, .latency_ns = s.latency_ns, .longest_ns = s.longest_ns,
+    };
+}
+
+// ---- the driver's memory ------------------------------------------------------------------------------------------------
+
+struct pieces {
+    struct fuse_user user;
+    bool out;                        // from the kernel
+    const struct kpio_io_vector *parts;
+    uint32_t count;
+};
+
+// The piece that an offset lies in, which becomes an offset in it.
+static const struct kpio_io_vector *find(const struct pieces *p, uint64_t *offset) {
+    const struct kpio_io_vector *at = p->parts;
+    for (; at < p->parts + p->count && *offset >= at->size; at++) *offset -= at->size;
+    return at < p->parts + p->count ? at : NULL;
+}
+
+static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
+    const struct pieces *p = container_of(u, struct pieces, user);
+    while (bytes > 0) {
+        uint64_t in = offset;
+        const struct kpio_io_vector *part = find(p, &in);
+        if (part == NULL) return bytes;
+        size_t n = MIN(bytes, part->size - in);
+        struct user_ptr at = user_ptr(part->address + in);
+        size_t left = p->out ? copy_to_user_nowait(at, kernel, n) : copy_from_user_nowait(kernel, at, n);
+        if (left != 0) return bytes - n + left;
+        kernel = (uint8_t *)kernel + n;
+        offset += n;
+        bytes -= n;
+    }
+    return 0;
+}
+
+static int fault_in(struct fuse_user *u, uint64_t offset, size_t bytes) {
+    const struct pieces *p = container_of(u, struct pieces, user);
+    while (bytes > 0) {
+        uint64_t in = offset;
+        const struct kpio_io_vector *part = find(p, &in);
+        if (part == NULL) return -EFAULT;
+        size_t n = MIN(bytes, part->size - in);
+        int error = user_fault_in(user_ptr(part->address + in), n, p->out);
+        if (error != 0) return error;
+        offset += n;
+        bytes -= n;
+    }
+    return sched_preempt_point() ? -EINTR : 0;
+}
+
+static const struct fuse_user_ops user_ops = {.copy = copy, .fault_in = fault_in};
+
+// ---- a driver's calls -----------------------------------------------------------------------------------------------------
+
+int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count) {
+    struct pieces p = {.user.ops = &user_ops, .parts = parts, .count = count};
+    for (uint32_t i = 0; i < count; i++)
+        if (!checked_add(p.user.bytes, parts[i].size, &p.user.bytes)) return -EINVAL;
+    return fuse_reply(&channel->connection, &p.user, fuse_notify);
+}
+
+// 0: look again.
+static int64_t await_work(struct fuse_channel *channel, kpio_handle via, nanos_t deadline) {
+    struct fuse_connection *c = &channel->connection;
+    struct handle *h;
+    int error = handle_get_full(via, KPIO_KIND_FUSE, KPIO_RIGHT_RECEIVE, &h);
+    if (error != 0) return error;
+    if (h->object != &channel->object) return -EBADF;
+    if (deadline == 0 || object_nonblock(&channel->object)) return deadline == 0 ? -ETIMEDOUT : -EAGAIN;
+    spin_lock(&c->idle.lock);
+    object_expect_waits(&channel->object);
+    bool gone = h->value == KPIO_HANDLE_NONE;
+    if (gone || fuse_has_work_locked(c)) {
+        spin_unlock(&c->idle.lock);
+        return gone ? -ECANCELED : 0;
+    }
+    wait_queue_join_unlock(&c->idle, h, channel);
+    return wait_block(deadline);
+}
+
+int64_t fuse_channel_receive(struct fuse_channel *channel, kpio_handle via, struct user_ptr to, uint64_t bytes, nanos_t deadline) {
+    const struct kpio_io_vector whole = {to.v, bytes};
+    struct pieces p = {.user = {&user_ops, bytes}, .out = true, .parts = &whole, .count = 1};
+    for (;;) {
+        int64_t n = fuse_take(&channel->connection, &p.user, fuse_current_process());
+        if (n == -EAGAIN) n = await_work(channel, via, deadline);
+        if (n != 0) return n;
+    }
+}

@@ -1,0 +1,183 @@
+// Names: what leads where, and changes of that.
+#include "abi/gen/errors.h"
+#include "kernel/fs/fuse/fuse.h"
+#include "kernel/mm/slub.h"
+#include "lib/string.h"
+
+#define LINUX_READ_WRITE 2u
+#define LINUX_CREATE 0100u
+#define LINUX_EXCLUSIVE 0200u
+
+// Asks something whose answer names a node. Then *out, or with e->nodeid 0 NULL.
+static int ask_entry(struct fuse_question *q, bool resizes, struct fuse_entry_out *e, void *rest, struct inode **out) {
+    struct fuse_node *dir = q->node;
+    int error = fuse_check_node(dir);
+    struct fuse_forget *forget = error == 0 ? fuse_forget_alloc() : NULL;
+    if (forget == NULL) return error != 0 ? error : -ENOMEM;
+    struct {
+        struct fuse_entry_out entry;
+        struct fuse_open_out opened;
+    } answer;
+    q->out = &answer;
+    q->out_least = q->out_most = sizeof answer.entry + (rest != NULL ? (uint32_t)sizeof answer.opened : 0);
+    int64_t result = fuse_ask(fuse_of_node(dir), q);
+    *out = NULL;
+    if (result < 0 || answer.entry.nodeid == 0) {
+        kfree(forget);
+        if (result >= 0) *e = answer.entry;
+        return result < 0 ? (int)result : 0;
+    }
+    *e = answer.entry;
+    if (rest != NULL) memcpy(rest, &answer.opened, sizeof answer.opened);
+    return fuse_node_get(dir, e, forget, resizes, out);
+}
+
+int fuse_find(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until) {
+    struct fuse_entry_out e;
+    struct fuse_question q = {.opcode = FUSE_LOOKUP, .node = fuse_node_of(dir), .name = {name}, .name_bytes = {bytes}};
+    int error = ask_entry(&q, true, &e, NULL, out);
+    *until = 0;
+    if (error == -ENOENT) return 0;
+    if (error != 0) return error;
+    *until = fuse_valid_until(arch_now(), e.entry_valid, e.entry_valid_nsec);
+    return 0;
+}
+
+// ---- new ones -----------------------------------------------------------------------------------------------------------
+
+// The directory's times and links are the driver's to know; so are those of what lost or got a name.
+static void touch(struct inode *dir) { fuse_expire(dir); }
+
+static int ask_made(struct fuse_question *q, uint32_t type, void *rest, struct inode **out) {
+    struct fuse_entry_out e;
+    int error = ask_entry(q, false, &e, rest, out);
+    if (error == 0 && *out == NULL) error = -EIO;
+    if (error == 0 && FS_TYPE((*out)->mode) != type) {
+        inode_put(*out);
+        error = -EIO;
+    }
+    return error;
+}
+
+static uint32_t device_of(uint64_t device) {
+    uint32_t major = (uint32_t)(device >> 32), minor = (uint32_t)device;
+    return (minor & 0xff) | (major & 0xfff) << 8 | (minor & 0xfff00) << 12;
+}
+
+static int make_node(struct fuse_node *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
+    struct fuse_mknod_in in = {.mode = init->mode, .rdev = device_of(init->device)};
+    struct fuse_question q = {.opcode = FUSE_MKNOD, .node = dir, .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
+    return ask_made(&q, FS_TYPE(init->mode), NULL, out);
+}
+
+// A file is made and opened at once, and its handle kept for who opens it next: who made it.
+static int make_file(struct fuse_node *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
+    struct fuse_create_in in = {.flags = LINUX_CREATE | LINUX_EXCLUSIVE | LINUX_READ_WRITE, .mode = init->mode};
+    struct fuse_open_out opened;
+    struct fuse_question q = {.opcode = FUSE_CREATE, .node = dir, .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
+    int error = ask_made(&q, FS_REGULAR, &opened, out);
+    if (error == -ENOSYS) return make_node(dir, name, bytes, init, out);
+    if (error != 0) return error;
+    struct fuse_node *node = fuse_node_of(*out);
+    struct fuse_fs *f = fuse_of_node(node);
+    struct fuse_handle *h = fuse_handle_make(node, opened.fh, opened.open_flags | FOPEN_KEEP_CACHE, true);
+    if (h == NULL) {
+        inode_put(*out);
+        return -ENOMEM;
+    }
+    spin_lock(&f->lock);
+    struct fuse_handle *old = node->created;
+    node->created = h;
+    spin_unlock(&f->lock);
+    if (old != NULL) fuse_handle_release(node, old);
+    return 0;
+}
+
+static int make_directory(struct fuse_node *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
+    struct fuse_mkdir_in in = {.mode = init->mode};
+    struct fuse_question q = {.opcode = FUSE_MKDIR, .node = dir, .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
+    return ask_made(&q, FS_DIRECTORY, NULL, out);
+}
+
+static int make_symlink(struct fuse_node *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
+    struct fuse_question q = {.opcode = FUSE_SYMLINK, .node = dir, .name = {name, init->target}, .name_bytes = {bytes, init->target_bytes}};
+    return ask_made(&q, FS_SYMLINK, NULL, out);
+}
+
+static int shown(int error) { return error == -ENOSYS ? -EOPNOTSUPP : error; }
+
+int fuse_create(struct inode *inode, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
+    struct fuse_node *dir = fuse_node_of(inode);
+    uint32_t type = FS_TYPE(init->mode);
+    touch(inode);
+    if (type == FS_DIRECTORY) return shown(make_directory(dir, name, bytes, init, out));
+    if (type == FS_SYMLINK) return shown(make_symlink(dir, name, bytes, init, out));
+    if (type == FS_REGULAR) return shown(make_file(dir, name, bytes, init, out));
+    return shown(make_node(dir, name, bytes, init, out));
+}
+
+int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *inode) {
+    struct fuse_link_in in = {.oldnodeid = fuse_node_of(inode)->nodeid};
+    struct fuse_question q = {.opcode = FUSE_LINK, .node = fuse_node_of(dir), .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
+    struct fuse_entry_out e;
+    struct inode *linked;
+    int error = fuse_check_node(fuse_node_of(inode));
+    if (error == 0) error = ask_entry(&q, false, &e, NULL, &linked);
+    if (error != 0) return shown(error);
+    if (linked != NULL) inode_put(linked);  // not the last: the caller has one, if it is the same
+    touch(dir);
+    return linked == inode ? 0 : -EIO;
+}
+
+// ---- fewer of them --------------------------------------------------------------------------------------------------------
+
+// One name less. How many are left is known while the attributes are fresh; else it is for the driver to say that none is, as what
+// is dirty would be given up with the last.
+static void lose_name(struct inode *inode) {
+    bool fresh = __atomic_load_n(&inode->fresh_until, __ATOMIC_RELAXED) > arch_now();
+    if (FS_TYPE(inode->mode) == FS_DIRECTORY) inode->links = 0;
+    else if (inode->links > 1 || fresh) inode->links -= inode->links != 0;
+    fuse_expire(inode);
+}
+
+int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode *inode) {
+    bool directory = FS_TYPE(inode->mode) == FS_DIRECTORY;
+    const struct fuse_question q = {
+        .opcode = directory ? FUSE_RMDIR : FUSE_UNLINK, .node = fuse_node_of(dir), .name = {name}, .name_bytes = {bytes}};
+    int error = fuse_check_node(fuse_node_of(dir));
+    if (error == 0) error = (int)fuse_ask(fuse_of(dir->fs), &q);
+    if (error != 0) return shown(error);
+    lose_name(inode);
+    touch(dir);
+    return 0;
+}
+
+int fuse_rename(struct inode *from_dir, const char *from_name, size_t from_bytes, struct inode *inode, struct inode *to_dir,
+                const char *to_name, size_t to_bytes, struct inode *replaced, unsigned flags) {
+    struct fuse_rename2_in in = {.newdir = fuse_node_of(to_dir)->nodeid};
+    bool exchange = flags & FS_RENAME_EXCHANGE;
+    if (exchange) in.flags = FUSE_RENAME_EXCHANGE;
+    // The simple one begins with the same field.
+    const struct fuse_question q = {
+        .opcode = exchange ? FUSE_RENAME2 : FUSE_RENAME, .node = fuse_node_of(from_dir), .in = &in,
+        .in_bytes = exchange ? sizeof in : sizeof(struct fuse_rename_in), .name = {from_name, to_name}, .name_bytes = {from_bytes, to_bytes}};
+    int error = fuse_check_node(fuse_node_of(from_dir));
+    if (error == 0) error = fuse_check_node(fuse_node_of(to_dir));
+    if (error == 0) error = (int)fuse_ask(fuse_of(from_dir->fs), &q);
+    if (error != 0) return error == -ENOSYS && exchange ? -EINVAL : shown(error);
+    if (replaced != NULL && !exchange) lose_name(replaced);
+    else if (replaced != NULL) fuse_expire(replaced);
+    fuse_expire(inode);
+    touch(from_dir);
+    touch(to_dir);
+    return 0;
+}
+
+int64_t fuse_read_link(struct inode *inode, char *buffer, size_t size) {
+    const struct fuse_question q = {
+        .opcode = FUSE_READLINK, .node = fuse_node_of(inode), .out = buffer, .out_least = 1, .out_most = (uint32_t)MIN(size, (size_t)FS_PATH_MAX)};
+    int error = fuse_check_node(fuse_node_of(inode));
+    int64_t bytes = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
+    if (bytes > 0 && memchr(buffer, '\0', (size_t)bytes) != NULL) return -EIO;
+    return bytes;
+}

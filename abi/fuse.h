@@ -119,9 +119,22 @@ struct fuse_notify_inval_inode_out { uint64_t ino; int64_t off, len; };  // off 
 struct fuse_notify_inval_entry_out { uint64_t parent; uint32_t namelen, flags; };
 struct fuse_notify_delete_out { uint64_t parent, child; uint32_t namelen, padding; };
 
-_Static_assert(sizeof(struct fuse_in_header) == 40 && sizeof(struct fuse_out_header) == 16, "wire layout");
-_Static_assert(sizeof(struct fuse_attr) == 88 && sizeof(struct fuse_entry_out) == 128 && sizeof(struct fuse_attr_out) == 104, "wire layout");
-_Static_assert(sizeof(struct fuse_setattr_in) == 88 && sizeof(struct fuse_read_in) == 40 && sizeof(struct fuse_write_in) == 40, "wire layout");
-_Static_assert(sizeof(struct fuse_release_in) == 24 && sizeof(struct fuse_flush_in) == 24 && sizeof(struct fuse_statfs_out) == 80, "wire layout");
-_Static_assert(sizeof(struct fuse_init_out) == 64 && sizeof(struct fuse_dirent) == 24 && sizeof(struct fuse_direntplus) == 152, "wire layout");
-_Static_assert(sizeof(struct fuse_fallocate_in) == 32 && sizeof(struct fuse_lseek_in) == 24 && sizeof(struct fuse_rename2_in) == 16, "wire layout");
+#define FUSE_SIZE(name, bytes) _Static_assert(sizeof(struct fuse_##name) == (bytes), "wire layout")
+FUSE_SIZE(in_header, 40);
+FUSE_SIZE(out_header, 16);
+FUSE_SIZE(attr, 88);
+FUSE_SIZE(entry_out, 128);
+FUSE_SIZE(attr_out, 104);
+FUSE_SIZE(setattr_in, 88);
+FUSE_SIZE(read_in, 40);
+FUSE_SIZE(write_in, 40);
+FUSE_SIZE(release_in, 24);
+FUSE_SIZE(flush_in, 24);
+FUSE_SIZE(statfs_out, 80);
+FUSE_SIZE(init_out, 64);
+FUSE_SIZE(dirent, 24);
+FUSE_SIZE(direntplus, 152);
+FUSE_SIZE(fallocate_in, 32);
+FUSE_SIZE(lseek_in, 24);
+FUSE_SIZE(rename2_in, 16);
+#undef FUSE_SIZE

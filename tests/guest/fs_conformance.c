@@ -14,9 +14,29 @@ const char *fs_type(void) {
 bool fs_has_links(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_modes(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0; }
-bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0 && strcmp(fs_type(), "fuse") != 0; }
+
+// bin/memfs behind a channel that only it still has a handle on: it ends when it is unmounted.
+static int64_t mount_memfs(void) {
+    static const char *const through[] = {"threads", "2", NULL}, *const back[] = {"threads", "2", "writeback", "1", "plus", "1", NULL};
+    struct program program;
+    int64_t channel = kpio_fuse_create();
+    if (channel < 0) return channel;
+    int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, NULL), end = kpio_fuse_serve((kpio_handle)channel);
+    (void)kpio_handle_close((uint64_t)channel);
+    if (handle < 0 || end < 0) return handle < 0 ? handle : end;
+    const struct process_grant grant = {"fuse", (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    int64_t error = archive_program(kt_archive(), "/bin/memfs", &program);
+    if (error != 0) return error;
+    const struct process_spec spec = {.name = "memfs", .job = kt_job(), .program = &program, .grants = &grant, .grant_count = 1,
+                                      .settings = startup_setting("writeback") != NULL ? back : through};
+    int64_t process = process_spawn(&spec, NULL);
+    if (process > 0) (void)kpio_handle_close((uint64_t)process);
+    return process < 0 ? process : handle;
+}
 
 static int64_t mount(void) {
+    if (strcmp(fs_type(), "fuse") == 0) return mount_memfs();
     if (strcmp(fs_type(), "tmpfs") == 0) return kpio_fs_mount("tmpfs", 0, 0, NULL);
     const char *name = startup_setting("disk");
     if (name == NULL) name = "vda";

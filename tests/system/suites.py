@@ -59,7 +59,8 @@ def fat32_disk(folder):
 
 
 # Suites that run once more for each of these: what their command lines say besides, and their disks.
-VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)],
+VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk),
+                               ("fuse", "kpio.fs=fuse", None), ("fuse-writeback", "kpio.fs=fuse kpio.writeback=1", None)],
             "power": [("ext4", "", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
 
 MACHINES = {

@@ -38,7 +38,8 @@ static uint64_t make_reply(struct fuse_driver *d, uint8_t *request, uint64_t byt
         .room = BUFFER_BYTES - (uint32_t)sizeof *out};
     int64_t result = answer(d, &call);
     if (result == FUSE_REPLY_NONE) return 0;
-    *out = (struct fuse_out_header){(uint32_t)(sizeof *out + (result > 0 ? (uint64_t)result : 0)), result < 0 ? (int32_t)result : 0, h->unique};
+    uint32_t body = result > 0 ? (uint32_t)result : 0;
+    *out = (struct fuse_out_header){(uint32_t)sizeof *out + body, result < 0 ? (int32_t)result : 0, h->unique};
     return out->len;
 }
 
@@ -54,7 +55,7 @@ int64_t fuse_run(struct fuse_driver *d) {
     int64_t n;
     for (;;) {
         n = kpio_fuse_receive(d->channel, reply, size, request, BUFFER_BYTES, KPIO_TIME_NEVER);
-        if (n == -EINTR) {
+        if (n == -EINTR || (n == -EINVAL && size != 0)) {  // a reply that was none has been told to who waited
             size = 0;
             continue;
         }

@@ -45,7 +45,7 @@ int64_t fuse_ask(struct fuse_fs *f, const struct fuse_question *q) {
     r->out_least = q->out_least;
     int error = fuse_call(f->c, r);
     if (error == -ENOSYS) __atomic_fetch_or(&f->missing, 1ull << q->opcode, __ATOMIC_RELAXED);
-    int64_t result = error != 0 ? fuse_error(error) : r->out_bytes;
+    int64_t result = error != 0 ? fuse_error(error) : (int64_t)r->out_bytes;
     if (error == 0 && r->out_bytes != 0) memcpy(q->out, r->out, r->out_bytes);
     fuse_request_free(f->c, r);
     return result;
@@ -56,6 +56,7 @@ int fuse_check_node(struct fuse_node *node) {
     uint64_t epoch = __atomic_load_n(&c->epoch, __ATOMIC_ACQUIRE);
     if (node->inode.flags & INODE_BAD) return -EIO;
     if (likely(node->epoch == epoch) || c->stateless) return 0;
+    if (__atomic_load_n(&c->state, __ATOMIC_RELAXED) == FUSE_GONE) return -ENOTCONN;
     if (node->nodeid != FUSE_ROOT) return -ESTALE;
     node->epoch = epoch;
     fuse_expire(&node->inode);

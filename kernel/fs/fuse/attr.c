@@ -14,7 +14,8 @@ static int set(struct inode *inode, struct fuse_setattr_in *in) {
     struct fuse_node *node = fuse_node_of(inode);
     struct fuse_attr_out out;
     const struct fuse_question q = {
-        .opcode = FUSE_SETATTR, .node = node, .in = in, .in_bytes = sizeof *in, .out = &out, .out_least = sizeof out, .out_most = sizeof out};
+        .opcode = FUSE_SETATTR, .node = node, .in = in, .in_bytes = sizeof *in,
+        .out = &out, .out_least = sizeof out, .out_most = sizeof out};
     int error = fuse_check_node(node);
     if (error == 0 && in->valid & FATTR_SIZE && fuse_handle_any(node, true, &in->fh) == 0) in->valid |= FATTR_FH;
     int64_t result = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
@@ -26,8 +27,10 @@ int fuse_change(struct inode *inode, const struct inode_change *c) {
     if (c->what & FS_SET_MODE) in.valid |= FATTR_MODE, in.mode = c->mode;
     if (c->what & FS_SET_UID) in.valid |= FATTR_UID, in.uid = c->uid;
     if (c->what & FS_SET_GID) in.valid |= FATTR_GID, in.gid = c->gid;
-    if (c->what & FS_SET_ACCESSED) in.valid |= FATTR_ATIME, in.atime = (uint64_t)c->accessed.seconds, in.atimensec = c->accessed.nanoseconds;
-    if (c->what & FS_SET_MODIFIED) in.valid |= FATTR_MTIME, in.mtime = (uint64_t)c->modified.seconds, in.mtimensec = c->modified.nanoseconds;
+    in.atime = (uint64_t)c->accessed.seconds, in.atimensec = c->accessed.nanoseconds;
+    in.mtime = (uint64_t)c->modified.seconds, in.mtimensec = c->modified.nanoseconds;
+    if (c->what & FS_SET_ACCESSED) in.valid |= FATTR_ATIME;
+    if (c->what & FS_SET_MODIFIED) in.valid |= FATTR_MTIME;
     fuse_node_of(inode)->wrote = true;  // another time is no sign of other data
     int error = set(inode, &in);
     // The times that memory has kept back count no more, where they were set now.

@@ -85,6 +85,7 @@ struct fuse_connection {
     uint8_t state;                      // enum fuse_connection_state
     bool stateless;
     bool announced;                     // INIT is queued or was answered
+    bool told;                          // the log, that an answer was none
     bool closed;                        // no other driver can come
     nanos_t timeout;
     nanos_t heard;                      // the last reply
@@ -111,7 +112,8 @@ struct fuse_request *fuse_request_alloc(uint32_t opcode, uint64_t nodeid, uint32
 static inline void *fuse_arguments(struct fuse_request *r) { return r->body + sizeof(struct fuse_in_header); }
 void fuse_request_free(struct fuse_connection *c, struct fuse_request *r);  // after fuse_call, or instead of fuse_send
 // Waits for the answer: 0, the driver's error, -EIO (it answers what is none), -EDEADLK (the caller is the driver), -ESTALE (it is about
-// another driver's node), -EBUSY (FUSE_REQUESTS_MAX), -ENOTCONN, -ETIMEDOUT, -EINTR (killed). The request stays the caller's, to be freed, and the pages are its again in every case.
+// another driver's node), -EBUSY (FUSE_REQUESTS_MAX), -ENOTCONN, -ETIMEDOUT, -EINTR (killed). The request stays the caller's, to be
+// freed, and the pages are its again in every case.
 [[nodiscard]] int fuse_call(struct fuse_connection *c, struct fuse_request *r);
 // Nobody waits; takes the request over. Does not block.
 void fuse_send(struct fuse_connection *c, struct fuse_request *r);

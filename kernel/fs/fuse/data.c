@@ -21,7 +21,7 @@ static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, st
     r->pages = pages;
     r->pages_bytes = bytes;
     int error = fuse_call(f->c, r);
-    int64_t got = error != 0 ? fuse_error(error) : r->out_bytes;
+    int64_t got = error != 0 ? fuse_error(error) : (int64_t)r->out_bytes;
     fuse_request_free(f->c, r);
     return got;
 }
@@ -42,7 +42,7 @@ static int64_t ask_write(struct fuse_node *node, uint64_t fh, uint64_t offset, s
     uint32_t took = error == 0 ? ((const struct fuse_write_out *)r->out)->size : 0;
     fuse_request_free(f->c, r);
     if (error != 0) return fuse_error(error);
-    return took == 0 || took > bytes ? -EIO : took;
+    return took == 0 || took > bytes ? -EIO : (int64_t)took;
 }
 
 // ---- the page cache -----------------------------------------------------------------------------------------------------
@@ -147,7 +147,8 @@ static int64_t move(struct fuse_node *node, const struct fuse_handle *h, uint64_
     return n;
 }
 
-static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes, bool out) {
+static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes,
+                        bool out) {
     int error = fuse_check_node(node);
     if (error == 0 && h->epoch != node->epoch && !fuse_of_node(node)->c->stateless) error = -ESTALE;
     uint64_t done = 0;

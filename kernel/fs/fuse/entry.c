@@ -118,7 +118,8 @@ int fuse_create(struct inode *inode, const char *name, size_t bytes, const struc
 
 int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *inode) {
     struct fuse_link_in in = {.oldnodeid = fuse_node_of(inode)->nodeid};
-    struct fuse_question q = {.opcode = FUSE_LINK, .node = fuse_node_of(dir), .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
+    struct fuse_question q = {
+        .opcode = FUSE_LINK, .node = fuse_node_of(dir), .in = &in, .in_bytes = sizeof in, .name = {name}, .name_bytes = {bytes}};
     struct fuse_entry_out e;
     struct inode *linked;
     int error = fuse_check_node(fuse_node_of(inode));
@@ -131,15 +132,6 @@ int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *i
 
 // ---- fewer of them --------------------------------------------------------------------------------------------------------
 
-// One name less. How many are left is known while the attributes are fresh; else it is for the driver to say that none is, as what
-// is dirty would be given up with the last.
-static void lose_name(struct inode *inode) {
-    bool fresh = __atomic_load_n(&inode->fresh_until, __ATOMIC_RELAXED) > arch_now();
-    if (FS_TYPE(inode->mode) == FS_DIRECTORY) inode->links = 0;
-    else if (inode->links > 1 || fresh) inode->links -= inode->links != 0;
-    fuse_expire(inode);
-}
-
 int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode *inode) {
     bool directory = FS_TYPE(inode->mode) == FS_DIRECTORY;
     const struct fuse_question q = {
@@ -147,7 +139,7 @@ int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode 
     int error = fuse_check_node(fuse_node_of(dir));
     if (error == 0) error = (int)fuse_ask(fuse_of(dir->fs), &q);
     if (error != 0) return shown(error);
-    lose_name(inode);
+    fuse_lose_name(inode);
     touch(dir);
     return 0;
 }
@@ -160,12 +152,13 @@ int fuse_rename(struct inode *from_dir, const char *from_name, size_t from_bytes
     // The simple one begins with the same field.
     const struct fuse_question q = {
         .opcode = exchange ? FUSE_RENAME2 : FUSE_RENAME, .node = fuse_node_of(from_dir), .in = &in,
-        .in_bytes = exchange ? sizeof in : sizeof(struct fuse_rename_in), .name = {from_name, to_name}, .name_bytes = {from_bytes, to_bytes}};
+        .in_bytes = exchange ? sizeof in : sizeof(struct fuse_rename_in),
+        .name = {from_name, to_name}, .name_bytes = {from_bytes, to_bytes}};
     int error = fuse_check_node(fuse_node_of(from_dir));
     if (error == 0) error = fuse_check_node(fuse_node_of(to_dir));
     if (error == 0) error = (int)fuse_ask(fuse_of(from_dir->fs), &q);
     if (error != 0) return error == -ENOSYS && exchange ? -EINVAL : shown(error);
-    if (replaced != NULL && !exchange) lose_name(replaced);
+    if (replaced != NULL && !exchange) fuse_lose_name(replaced);
     else if (replaced != NULL) fuse_expire(replaced);
     fuse_expire(inode);
     touch(from_dir);
@@ -175,7 +168,8 @@ int fuse_rename(struct inode *from_dir, const char *from_name, size_t from_bytes
 
 int64_t fuse_read_link(struct inode *inode, char *buffer, size_t size) {
     const struct fuse_question q = {
-        .opcode = FUSE_READLINK, .node = fuse_node_of(inode), .out = buffer, .out_least = 1, .out_most = (uint32_t)MIN(size, (size_t)FS_PATH_MAX)};
+        .opcode = FUSE_READLINK, .node = fuse_node_of(inode),
+        .out = buffer, .out_least = 1, .out_most = (uint32_t)MIN(size, (size_t)FS_PATH_MAX)};
     int error = fuse_check_node(fuse_node_of(inode));
     int64_t bytes = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
     if (bytes > 0 && memchr(buffer, '\0', (size_t)bytes) != NULL) return -EIO;

@@ -78,7 +78,7 @@ struct fuse_question {
 static inline bool fuse_is_missing(const struct fuse_fs *f, uint32_t opcode) {
     return __atomic_load_n(&f->missing, __ATOMIC_RELAXED) >> opcode & 1;
 }
-// Whether the driver knows the node: 0 or -ESTALE.
+// Whether the driver knows the node: 0, -ESTALE, -ENOTCONN (there is none) or -EIO.
 [[nodiscard]] int fuse_check_node(struct fuse_node *node);
 
 // ---- node.c -------------------------------------------------------------------------------------------------------------------
@@ -94,6 +94,9 @@ uint64_t fuse_number_of(uint64_t nodeid, uint64_t epoch);  // of the inode
 // An answer about the node. -EIO: it cannot be.
 [[nodiscard]] int fuse_take_attr(struct fuse_node *node, const struct fuse_attr *attr, uint64_t seconds, uint32_t nanoseconds);
 int fuse_revalidate(struct inode *inode);
+// One name less; excl. How many are left is known while the attributes are fresh, else the driver is asked: with the last one, what
+// is dirty is given up.
+void fuse_lose_name(struct inode *inode);
 // Attributes are to be asked for.
 static inline void fuse_expire(struct inode *inode) { __atomic_store_n(&inode->fresh_until, 0, __ATOMIC_RELAXED); }
 static inline void fuse_note_change(struct fuse_node *node) { __atomic_fetch_add(&node->changes, 1, __ATOMIC_RELEASE); }

@@ -6,7 +6,7 @@
 #include "lib/string.h"
 
 #define LIST_BYTES 8192u     // of one READDIR
-#define LISTS_MAX 1000u      // answers without an entry that is wanted, in one call
+#define LISTS_MAX 100u      // answers without an entry that is wanted, in one call
 
 // ---- the handle that a directory is read through: one, kept between calls ---------------------------------------------------
 
@@ -95,7 +95,8 @@ static int64_t ask_entries(struct fuse_node *dir, const struct fuse_handle *h, u
     struct fuse_read_in in = {.fh = h != NULL ? h->fh : 0, .offset = cookie, .size = LIST_BYTES};
     *plus = fuse_wants(f, FUSE_DO_READDIRPLUS) && !fuse_is_missing(f, FUSE_READDIRPLUS);
     struct fuse_question q = {
-        .opcode = *plus ? FUSE_READDIRPLUS : FUSE_READDIR, .node = dir, .in = &in, .in_bytes = sizeof in, .out = answer, .out_most = LIST_BYTES};
+        .opcode = *plus ? FUSE_READDIRPLUS : FUSE_READDIR, .node = dir, .in = &in, .in_bytes = sizeof in,
+        .out = answer, .out_most = LIST_BYTES};
     int64_t bytes = fuse_ask(f, &q);
     if (bytes != -ENOSYS || !*plus) return bytes;
     *plus = false;

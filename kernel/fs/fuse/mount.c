@@ -12,6 +12,7 @@
 #define DIRTY_SHARE 32u           // of the memory, and
 #define DIRTY_PAGES_MOST 16384u   // at most, may be dirty in a mount
 #define DIRTY_PAGES_LEAST 64u
+#define TIMEOUT_MOST 3600u         // s
 #define RETRY_NANOS 20000000ull
 #define DRAIN_TRIES 100u          // for what nobody waits for to reach the driver, at unmounting
 
@@ -136,7 +137,8 @@ struct options {
 
 static bool set_option(struct options *o, struct text key, struct text value) {
     uint64_t number;
-    if (text_equal(key, TEXT("timeout")) && text_to_u64(value, &number) && number > 0 && number <= 3600) o->timeout = number * 1000000000ull;
+    if (text_equal(key, TEXT("timeout")) && text_to_u64(value, &number) && number > 0 && number <= TIMEOUT_MOST)
+        o->timeout = number * 1000000000ull;
     else if (text_equal(key, TEXT("dirty")) && text_to_size(value, &number) && number >= DIRTY_PAGES_LEAST * PAGE_SIZE)
         o->dirty_pages = MIN(number >> PAGE_SHIFT, (uint64_t)DIRTY_PAGES_MOST);
     else if (text_equal(key, TEXT("stateless")) && value.size == 0) o->stateless = true;
@@ -158,7 +160,7 @@ static struct fuse_fs *make(struct fuse_channel *channel, unsigned flags, const 
     struct fuse_fs *f = kzalloc(sizeof *f);
     if (f == NULL) return NULL;
     filesystem_init(&f->fs, &fuse_type, &fuse_ops);
-    f->fs.flags = flags | FS_MOUNT_NO_ACCESS_TIME;
+    f->fs.flags = flags;
     f->fs.block_size = PAGE_SIZE;
     f->fs.max_file_bytes = MIN(VMO_SIZE_MAX, (uint64_t)INT64_MAX & ~PAGE_MASK);
     f->fs.remote = true;

@@ -127,24 +127,41 @@ static int take_data(struct fuse_node *node, const struct fuse_attr *a, const st
     return error;
 }
 
-int fuse_revalidate(struct inode *inode) {
-    struct fuse_node *node = fuse_node_of(inode);
-    int error = fuse_check_node(node);
-    if (error != 0) return error;
-    uint32_t changes = __atomic_load_n(&node->changes, __ATOMIC_ACQUIRE);
-    struct fs_time modified = inode->modified;
+static int ask_attr(struct fuse_node *node, struct fuse_attr_out *out) {
     struct fuse_getattr_in in = {0};
-    struct fuse_attr_out out;
     const struct fuse_question q = {
         .opcode = FUSE_GETATTR, .node = node, .in = &in, .in_bytes = sizeof in,
-        .out = &out, .out_least = sizeof out, .out_most = sizeof out,
-    };
-    int64_t result = fuse_ask(fuse_of_node(node), &q);
+        .out = out, .out_least = sizeof *out, .out_most = sizeof *out};
+    int error = fuse_check_node(node);
+    int64_t result = error == 0 ? fuse_ask(fuse_of_node(node), &q) : error;
+    return result < 0 ? (int)result : fuse_take_attr(node, &out->attr, out->attr_valid, out->attr_valid_nsec);
+}
+
+int fuse_revalidate(struct inode *inode) {
+    struct fuse_node *node = fuse_node_of(inode);
+    uint32_t changes = __atomic_load_n(&node->changes, __ATOMIC_ACQUIRE);
+    struct fs_time modified = inode->modified;
+    struct fuse_attr_out out;
+    int error = ask_attr(node, &out);
     // A deleted file that is still open is something to us, whatever it is to the driver.
-    if (result == -ENOENT && inode->flags & INODE_DELETED) return 0;
-    if (result < 0) return (int)result;
-    error = fuse_take_attr(node, &out.attr, out.attr_valid, out.attr_valid_nsec);
+    if (error == -ENOENT && inode->flags & INODE_DELETED) return 0;
     return error != 0 ? error : take_data(node, &out.attr, &modified, changes);
+}
+
+void fuse_lose_name(struct inode *inode) {
+    struct fuse_node *node = fuse_node_of(inode);
+    struct fuse_attr_out out;
+    bool fresh = __atomic_load_n(&inode->fresh_until, __ATOMIC_RELAXED) > arch_now();
+    if (FS_TYPE(inode->mode) == FS_DIRECTORY) {
+        inode->links = 0;
+    } else if (fresh) {
+        inode->links -= inode->links != 0;
+    } else {
+        int error = ask_attr(node, &out);
+        if (error == -ENOENT || error == -ESTALE) inode->links = 0;
+        else if (error != 0) inode->links = MAX(inode->links, 1u);
+    }
+    fuse_expire(inode);
 }
 
 // ---- nodes that answers name ------------------------------------------------------------------------------------------------

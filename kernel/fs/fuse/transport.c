@@ -3,6 +3,7 @@
 // is looked up anew. A reply's header and body are read once, and checked in the kernel's copy.
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
+#include "kernel/core/log.h"
 #include "kernel/fs/fuse/internal.h"
 #include "kernel/mm/page.h"
 #include "kernel/mm/slub.h"
@@ -36,7 +37,8 @@ static int serve_fault(struct fuse_user *u, uint64_t total, size_t left, unsigne
 // ---- out --------------------------------------------------------------------------------------------------------------
 
 bool fuse_has_work_locked(const struct fuse_connection *c) {
-    return !list_is_empty(&c->queue) || !list_is_empty(&c->interrupts) || c->forgets != NULL || c->state == FUSE_ENDED || c->state == FUSE_GONE;
+    bool over = c->state == FUSE_ENDED || c->state == FUSE_GONE;
+    return over || !list_is_empty(&c->queue) || !list_is_empty(&c->interrupts) || c->forgets != NULL;
 }
 
 // A message of the kernel's own: what it was made of is gone whether or not it arrives, as nobody waits for it.
@@ -228,8 +230,12 @@ static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from,
     list_remove(&r->node);
     if (r->state == FUSE_ORPHANED || !fits(r, h, bytes)) {
         bool wrong = !fits(r, h, bytes) && r->state != FUSE_ORPHANED;
+        bool tell = wrong && !c->told;  // once: it may be doing so all day
+        uint32_t opcode = r->opcode;
+        c->told |= wrong;
         count_reply_locked(c, r);
         fuse_finish_unlock(c, r, wrong ? -EIO : -EINTR);
+        if (tell) log_warn("fuse: a driver answered operation %u with error %d and %u bytes", opcode, h->error, bytes);
         return wrong ? -EINVAL : -ENOENT;
     }
     r->state = FUSE_BUSY;

@@ -109,6 +109,7 @@ static coldpath void touch_accessed(struct inode *inode) {
 static inline void note_read(struct file *f) {
     struct inode *inode = f->inode;
     if (likely(is_later(&inode->accessed, &inode->modified) && is_later(&inode->accessed, &inode->changed))) return;
+    if (inode->flags & INODE_REMOTE) return;  // its driver sees who reads
     if (f->flags & KPIO_OPEN_NO_ACCESS_TIME || inode->fs->flags & (FS_MOUNT_NO_ACCESS_TIME | FS_MOUNT_READ_ONLY)) return;
     touch_accessed(inode);
 }

@@ -1,0 +1,22 @@
+// What the cases of the suite share.
+#pragma once
+#include "lib/string.h"
+#include "tests/guest/kt/kt.h"
+
+#define RW (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE)
+
+struct mounted {
+    kpio_handle channel, process, root;
+};
+// Mounts bin/memfs with these settings (key, value, ..., NULL; NULL: none) and mount options.
+void mounted_begin(struct mounted *m, const char *const *settings, const char *options);
+// A driver of the suite's own, KT_CHILD(name), in place of memfs.
+void mounted_begin_child(struct mounted *m, const char *child, const char *options);
+void mounted_start(struct mounted *m, const char *const *settings);  // memfs, again
+void mounted_kill(struct mounted *m);   // the driver
+void mounted_end(struct mounted *m);
+struct kpio_fuse_info mounted_info(const struct mounted *m);
+
+kpio_handle open_file(kpio_handle dir, const char *path, uint32_t flags, uint32_t rights);
+struct kpio_stat stat_of(kpio_handle dir, const char *path);
+unsigned count_entries(kpio_handle dir);

@@ -42,6 +42,7 @@ LX_CALL(clone) {
                                  .pidfd = a2,
                                  .child_tid = a3,
                                  .tls = a4};
+    if (how.flags & LX_CLONE_PIDFD && how.flags & LX_CLONE_PARENT_SETTID) return -EINVAL;  // both at one address
     return clone_any(t, &how);
 }
 

@@ -2,11 +2,31 @@
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
 #include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/fork.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/posix.h"
+#include "user/liblinux/signal.h"
 
 const struct lx_fd_ops lx_pidfd_ops = {.read = lx_no_transfer, .write = lx_no_transfer, .stat = lx_anonymous_stat};
+
+static int64_t install(struct lx_process *p, kpio_handle own) {
+    const struct lx_fd fd = {.kind = LX_KIND_PROCESS, .flags = LX_FD_READ | LX_FD_WRITE | LX_FD_CLOEXEC, .handle = own};
+    return lx_fd_install(p, &fd, 0);
+}
+
+int64_t lx_pidfd_make(struct lx_process *p, kpio_handle process) {
+    int64_t handle = kpio_handle_dup(process, KPIO_RIGHTS_SAME);
+    return handle < 0 ? handle : install(p, (kpio_handle)handle);
+}
+
+int64_t lx_pidfd_pid(struct lx_process *p, uint64_t number) {
+    struct lx_fd fd;
+    struct kpio_handle_info info;
+    if (lx_fd_get(p, number, &fd) < 0 || fd.kind != LX_KIND_PROCESS) return -EBADF;
+    return kpio_handle_info(fd.handle, &info) < 0 ? -EBADF : (int64_t)info.object_id;
+}
 
 // A handle of its own on the process of that number, or a negative errno.
 static int64_t find(struct lx_process *p, uint32_t pid) {
@@ -27,7 +47,24 @@ LX_CALL(pidfd_open) {
     struct lx_process *p = lx_process(t);
     if ((uint32_t)a1 & ~LX_O_NONBLOCK || (int32_t)a0 <= 0) return -EINVAL;
     int64_t handle = find(p, (uint32_t)a0);
-    if (handle < 0) return handle;
-    const struct lx_fd fd = {.kind = LX_KIND_PROCESS, .flags = LX_FD_READ | LX_FD_WRITE | LX_FD_CLOEXEC, .handle = (kpio_handle)handle};
-    return lx_fd_install(p, &fd, 0);
+    return handle < 0 ? handle : install(p, (kpio_handle)handle);
+}
+
+LX_CALL(pidfd_send_signal) {
+    struct lx_process *p = lx_process(t);
+    struct lx_siginfo info = {.number = (int32_t)a1, .code = LX_SI_USER, .sent = {.pid = (int32_t)p->pid, .uid = p->uid}};
+    if ((uint32_t)a3 != 0) return -EINVAL;
+    int64_t pid = lx_pidfd_pid(p, a0);
+    if (pid < 0) return pid;
+    const bool own = (uint32_t)pid == p->pid;
+    if (a2 != 0) {
+        int64_t error = lx_copy_in(&info, a2, sizeof info);
+        if (error < 0) return error;
+        if (info.number != (int32_t)a1) return -EINVAL;
+        if (!own && (info.code >= 0 || info.code == LX_SI_TKILL)) return -EPERM;
+        info.pad = 0;
+    }
+    if ((uint32_t)a1 > LX_SIGNALS) return -EINVAL;
+    if (!own) return lx_posix_kill(t, pid, 0, &info);
+    return a1 == 0 ? 0 : lx_signal_send_process(p, &info);
 }

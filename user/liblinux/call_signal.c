@@ -19,6 +19,7 @@ LX_CALL(rt_sigaction) {
     if (error < 0) return error;
     const uint32_t number = (uint32_t)a0;
     if (number < 1 || number > LX_SIGNALS || (a1 != 0 && LX_SIGNAL_BIT(number) & LX_UNBLOCKABLE)) return -EINVAL;
+    if (number == LX_SIGCHLD && a1 != 0) lx_children_settle(t);
     lx_lock(&p->signal_lock);
     old = p->signals->actions[number];
     if (a1 != 0) {

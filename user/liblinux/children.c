@@ -53,10 +53,63 @@ static uint32_t wait_status(int64_t status) {
     return status <= KPIO_STATUS_FAULT ? LX_SIGSEGV : LX_SIGKILL;
 }
 
+static bool has_ended(const struct lx_child *child, struct kpio_process_info *info) {
+    struct kpio_wait_item look = {.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
+    if (kpio_handle_wait_many(&look, 1, 0) <= 0 || !(look.asserted & KPIO_SIGNAL_TERMINATED)) return false;
+    return kpio_process_info(child->handle, info) >= 0;
+}
+
+// ---- children that nobody waits for ---------------------------------------------------------------------------------------
+
+// With SIGCHLD ignored, or SA_NOCLDWAIT, a child goes when it ends.
+static bool goes_by_itself(const struct lx_process *p, const struct lx_child *child) {
+    const struct lx_signal_action *action = &p->signals->actions[LX_SIGCHLD];
+    if (child->exit_signal != LX_SIGCHLD || child->kept) return false;
+    return action->handler == LX_SIG_IGN || action->flags & LX_SA_NOCLDWAIT;
+}
+
+static struct lx_child *take_gone(struct lx_process *p, uint32_t *status) {
+    struct kpio_process_info info;
+    struct lx_child *gone = NULL;
+    lx_lock(&p->children_lock);
+    list_for_each_entry_safe(child, &p->children, struct lx_child, node) {
+        if (!goes_by_itself(p, child) || !has_ended(child, &info)) continue;
+        list_remove(&child->node);
+        *status = wait_status(info.status);
+        gone = child;
+        break;
+    }
+    lx_unlock(&p->children_lock);
+    return gone;
+}
+
+static void sweep(struct lx_thread *t) {
+    struct lx_process *p = lx_process(t);
+    uint32_t status;
+    for (struct lx_child *child; (child = take_gone(p, &status)) != NULL;) {
+        struct lx_siginfo info = {.number = LX_SIGCHLD};
+        describe(&info, child->pid, status);
+        if (child->watched && !child->told) (void)lx_signal_send_process(p, &info);
+        lx_posix_reaped(t, child->pid);
+        child_free(p, child);
+    }
+}
+
+void lx_children_settle(struct lx_thread *t) {
+    struct lx_process *p = lx_process(t);
+    struct kpio_process_info info;
+    sweep(t);
+    lx_lock(&p->children_lock);
+    list_for_each_entry(child, &p->children, struct lx_child, node)
+        if (!child->kept) child->kept = has_ended(child, &info);
+    lx_unlock(&p->children_lock);
+}
+
 static void tell(struct lx_process *p, const struct kpio_port_packet *packet) {
     lx_lock(&p->children_lock);
     struct lx_child *child = find_locked(p, (uint32_t)packet->key);
-    uint32_t number = child == NULL ? 0 : child->exit_signal;
+    uint32_t number = child == NULL || child->told ? 0 : child->exit_signal;
+    if (child != NULL) child->told = true;
     lx_unlock(&p->children_lock);
     if (number == 0) return;
     struct lx_siginfo info = {.number = (int32_t)number};
@@ -70,6 +123,7 @@ static void watch_main(struct lx_thread *t) {
         struct kpio_port_packet packets[8];
         int64_t count = kpio_port_wait(p->children_port, packets, ARRAY_SIZE(packets), KPIO_TIME_NEVER);
         for (int64_t i = 0; i < count; i++) tell(p, &packets[i]);
+        sweep(t);
     }
 }
 
@@ -169,12 +223,6 @@ static uint32_t take_report(struct lx_child *child, uint64_t options) {
     return report;
 }
 
-static bool has_ended(const struct lx_child *child, struct kpio_process_info *info) {
-    struct kpio_wait_item look = {.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
-    if (kpio_handle_wait_many(&look, 1, 0) <= 0 || !(look.asserted & KPIO_SIGNAL_TERMINATED)) return false;
-    return kpio_process_info(child->handle, info) >= 0;
-}
-
 // What a child has to tell: 1; 0: it lives on; -ECHILD: it has ended, which nobody asked for.
 static int64_t look_at(struct lx_child *child, uint64_t options, struct ended *out) {
     struct kpio_process_info info;
@@ -197,7 +245,9 @@ static int64_t collect(struct lx_thread *t, const struct wanted *w, struct ended
     lx_lock(&p->children_lock);
     list_for_each_entry_safe(child, &p->children, struct lx_child, node) {
         if (!matches(child, w)) continue;
-        int64_t told = look_at(child, w->options, out);
+        struct kpio_process_info info;
+        const bool goes = goes_by_itself(p, child) && has_ended(child, &info);  // the next sweep takes it
+        int64_t told = goes ? 0 : look_at(child, w->options, out);
         if (told > 0 || result < 0) result = told;
         if (told == 0 && *count < WAIT_MAX)
             items[(*count)++] = (struct kpio_wait_item){.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};
@@ -229,6 +279,7 @@ static int64_t wait_any(struct lx_thread *t, int64_t pid, uint64_t options, stru
     uint32_t count;
     find_group(t, &wanted);
     for (;;) {
+        sweep(t);
         int64_t result = collect(t, &wanted, out, items, &count);
         if (result != 0 || options & WNOHANG) return result;
         result = wait_for_change(t, items, count);
@@ -260,9 +311,11 @@ enum { P_ALL, P_PID, P_PGID, P_PIDFD };
 LX_CALL(waitid) {
     struct ended ended = {0};
     if (a3 & ~(uint64_t)(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | 0x80000000ull)) return -EINVAL;
-    if (!(a3 & (WEXITED | WUNTRACED | WCONTINUED)) || a0 > P_PGID || (a0 == P_PID && (int32_t)a1 <= 0)) return -EINVAL;
-    if (a0 == P_PGID && (int32_t)a1 < 0) return -EINVAL;
-    const int64_t pid = a0 == P_PID ? (int32_t)a1 : a0 == P_PGID ? -(int64_t)(int32_t)a1 : -1;
+    if (!(a3 & (WEXITED | WUNTRACED | WCONTINUED)) || a0 > P_PIDFD || (a0 == P_PID && (int32_t)a1 <= 0)) return -EINVAL;
+    if ((a0 == P_PGID || a0 == P_PIDFD) && (int32_t)a1 < 0) return -EINVAL;
+    const int64_t named = a0 == P_PIDFD ? lx_pidfd_pid(lx_process(t), a1) : (int32_t)a1;
+    if (named < 0) return named;
+    const int64_t pid = a0 == P_PGID ? -named : a0 == P_ALL ? -1 : named;
     int64_t result = wait_any(t, pid, a3, &ended);
     if (result < 0) return result;
     struct lx_siginfo info = {0};

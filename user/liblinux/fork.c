@@ -195,6 +195,12 @@ int64_t lx_process_clone(struct lx_thread *t, const struct lx_clone *how) {
     if (how->flags & ~(uint64_t)TAKEN || (how->exit_signal > LX_SIGNALS)) return -EINVAL;
     if (how->flags & LX_CLONE_SETTLS && how->tls >= 1ull << 47) return -EPERM;
     uint64_t area = 0;
+    int32_t pidfd = 0;
+    if (how->flags & LX_CLONE_PIDFD) {  // it can be told, or nothing is done
+        int64_t error = lx_copy_in(&pidfd, how->pidfd, sizeof pidfd);
+        if (error == 0) error = lx_copy_out(how->pidfd, &pidfd, sizeof pidfd);
+        if (error < 0) return error;
+    }
     int64_t process = how->flags & LX_CLONE_VM ? fork_sharing(t, how, &area) : fork_copy(t, how);
     if (process < 0) return process == -ENFILE || process == -EMFILE || process == -EINTR ? -EAGAIN : process;
     int64_t pid = pid_of((kpio_handle)process);
@@ -203,6 +209,11 @@ int64_t lx_process_clone(struct lx_thread *t, const struct lx_clone *how) {
         int64_t error = lx_posix_forked(t, number, (kpio_handle)process);
         if (error == 0) error = lx_child_add(p, number, (kpio_handle)process, (uint32_t)how->exit_signal, area);
         if (error == 0 && how->flags & LX_CLONE_PARENT_SETTID) (void)lx_copy_out(how->parent_tid, &number, sizeof number);
+        if (error == 0 && how->flags & LX_CLONE_PIDFD) {
+            error = lx_pidfd_make(p, (kpio_handle)process);
+            pidfd = (int32_t)error;
+            if (error >= 0) error = lx_copy_out(how->pidfd, &pidfd, sizeof pidfd);
+        }
         if (error < 0) (void)kpio_process_kill((kpio_handle)process, LX_SIGKILL);
         if (error < 0) pid = error;
     }

@@ -1,14 +1,20 @@
 """Debian's programs, as they are in their packages, on KPIO: shells, coreutils and busybox, sqlite, Python, gcc. A group of commands shares
-a boot, whose root is the image of `kpio rootfs`; each command is a test: what it printed and its exit status."""
+a boot, whose root is the image of `kpio rootfs`; each command is a test: what it printed and its exit status.
+Rust programs are built here."""
+import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from guests import CaseItem, Config, built, stopping
-from kpio import guest, hostrun, linuxguest
+from kpio import command, guest, hostrun, linuxguest
+from kpio.errors import KpioError
 from kpio.machine import Machine
+from kpio.paths import ROOT, cache_folder, inputs_key
 
 CONFIG = Config("release", machine=Machine(cpus=2, net="none"))
 SILENCE = 300  # of a busy machine
@@ -22,6 +28,7 @@ class Case:
     status: int = 0
     environment: dict = field(default_factory=dict)
     missing: str = ""       # what KPIO lacks for it: a failure is reported as skipped for that reason
+    built: Optional[Callable[[], Path]] = None  # makes the program, which goes to the command's place; a KpioError: why it is skipped
 
 
 def bash(name, script, output, status=0, **rest):
@@ -32,10 +39,36 @@ def python(name, script, output, status=0):
     return Case(name, ("/usr/bin/python3.11", "-c", script), output, status)
 
 
-def regression(module, *without):
+def regression(module, *without, only=()):
     """A module of Python's own tests, without those that do not pass: the reason stands beside each use."""
-    ignored = [word for name in without for word in ("-i", name)]
-    return Case(f"python_{module}", ("/usr/bin/python3.11", "-m", "test", "-u", "none", *ignored, module), r"(?s).*result: SUCCESS.*")
+    chosen = [word for option, names in (("-i", without), ("-m", only)) for name in names for word in (option, name)]
+    return Case(f"python_{module}", ("/usr/bin/python3.11", "-m", "test", "-v", "-u", "none", *chosen, module),
+                r"(?s).*\nRan [1-9]\d* tests? in .*result: SUCCESS.*")
+
+
+RUST = ROOT / "tests" / "programs" / "threads.rs"
+RUST_SAYS = (r"mutexes 59940000\nchannels 14970000\nreaders 3200 3200\nturns 1000\npanics 4 own 168 main 7\ntime true true true\n"
+             r"processes \[\(0, Some\(0\)\), \(100000, Some\(1\)\), .*, \(700000, Some\(7\)\)\]\nstreams 50000\nfiles 777 false")
+
+
+def rust_program(target, *options):
+    """Built by rustc, and kept outside the tree."""
+    if not shutil.which("rustc"):
+        raise KpioError("rustc is not installed")
+    sysroot = command.check(["rustc", "--print", "sysroot"]).lines[0]
+    if not Path(sysroot, "lib", "rustlib", target).is_dir():
+        raise KpioError(f"rustc has no standard library for {target} (rustup target add {target})")
+    version = command.check(["rustc", "-vV"]).lines[0]
+    made = cache_folder("rust") / inputs_key(version, target, *options, RUST)
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=made.parent) as folder:
+            command.check(["rustc", "--edition", "2021", "-O", "--target", target, *options, "-o", f"{folder}/made", str(RUST)], limit=600)
+            os.replace(f"{folder}/made", made)
+    return made
+
+
+def rust(name, *how):
+    return Case(name, (f"/t/{name}",), RUST_SAYS, built=partial(rust_program, *how))
 
 
 SHELL = [
@@ -95,6 +128,43 @@ PYTHON_TESTS = [
     regression("test_subprocess"),
 ]
 
+# Debian's package has no tests of sqlite3; of the sockets there are those of Unix.
+PYTHON_TESTS_LONG = [
+    regression("test_select"),
+    regression("test_tempfile"),
+    regression("test_shutil"),
+    regression("test_socket", only=("*Unix*", "*SocketPair*", "*SCMRightsStream*")),
+]
+
+# A database of 100 MB, a transaction for each; the shell is killed while it writes, three times. What was told to be committed is
+# there, whole, and nothing of what was not.
+SQLITE_KILLED = """
+cd /tmp; sqlite3 big.db 'create table t(id integer primary key, part int, data blob)'
+write() {
+    for part in $(seq $(($(sqlite3 big.db 'select coalesce(max(part), 0) from t') + 1)) 100); do
+        echo "begin; insert into t(part, data) with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
+            select $part, randomblob(1000) from n; commit; select $part;"
+    done > write.sql
+    exec sqlite3 big.db < write.sql > told
+}
+check() {
+    last=$(tail -n 1 told)
+    sqlite3 big.db "select count(*) % 1000, max(part) - count(*) / 1000, max(part) >= $last from t; pragma integrity_check"
+}
+for enough in 20 45 70; do
+    (write) & while test "$(tail -n 1 told 2> /dev/null || echo 0)" -lt $enough 2> /dev/null || ! test -s told; do sleep 0.1; done
+    kill -KILL $!; wait $!; echo $?; check; rm told
+done
+(write); check; sqlite3 big.db 'select count(*), count(distinct part), min(length(data)) from t'; test $(stat -c %s big.db) -gt 100000000
+"""
+SQLITE_LONG = [bash("sqlite3_killed", SQLITE_KILLED, r"(?s)(?:.*?137\n0\|0\|1\nok\n){3}0\|0\|1\nok\n100000\|100\|1000")]
+
+RUST_PROGRAMS = [
+    rust("rust_gnu", "x86_64-unknown-linux-gnu"),
+    rust("rust_gnu_static", "x86_64-unknown-linux-gnu", "-C", "target-feature=+crt-static"),
+    rust("rust_musl", "x86_64-unknown-linux-musl"),
+]
+
 GCC = [
     bash("gcc_hello",
          "cd /tmp; printf '#include <stdio.h>\\nint main(void) { puts(\"hello\"); return 3; }\\n' > h.c; gcc-12 -O1 -o h h.c && "
@@ -103,27 +173,40 @@ GCC = [
          r"(?s)gcc-12 .*up to date.*hello", 3),
 ]
 GROUPS = {"shell": (("shell",), SHELL), "python": (("shell", "python"), PYTHON),
-          "python-tests": (("shell", "python"), PYTHON_TESTS), "gcc": (("shell", "gcc"), GCC)}
+          "python-tests": (("shell", "python"), PYTHON_TESTS), "gcc": (("shell", "gcc"), GCC), "rust": (("shell",), RUST_PROGRAMS)}
+LONG_GROUPS = {"python-tests-long": (("shell", "python"), PYTHON_TESTS_LONG), "sqlite-long": (("shell", "python"), SQLITE_LONG)}
 
 
 class ProgramsItem(CaseItem):
     def __init__(self, group, **rest):
         super().__init__(**rest)
-        self.packages, self.cases = GROUPS[group]
+        self.packages, cases = {**GROUPS, **LONG_GROUPS}[group]
+        self.cases, self.skipped, self.files = list(cases), {}, {}
+
+    def build_programs(self):
+        for case in [case for case in self.cases if case.built]:
+            try:
+                self.files[case.command[0]] = case.built().read_bytes()
+            except KpioError as error:
+                self.skipped[case.name] = str(error)
+                self.cases.remove(case)
 
     def work(self):
+        self.build_programs()
         variant = built(CONFIG)
         machine = replace(CONFIG.machine, disks=(hostrun.root_disk(self.packages),))
         commands = [linuxguest.Command(case.command, case.environment) for case in self.cases]
         with tempfile.TemporaryDirectory(prefix="kpio-boot-") as folder:
             initrd = Path(folder, "initrd.cpio")
-            initrd.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), commands, {}))
+            initrd.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), commands, self.files))
             with guest.Guest(machine, variant.kernel, initrd, f"root=vda kpio.tty=1 {linuxguest.APPEND}") as running:
                 for _ in running.follow(SILENCE, None, stopping):
                     pass
                 return running.outcome()
 
     def report_cases(self, outcome, started):
+        for name, reason in self.skipped.items():
+            self.report(f"::{name}", "skipped", reason, started, 0)
         ran = linuxguest.runs(outcome.lines)
         for number, case in enumerate(self.cases):
             flaw = flaw_of(case, ran[number] if number < len(ran) else None)
@@ -142,5 +225,5 @@ def flaw_of(case: Case, ran: Optional[linuxguest.Ran]) -> Optional[str]:
 
 
 def items(parent, long):
-    for group in GROUPS:
+    for group in [*GROUPS, *(LONG_GROUPS if long else ())]:
         yield ProgramsItem.from_parent(parent, name=f"programs-{group}", group=group)

@@ -147,5 +147,5 @@ int64_t sys_pipe_label_get(uint64_t pipe, uint64_t label, uint64_t size, uint64_
     if (error) return error;
     const uint32_t whole = pipe_label_get(pipe_end_of(o), bytes);
     error = copy_to_user(user_ptr(label), bytes, MIN((uint64_t)whole, size));
-    return error ? error : whole;
+    return error ? error : (int64_t)whole;
 }

@@ -81,7 +81,7 @@ int64_t memfs_write(struct memfs_node *n, uint64_t offset, uint32_t bytes, const
     }
     if (offset + done > n->size) n->size = offset + done;
     memfs_touch(n, true);
-    return done != 0 || bytes == 0 ? done : -ENOSPC;
+    return done != 0 || bytes == 0 ? (int64_t)done : -ENOSPC;
 }
 
 int64_t memfs_seek(const struct memfs_node *n, uint64_t offset, bool data) {

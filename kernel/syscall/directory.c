@@ -19,6 +19,10 @@ int64_t sys_path_open(uint64_t directory, uint64_t path, uint64_t flags, uint64_
 
 // Attributes whose time is over: found again, held.
 static coldpath int stat_remote(struct target *t, uint64_t at, uint64_t path, uint64_t flags, struct kpio_stat *stat) {
+    if (t->walk.held && t->walk.asked == t->at.inode) {  // they came with the name, right now
+        place_stat(&t->at, stat);
+        return 0;
+    }
     target_end(t);
     int error = target_find(t, at, path, flags, KPIO_RIGHT_INSPECT, KPIO_RIGHT_INSPECT, true);
     if (error == 0) error = inode_refresh(t->at.inode);

@@ -24,8 +24,8 @@ static int64_t put_attr(struct memfs *m, const struct memfs_node *n, const struc
     return sizeof *out;
 }
 
-static int64_t put_open(const struct fuse_call *call, uint64_t at) {
-    *(struct fuse_open_out *)(call->reply + at) = (struct fuse_open_out){.open_flags = FOPEN_KEEP_CACHE};
+static int64_t put_open(const struct memfs *m, const struct fuse_call *call, uint64_t at) {
+    *(struct fuse_open_out *)(call->reply + at) = (struct fuse_open_out){.open_flags = m->direct ? FOPEN_DIRECT_IO : FOPEN_KEEP_CACHE};
     return (int64_t)(at + sizeof(struct fuse_open_out));
 }
 
@@ -65,7 +65,7 @@ static int64_t mknod(struct memfs *m, struct memfs_node *dir, const struct fuse_
 static int64_t create(struct memfs *m, struct memfs_node *dir, const struct fuse_call *call) {
     const struct fuse_create_in *in = call->body;
     int64_t result = make(m, dir, call, REGULAR | (in->mode & 07777), (const char *)(in + 1), NULL);
-    return result < 0 ? result : put_open(call, (uint64_t)result);
+    return result < 0 ? result : put_open(m, call, (uint64_t)result);
 }
 
 static int64_t symlink(struct memfs *m, struct memfs_node *dir, const struct fuse_call *call) {
@@ -272,7 +272,7 @@ static int64_t of_node(struct memfs *m, struct memfs_node *n, const struct fuse_
         memcpy(call->reply, n->target, n->size);
         return (int64_t)n->size;
     case FUSE_OPEN:
-    case FUSE_OPENDIR: return put_open(call, 0);
+    case FUSE_OPENDIR: return put_open(m, call, 0);
     case FUSE_READ: return read(n, call);
     case FUSE_WRITE: return write(n, call);
     case FUSE_FALLOCATE: return allocate(n, call);

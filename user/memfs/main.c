@@ -1,6 +1,7 @@
 // A file system in memory behind a FUSE channel ("fuse" among its handles). It lives as long as this process.
 //
 // Settings: threads=N (1)      valid_ms=N (1000): how long names and attributes hold
+//           direct=1: the kernel caches no content
 //           writeback=1: the kernel may keep back what is written      plus=1: directories are listed with attributes
 #include "lib/text.h"
 #include "user/memfs/memfs.h"
@@ -22,6 +23,7 @@ int main(int argc, char **argv) {
     struct thread threads[THREADS_MAX];
     uint64_t more = number("threads", 1) - 1;
     memfs.valid_ns = number("valid_ms", 1000) * 1000000;
+    memfs.direct = number("direct", 0) != 0;
     if (number("writeback", 0) != 0) driver.flags |= FUSE_WRITEBACK_CACHE;
     if (number("plus", 0) != 0) driver.flags |= FUSE_DO_READDIRPLUS;
     if (driver.channel == 0 || more >= THREADS_MAX || memfs_begin(&memfs) != 0) return 1;

@@ -46,6 +46,7 @@ struct memfs {
     struct rb_tree nodes;
     uint64_t last_number, count;
     uint64_t valid_ns;             // how long names and attributes hold
+    bool direct;                   // files are not cached
     struct memfs_node *root;
 };
 

@@ -1,6 +1,7 @@
 """Count what the kernel's operations cost, in guest instructions: exact, and the same on every machine.
 
-Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), storage (files on ext4), scale (cache
+Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), storage (files on ext4), fuse (a file
+system whose driver is a process), scale (cache
 lines written by two CPUs, on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk; --against linux: a
 Linux program on KPIO beside the same one on Linux),
 cache-policy (hit ratios of the page cache's policy, on this machine).
@@ -8,7 +9,7 @@ cache-policy (hit ratios of the page cache's policy, on this machine).
 import json
 
 from .. import build, packages, progress
-from ..bench import abi, kernel, linux, policy, record, reference, scale, storage, table
+from ..bench import abi, fuse, kernel, linux, policy, record, reference, scale, storage, table
 from ..errors import FAILED, OK, USAGE, KpioError
 
 HELP = "count the cost of the kernel's operations"
@@ -23,7 +24,7 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
 """
-SUITES = ("kernel", "storage", "scale", "linux", "cache-policy")
+SUITES = ("kernel", "storage", "fuse", "scale", "linux", "cache-policy")
 
 
 def add_arguments(verb):
@@ -40,7 +41,7 @@ def execute(arguments):
     if arguments.profile and arguments.suite not in ("kernel", "linux"):
         raise KpioError("--profile goes with the suites kernel and linux", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
-            "cache-policy": bench_policy, "storage": bench_storage}[arguments.suite](arguments)
+            "cache-policy": bench_policy, "storage": bench_storage, "fuse": bench_fuse}[arguments.suite](arguments)
 
 
 def prepared():
@@ -148,6 +149,13 @@ def bench_policy(arguments):
         policy.PLOT.write_text(policy.plot(results))
     show(arguments, results, policy.table(results))
     return OK
+
+
+def bench_fuse(arguments):
+    variant = prepared()
+    with progress.step("Measuring KPIO") as shown:
+        lines = fuse.results(fuse.measure(variant, shown.detail))
+    return show(arguments, lines, fuse.table(lines))
 
 
 def bench_storage(arguments):

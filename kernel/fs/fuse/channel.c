@@ -17,6 +17,12 @@ uint64_t fuse_current_process(void) {
 
 static void changed(struct fuse_connection *c) { object_signal(&fuse_channel_of_connection(c)->object); }
 
+// A watcher that comes now asks for the signals after this request is queued.
+static bool watched(const struct fuse_connection *c) {
+    const struct fuse_channel *channel = container_of(c, const struct fuse_channel, connection);
+    return __atomic_load_n(&channel->object.watchers, __ATOMIC_RELAXED) != NULL;
+}
+
 static void channel_no_receivers(struct object *o) {
     fuse_connection_lose(&fuse_channel_of(o)->connection, "the driver of a mount is gone");
 }
@@ -68,6 +74,7 @@ int fuse_channel_create(struct job *job, struct fuse_channel **out) {
     fuse_connection_init(&channel->connection);
     channel->connection.make_init = fuse_make_init;
     channel->connection.changed = changed;
+    channel->connection.watched = watched;
     *out = channel;
     return 0;
 }

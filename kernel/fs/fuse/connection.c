@@ -191,7 +191,7 @@ int fuse_call(struct fuse_connection *c, struct fuse_request *r) {
     int error = begin_call(c, r, deadline);
     if (error != 0) return error == -ECANCELED ? -EINTR : error;
     enqueue_locked(c, r);
-    if (c->changed != NULL) {
+    if (c->changed != NULL && c->watched(c)) {
         spin_unlock(&c->idle.lock);
         c->changed(c);
         spin_lock(&c->idle.lock);

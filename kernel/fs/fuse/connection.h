@@ -91,6 +91,7 @@ struct fuse_connection {
     nanos_t heard;                      // the last reply
     struct fuse_request *(*make_init)(struct fuse_connection *c);  // for each driver. NULL: no memory
     void (*changed)(struct fuse_connection *c);  // there may be work; without the lock. May be NULL
+    bool (*watched)(const struct fuse_connection *c);  // whether anybody wants to know; with the lock
     struct fuse_statistics counts;
 };
 

@@ -57,6 +57,7 @@ void walk_begin(struct walk *w, struct directory *from, const char *path, uint32
     w->flags = flags;
     w->held = false;
     w->climbed = 0;
+    w->asked = NULL;
     to_start(w);
 }
 
@@ -301,6 +302,7 @@ static coldpath int step_slowly(struct walk *w, const struct component *c, bool 
     error = dir->flags & INODE_DELETED ? -ENOENT : child_lookup(dir, c, &child);
     rw_mutex_unlock_shared(&dir->lock);
     if (error == -ENOENT && last && w->flags & WALK_PARENT) return stop_at(w, c, LAST_NAME);
+    if (error == 0) w->asked = child;
     return error != 0 ? error : enter(w, c, child, true, last);
 }
 

@@ -37,6 +37,7 @@ struct walk {
     bool held;                  // `at` and `from` are referenced
     bool slash;                 // it ended in one, or in "." or ".."
     uint32_t climbed;
+    const struct inode *asked;  // REMOTE: what a driver has just said leads here, with its attributes; only compared
 };
 
 // The path is the caller's, until walk_end. To be called in the RCU section in which `from` was looked up.

@@ -3,6 +3,7 @@
 static void begin(int argc, char **argv);
 #include "tests/linux/lt.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -482,4 +483,31 @@ LT_TEST(vfork_and_exec) {
         LT_EQUAL(waitpid(child, &status, 0), child);
         LT_EQUAL(status >> 8, i % 2 == 0 ? 7 : ENOENT);
     }
+}
+
+// Text that is to be written, too, takes authority that a program need not have: then execve says so, while there is somebody to
+// hear it.
+LT_TEST(a_segment_to_write_and_run) {
+    static char bytes[1 << 20];
+    int status, from = (int)LT_OK(open("/proc/self/exe", O_RDONLY)), to = (int)LT_OK(open("rwx", O_WRONLY | O_CREAT, 0755));
+    ssize_t size = LT_OK(read(from, bytes, sizeof bytes)), got;
+    Elf64_Phdr *segments = (Elf64_Phdr *)(bytes + ((Elf64_Ehdr *)bytes)->e_phoff);
+    for (int i = 0; i < ((Elf64_Ehdr *)bytes)->e_phnum; i++)
+        if (segments[i].p_type == PT_LOAD && segments[i].p_flags & PF_X) segments[i].p_flags |= PF_W;
+    for (; size > 0; size = got) {
+        LT_EQUAL(write(to, bytes, (size_t)size), size);
+        got = LT_OK(read(from, bytes, sizeof bytes));
+    }
+    LT_OK(close(from));
+    LT_OK(close(to));
+    pid_t child = (pid_t)LT_OK(fork());
+    if (child == 0) {
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, 1);
+        execl("./rwx", "rwx", "no such case", (char *)NULL);
+        _exit(errno == EACCES ? 100 : 101);
+    }
+    LT_EQUAL(waitpid(child, &status, 0), child);
+    LT_CHECK(WIFEXITED(status));
+    LT_CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 100);
 }

@@ -332,7 +332,7 @@ static int exec_copy(int stack, int segment) {
         char *const argv[] = {name, "heap_stack_and_data", NULL}, *const env[] = {NULL};
         dup2(open("/dev/null", O_WRONLY), 1);
         execve(name, argv, env);
-        _exit(99);
+        _exit(errno == EACCES ? 98 : 99);
     }
     LT_EQUAL(waitpid(child, &status, 0), child);
     return status;
@@ -342,5 +342,5 @@ LT_TEST(executable_stack) {
     LT_EQUAL(access("/proc/self/exe", R_OK), 0);
     LT_EQUAL(exec_copy(0, 0), 0);
     LT_EQUAL(exec_copy(1, 0), 0);  // it runs, and its stack is as any other
-    LT_EQUAL(exec_copy(0, 1), SIGKILL);
+    LT_EQUAL(exec_copy(0, 1), 98 << 8);  // refused while there is somebody to hear it
 }

@@ -13,6 +13,7 @@
 #define KEPT_MAX 3072u
 #define FAILURES_MAX 10u               // posixds in a row that ended at once
 #define AT_ONCE_NS 50000000ull
+#define OPEN_ATTEMPTS 100u             // to open the terminal, 1 ms apart
 
 struct linux_session {
     struct linux_session_spec spec;
@@ -237,6 +238,10 @@ int64_t linux_session_console(struct linux_session *s, struct lx_launch_fd *fd) 
     const struct node_open_request request = {.path = "console"};
     struct node_open_reply reply;
     int64_t error = node_open(&client, &request, &reply);
+    for (unsigned i = 0; error == -EPIPE && i < OPEN_ATTEMPTS; i++) {  // posixd ended over it: the next one serves it
+        time_sleep_ms(1);
+        error = node_open(&client, &request, &reply);
+    }
     if (error < 0) return error;
     *fd = (struct lx_launch_fd){.handle = reply.event, .second = reply.endpoint, .kind = LX_KIND_NODE, .flags = LX_FD_READ | LX_FD_WRITE};
     return reply.event > 0 && reply.endpoint > 0 ? 0 : -EMFILE;

@@ -156,11 +156,11 @@ static int64_t follow(struct lx_thread *t, struct lx_exec *e, struct lx_at *at, 
 static int64_t find_loader(struct lx_thread *t, struct lx_exec *e, struct lx_at *at) {
     char interpreter[LX_SCRIPT_LINE], none[LX_SCRIPT_LINE];
     kpio_handle file = KPIO_HANDLE_NONE;
-    int64_t result = lx_program_check(e->program, interpreter, sizeof interpreter);
+    int64_t result = lx_program_check(lx_space(t), e->program, interpreter, sizeof interpreter);
     if (result < 0 || interpreter[0] == 0) return result;
     result = lx_at_begin(t, at, (uint64_t)LX_AT_FDCWD, (uint64_t)interpreter);
     if (result == 0) result = open_program(t, at, 0, &file, &e->pins[1]);
-    if (result == 0 && lx_program_check(file, none, sizeof none) == -ENOEXEC) result = -ELIBBAD;
+    if (result == 0 && lx_program_check(lx_space(t), file, none, sizeof none) == -ENOEXEC) result = -ELIBBAD;
     let_go(&file);
     return result;
 }

@@ -72,16 +72,33 @@ static int64_t read_interpreter(kpio_handle file, const struct elf *elf, char *t
     return 0;
 }
 
-int64_t lx_program_check(kpio_handle file, char *interpreter, uint64_t size) {
+static uint32_t map_flags(uint32_t elf_flags) {
+    return (elf_flags & 4 ? KPIO_MAP_READ : 0) | (elf_flags & 2 ? KPIO_MAP_WRITE : 0) | (elf_flags & 1 ? KPIO_MAP_EXECUTE : 0);
+}
+
+// Memory that is written and run takes a right that few have: a page of it is tried here.
+static int64_t try_access(struct lx_space *space, kpio_handle file, const struct elf *elf) {
+    const uint32_t both = KPIO_MAP_WRITE | KPIO_MAP_EXECUTE;
+    int64_t result = 0;
+    for (unsigned i = 0; i < elf->header.program_count && result >= 0; i++) {
+        const struct elf_segment_header *s = &elf->segments[i];
+        const uint32_t flags = map_flags(s->flags);
+        if (s->type != PT_LOAD || (flags & both) != both) continue;
+        const struct lx_fd fd = {.kind = LX_KIND_FILE, .flags = LX_FD_READ, .handle = file};
+        if (s->file_bytes > 0) result = lx_map_file(space, &fd, align_down(s->offset, PAGE), PAGE, flags | KPIO_MAP_PRIVATE, 0);
+        else result = lx_map_anonymous(space, PAGE, flags, 0);
+        if (result >= 0) (void)kpio_aspace_unmap(space->aspace, (uint64_t)result, PAGE);
+    }
+    return result >= 0 ? 0 : result == -ENOMEM ? result : -EACCES;
+}
+
+int64_t lx_program_check(struct lx_space *space, kpio_handle file, char *interpreter, uint64_t size) {
     struct elf elf;
     uint64_t low, high;
     int64_t result = read_headers(file, &elf);
     if (result == 0) result = measure(&elf, &low, &high);
+    if (result == 0) result = try_access(space, file, &elf);
     return result == 0 ? read_interpreter(file, &elf, interpreter, size) : result;
-}
-
-static uint32_t map_flags(uint32_t elf_flags) {
-    return (elf_flags & 4 ? KPIO_MAP_READ : 0) | (elf_flags & 2 ? KPIO_MAP_WRITE : 0) | (elf_flags & 1 ? KPIO_MAP_EXECUTE : 0);
 }
 
 // File pages first, zeroed ones behind; the rest of the last file page is zeroed where it may be written.

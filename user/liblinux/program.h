@@ -14,8 +14,9 @@ struct lx_program {
 
 // Maps the segments of an ELF file. Position-independent ones are put anywhere. 0, -ENOEXEC, or what mapping said.
 [[nodiscard]] int64_t lx_program_map(struct lx_space *space, kpio_handle file, struct lx_program *out);
-// Whether execve may go past its point of no return with this file: 0, -ENOEXEC, -EIO. Changes nothing.
-[[nodiscard]] int64_t lx_program_check(kpio_handle file, char *interpreter, uint64_t size);
+// Whether execve may go past its point of no return with this file: 0, -ENOEXEC, -EIO, -EACCES (a segment that is to be written
+// and run, which this process may not have). Changes nothing.
+[[nodiscard]] int64_t lx_program_check(struct lx_space *space, kpio_handle file, char *interpreter, uint64_t size);
 
 // Makes the stack: *stack is what rsp is at the first instruction. `interpreter`: where that was put, or 0.
 [[nodiscard]] int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *launch, const struct lx_program *program,

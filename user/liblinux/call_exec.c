@@ -99,7 +99,7 @@ static int64_t run(struct lx_thread *t, const struct lx_exec_request *r) {
     return result;
 }
 
-// ABI execve: alarms and timers, and signals that were not taken, end with the old program; arguments and environment have 2 MiB; a segment to write and run takes the JIT right (EACCES)
+// ABI execve: timers and signals that were not taken end with the old program; EACCES: a segment to write and run, without the JIT right
 LX_CALL(execve) {
     const struct lx_exec_request r = {.dirfd = (uint64_t)LX_AT_FDCWD, .path = a0, .arguments = a1, .environment = a2};
     return run(t, &r);

@@ -57,7 +57,8 @@ def efi(folder: Path) -> Path:
 
 
 def menu(append: str, root_in_memory: bool) -> str:
-    disk = f"    module2 /{ROOT_IMAGE}\n" if root_in_memory else ""
+    """Says what it is about to do: reading from a disk takes the firmware, which may be slow, or stop."""
+    disk = f"    echo Loading /{ROOT_IMAGE}\n    module2 /{ROOT_IMAGE}\n" if root_in_memory else ""
     return f"""set timeout=0
 if [ "$grub_platform" = pc ]; then
     serial --unit=0 --speed=115200
@@ -65,7 +66,10 @@ if [ "$grub_platform" = pc ]; then
     terminal_output console serial
 fi
 menuentry "KPIO" {{
+    echo Loading /{KERNEL}
     multiboot2 /{KERNEL} {append}
+    echo Loading /{INITRD}
     module2 /{INITRD}
-{disk}}}
+{disk}    echo Starting
+}}
 """

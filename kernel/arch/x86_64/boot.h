@@ -36,5 +36,7 @@ extern uint64_t boot_trampoline_page;  // RAM below 640 KiB set aside for smp.c,
 
 // A zeroed page taken out of boot_info.ram for page tables, below 4 GiB. Never fails: the boot ends with a message.
 uint64_t boot_page_alloc(void);
-// Writes on COM1 and stops: for what makes booting impossible.
+// Writes on COM1, whatever state that is in.
+void boot_say(const char *text);
+// The same, and stops: for what makes booting impossible.
 [[gnu::noreturn]] void boot_fail(const char *text);

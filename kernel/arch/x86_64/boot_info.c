@@ -89,8 +89,12 @@ void boot_info_read(uint64_t start_info, uint64_t entry_tsc, uint32_t magic, str
     uint64_t image = (uint64_t)kernel_image_start, image_end = (uint64_t)kernel_image_end;
     struct boot_loader loader;
     memset(&loader, 0, sizeof(loader));
-    if (magic == MULTIBOOT2_MAGIC) boot_multiboot2_read(start_info, &loader);
-    else boot_pvh_read(start_info, &loader);
+    if (magic == MULTIBOOT2_MAGIC) {
+        boot_say("KPIO takes over from the loader\n");  // what says nothing after this is the kernel
+        boot_multiboot2_read(start_info, &loader);
+    } else {
+        boot_pvh_read(start_info, &loader);
+    }
 
     boot_info.entry_tsc = entry_tsc;
     boot_info.rsdp = paddr(loader.rsdp);
@@ -142,11 +146,14 @@ bool boot_option(const char *name, const char **value, size_t *length) {
     return false;
 }
 
-void boot_fail(const char *text) {
-    static const char prefix[] = "KPIO cannot boot: ";
-    for (const char *c = prefix; *c != '\0'; c++) __asm__ volatile("outb %b0, %w1" : : "a"(*c), "Nd"(0x3f8));
+void boot_say(const char *text) {
     for (; *text != '\0'; text++) __asm__ volatile("outb %b0, %w1" : : "a"(*text), "Nd"(0x3f8));
-    __asm__ volatile("outb %b0, %w1" : : "a"('\n'), "Nd"(0x3f8));
+}
+
+void boot_fail(const char *text) {
+    boot_say("KPIO cannot boot: ");
+    boot_say(text);
+    boot_say("\n");
     __asm__ volatile("outl %0, %w1" : : "a"(0x11), "Nd"(0xf4));
     for (;;) __asm__ volatile("cli; hlt");
 }

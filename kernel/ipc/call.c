@@ -85,6 +85,12 @@ static int64_t hand_over(struct endpoint *e, struct thread *r, struct handle *vi
         return 0;
     }
     spin_lock(&e->lock);
+    if (unlikely(!via->value)) {  // closed meanwhile: nobody would end this wait any more, and the endpoint may be gone too
+        r->caller_gone = true;
+        spin_unlock(&e->lock);
+        sched_wake(r);
+        return -ECANCELED;
+    }
     begin_service(e, self, r, via, message);
     spin_unlock(&e->lock);
     if (sched_can_switch(r)) return wait_block_lend(deadline, r);
@@ -331,6 +337,11 @@ int reply_save_into(struct reply *r) {
     if (!e) return -EINVAL;
     if (self->entity != &self->own_entity) sched_adopt(&self->own_entity);
     spin_lock(&e->lock);
+    // Its caller may have gone since, and with that what held the endpoint.
+    if (self->caller_endpoint != e) {
+        spin_unlock(&e->lock);
+        return -EINVAL;
+    }
     struct thread *c = self->caller;
     self->caller = NULL;
     self->caller_endpoint = NULL;

@@ -7,6 +7,8 @@
 #include "kernel/sched/mutex.h"
 #include "lib/string.h"
 
+#define REPEATED_MOST 16u  // vectors of one request
+
 static struct spinlock lock = SPINLOCK_INIT("block_devices");  // guards the list and claims; a leaf
 static struct list devices = LIST_INIT(devices);
 
@@ -178,6 +180,22 @@ int block_read(struct block_device *device, uint64_t sector, void *data, size_t 
 
 int block_write(struct block_device *device, uint64_t sector, const void *data, size_t bytes, unsigned flags) {
     return transfer(device, BLOCK_WRITE, flags, sector, (void *)data, bytes);
+}
+
+int block_write_repeated(struct block_device *device, uint64_t sector, const void *data, size_t piece, size_t bytes, unsigned flags) {
+    struct block_vector vectors[REPEATED_MOST];
+    uint64_t most = align_down((uint64_t)device->max_sectors << SECTOR_SHIFT, device->logical_block);
+    unsigned most_vectors = MIN(REPEATED_MOST, (unsigned)device->max_vectors);
+    int error = 0;
+    for (size_t done = 0, now; done < bytes && !error; done += now) {
+        struct block_request r = {.op = BLOCK_WRITE, .flags = (uint8_t)flags, .sector = sector + (done >> SECTOR_SHIFT), .vectors = vectors};
+        for (now = 0; r.vector_count < most_vectors && now < most && done + now < bytes; now += vectors[r.vector_count++].bytes) {
+            size_t left = MIN(most - now, bytes - done - now);
+            vectors[r.vector_count] = (struct block_vector){(void *)data, (uint32_t)MIN(piece, left)};
+        }
+        error = submit_and_wait(device, &r);
+    }
+    return error;
 }
 
 int block_flush(struct block_device *device) {

@@ -82,6 +82,9 @@ void block_submit(struct block_device *device, struct block_request *request);
 // kernel stack or elsewhere only in host tests. Splits what is larger than one request.
 [[nodiscard]] int block_read(struct block_device *device, uint64_t sector, void *data, size_t bytes);
 [[nodiscard]] int block_write(struct block_device *device, uint64_t sector, const void *data, size_t bytes, unsigned flags);
+// Writes `bytes` of what repeats every `piece` bytes, a multiple of the logical block like them: zeros, from a few of them.
+[[nodiscard]] int block_write_repeated(struct block_device *device, uint64_t sector, const void *data, size_t piece, size_t bytes,
+                                       unsigned flags);
 [[nodiscard]] int block_flush(struct block_device *device);
 [[nodiscard]] int block_discard(struct block_device *device, uint64_t sector, uint64_t sectors);
 

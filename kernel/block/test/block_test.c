@@ -108,6 +108,28 @@ TEST(long_transfers_are_split)
     disk_host_destroy(&disk);
 }
 
+TEST(what_repeats_is_written_many_times_at_once)
+{
+    uint8_t *data = aligned_alloc(4096, 1 << 18), *back = aligned_alloc(4096, 1 << 18);
+
+    begin();
+    memset(data, 7, 1 << 18);
+    CHECK_EQ(block_write(&disk.device, 0, data, 1 << 18, 0), 0);
+    for (unsigned i = 0; i < 1024; i++)
+        data[i] = (uint8_t)(i >> 9);
+    uint64_t before = disk.writes;
+    CHECK_EQ(block_write_repeated(&disk.device, 3, data, 1024, 100 * 512, 0), 0);
+    CHECK(disk.writes - before <= 50 / MIN(16u, (unsigned)disk.device.max_vectors) + 1);
+    CHECK_EQ(block_read(&disk.device, 0, back, 1 << 17), 0);
+    for (unsigned i = 0; i < 1 << 17; i++)
+        CHECK_EQ(back[i], i < 3 * 512 || i >= 103 * 512 ? 7 : (i / 512 + 1) % 2);
+    disk.fail_at = disk.fail_until = disk.requests + 2;
+    CHECK_EQ(block_write_repeated(&disk.device, 3, data, 1024, 100 * 512, 0), -EIO);
+    free(data);
+    free(back);
+    disk_host_destroy(&disk);
+}
+
 TEST(claims_exclude_disk_and_partition)
 {
     begin();

@@ -96,12 +96,8 @@ int fat_chain_find(struct fat_inode *i, uint32_t at, uint32_t *cluster, uint32_t
 // ---- growing and cutting ------------------------------------------------------------------------------------------------------
 
 int fat_cluster_zero(struct fat_volume *v, uint32_t cluster, unsigned flags) {
-    uint32_t bytes = fat_cluster_bytes(v), piece = MIN(bytes, (uint32_t)sizeof v->scratch->zero);
     uint64_t sector = fat_cluster_block(v, cluster) << (v->block_shift - SECTOR_SHIFT);
-    int error = 0;
-    for (uint32_t done = 0; done < bytes && !error; done += piece)
-        error = block_write(v->fs.device, sector + (done >> SECTOR_SHIFT), v->scratch->zero, piece, flags);
-    return error;
+    return block_write_repeated(v->fs.device, sector, v->scratch->zero, sizeof v->scratch->zero, fat_cluster_bytes(v), flags);
 }
 
 static int grow_by_one(struct fat_inode *i) {
@@ -123,14 +119,31 @@ static int grow_by_one(struct fat_inode *i) {
     return 0;
 }
 
+// What was cut off, and is needed by the entry on the disk still, is the file's again: the chain must lead nowhere else.
+static int take_back(struct fat_inode *i, uint32_t clusters) {
+    struct fat_volume *v = fat_volume_of_inode(i);
+    while (i->clusters < clusters) {
+        struct fat_freed *f = fat_cut_find(v, last_cluster(i));
+        if (f == NULL) return 0;
+        int error = run_add(i, f->first);
+        if (error) return error;
+        error = fat_cut_shorten(v, f);
+        if (error) {
+            run_drop(i);
+            return error;
+        }
+        i->inode.blocks += fat_cluster_bytes(v) >> SECTOR_SHIFT;
+    }
+    return 0;
+}
+
 int fat_chain_grow(struct fat_inode *i, uint32_t clusters) {
     uint32_t cluster, count;
     if (clusters == 0) return 0;
     int found = fat_chain_find(i, clusters - 1, &cluster, &count), error = 0;
     if (found != 0) return found < 0 ? found : 0;
-    // The entry on the disk may need what the end of the chain leads to.
-    if (i->cut_before == fat_volume_of_inode(i)->syncs + 1) error = fat_sync(fat_volume_of_inode(i));
     uint32_t before = i->clusters;
+    if (i->cut_before == fat_volume_of_inode(i)->syncs + 1) error = take_back(i, clusters);
     while (i->clusters < clusters && !error) {
         error = grow_by_one(i);
         if (i->clusters % 256 == 0) (void)sched_preempt_point();
@@ -150,7 +163,7 @@ int fat_chain_cut(struct fat_inode *i, uint32_t clusters) {
     }
     int error = fat_cut_later(v, last, first, fat_chain_most(i) - clusters);
     if (error) return error;
-    i->cut_before = v->syncs + 1;
+    if (clusters > 0) i->cut_before = v->syncs + 1;
     while (i->run_count > 0 && i->runs[i->run_count - 1].at >= clusters) i->run_count--;
     if (i->run_count > 0) i->runs[i->run_count - 1].count = clusters - i->runs[i->run_count - 1].at;
     i->clusters = clusters;
@@ -166,10 +179,9 @@ int fat_chain_zero(struct fat_inode *i, uint64_t from, uint64_t to) {
         uint32_t cluster, count, inside = (uint32_t)(from & (fat_cluster_bytes(v) - 1));
         int found = fat_chain_find(i, (uint32_t)(from >> v->cluster_shift), &cluster, &count);
         if (found <= 0) return found < 0 ? found : -EIO;
-        uint64_t room = ((uint64_t)count << v->cluster_shift) - inside, bytes = MIN(to - from, (uint64_t)sizeof v->scratch->zero);
-        if (bytes > room) bytes = room;
+        uint64_t bytes = MIN(to - from, ((uint64_t)count << v->cluster_shift) - inside);
         uint64_t sector = (fat_cluster_block(v, cluster) << (v->block_shift - SECTOR_SHIFT)) + (inside >> SECTOR_SHIFT);
-        int error = block_write(v->fs.device, sector, v->scratch->zero, bytes, 0);
+        int error = block_write_repeated(v->fs.device, sector, v->scratch->zero, sizeof v->scratch->zero, bytes, 0);
         if (error) return error;
         from += bytes;
     }

@@ -199,10 +199,13 @@ int fat_change(struct inode *inode, const struct inode_change *c) {
     return error;
 }
 
+// Who waits for the lock meanwhile is served by the sync of another that began after it came.
 int fat_inode_sync(struct inode *inode, bool data_only) {
     struct fat_volume *v = fat_volume_of(inode->fs);
+    uint32_t begun = __atomic_load_n(&v->syncs_begun, __ATOMIC_ACQUIRE);
+    int error = 0;
     mutex_lock(&v->lock);
-    int error = v->changed_count > 0 || v->tables_changed ? fat_sync(v) : block_flush(v->fs.device);
+    if ((int32_t)(v->last_sync - begun) <= 0) error = fat_sync(v);
     mutex_unlock(&v->lock);
     return error;
 }

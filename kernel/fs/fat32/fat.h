@@ -64,7 +64,7 @@ struct fat_inode {
     uint32_t mark, mark_at;    // a cluster that was passed, at that number: met again, the chain has a loop (Brent)
     uint32_t limit;            // what the table links behind so many clusters of a file is not its: it was cut off, or a
                                // power cut left it
-    uint32_t cut_before;       // number of the sync that makes the last cut of its chain durable
+    uint32_t cut_before;       // number of the sync that makes the last cut of its chain durable; of what is longer than 0
     uint32_t reserved;         // clusters, set aside for dirty pages
     uint64_t reserved_to;      // bytes from the start for which there are clusters or a reservation
     uint64_t initialised;      // bytes from the start that the disk has, or that write-back is about to write
@@ -110,6 +110,7 @@ struct fat_volume {
     unsigned changed_count, removed_count;
     struct buffer *written[FAT_CHANGED_MAX];           // scratch of a sync
     uint32_t syncs;                                    // that came to their end
+    uint32_t syncs_begun, last_sync;                   // atomic; the number of the last one that was good
     struct list freed;                                 // struct fat_freed
     struct spinlock hash_lock;                         // guards the two below
     struct list by_number[FAT_HASH], by_position[FAT_HASH];
@@ -146,6 +147,10 @@ static inline void fat_entry_set_cluster(struct fat_entry *e, uint32_t cluster) 
 void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t most);
 // The same of what follows last_kept, which is the chain's end then. The entry changes before the next sync. -ENOMEM.
 [[nodiscard]] int fat_cut_later(struct fat_volume *v, uint32_t last_kept, uint32_t first, uint32_t most);
+// What fat_cut_later will free behind last_kept, as long as no sync has made that durable, or NULL.
+struct fat_freed *fat_cut_find(struct fat_volume *v, uint32_t last_kept);
+// Its first cluster is not to be freed: it is kept as the chain's last. Forgets a chain that has no more. -EIO.
+[[nodiscard]] int fat_cut_shorten(struct fat_volume *v, struct fat_freed *freed);
 // Whether `clusters` more can be had besides the reservations; syncs when that may help.
 [[nodiscard]] bool fat_has_room(struct fat_volume *v, uint64_t clusters);
 
@@ -160,6 +165,8 @@ void fat_changed(struct fat_volume *v, struct buffer *b);
 [[nodiscard]] int fat_order(struct fat_volume *v, struct buffer *before, struct buffer *then);
 // Everything changed so far durable, in order. 0 or -EIO.
 [[nodiscard]] int fat_sync(struct fat_volume *v);
+// Into the info sector, with the next sync.
+[[nodiscard]] int fat_info_write(struct fat_volume *v);
 // Says on the disk that the volume is clean or in use.
 [[nodiscard]] int fat_mark(struct fat_volume *v, bool clean);
 void fat_free_chains(struct fat_volume *v);

@@ -74,8 +74,8 @@ int fat_order(struct fat_volume *v, struct buffer *before, struct buffer *then) 
     return 0;
 }
 
-// The hint and the count of free clusters, which need no order.
-static int info_write(struct fat_volume *v) {
+// The hint and the count of free clusters, of use to who finds the volume clean.
+int fat_info_write(struct fat_volume *v) {
     struct buffer *b;
     if (!v->info_changed || v->info_block == 0) return 0;
     int error = buffer_read(v->buffers, v->info_block, &b);
@@ -103,14 +103,15 @@ static void entries_are_written(struct fat_volume *v) {
 }
 
 int fat_sync(struct fat_volume *v) {
-    int error = info_write(v);
-    if (!error) error = buffer_sync(v->buffers);
+    uint32_t number = __atomic_add_fetch(&v->syncs_begun, 1, __ATOMIC_ACQ_REL);
+    int error = buffer_sync(v->buffers);
     v->tables_changed = v->tables_changed && error;
     if (!error) error = entries_write(v, false);
     if (!error) error = entries_write(v, true);
     if (error) return error;
     entries_are_written(v);
     v->syncs++;
+    v->last_sync = number;
     fat_free_chains(v);
     return 0;
 }

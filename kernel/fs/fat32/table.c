@@ -157,6 +157,24 @@ int fat_cut_later(struct fat_volume *v, uint32_t last_kept, uint32_t first, uint
     return 0;
 }
 
+struct fat_freed *fat_cut_find(struct fat_volume *v, uint32_t last_kept) {
+    list_for_each_entry(f, &v->freed, struct fat_freed, node)
+        if (last_kept != 0 && f->last_kept == last_kept && !f->ended) return f;
+    return NULL;
+}
+
+int fat_cut_shorten(struct fat_volume *v, struct fat_freed *f) {
+    uint32_t next;
+    int error = fat_table_get(v, f->first, &next);
+    if (error) return error;
+    f->last_kept = f->first;
+    f->first = next;
+    if (--f->most > 0 && fat_cluster_is_valid(v, next)) return 0;
+    list_remove(&f->node);
+    kfree(f);
+    return 0;
+}
+
 void fat_free_later(struct fat_volume *v, uint32_t first, uint32_t most) {
     if (!fat_cluster_is_valid(v, first) || fat_cut_later(v, 0, first, most) == 0) return;
     // Without memory at once, then; when even that fails the space is lost until the next check.

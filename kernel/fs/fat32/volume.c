@@ -180,6 +180,7 @@ static void unmount(struct filesystem *fs) {
     if (v->marked) {
         do error = fat_sync(v);  // clusters become free by one, which the next one writes
         while (!error && (v->tables_changed || !list_is_empty(&v->freed)));
+        if (!error) error = fat_info_write(v);
         if (!error && !v->was_dirty && !(fs->flags & FS_MOUNT_DAMAGED)) error = fat_mark(v, true);
     }
     mutex_unlock(&v->lock);

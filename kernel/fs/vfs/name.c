@@ -158,14 +158,15 @@ void name_enter_until(struct inode *dir, const struct component *c, struct inode
     replace(dir, c, fresh);
 }
 
+void name_learn(struct inode *dir, const struct component *c, struct inode *inode) {
+    if (unlikely(dir->fs->remote)) name_enter_until(dir, c, inode, inode != NULL ? dir->fs->ops->name_until(inode) : 0);
+    else replace(dir, c, name_make(dir, c, inode));
+}
+
 void name_enter(struct inode *dir, const struct component *c, struct inode *inode) {
-    if (unlikely(dir->fs->remote)) {
-        name_enter_until(dir, c, inode, inode != NULL ? dir->fs->ops->name_until(inode) : 0);
-        return;
-    }
     // An entry may have several spellings there, and a second name: all that was known of the directory goes.
     if (unlikely(dir->fs->case_insensitive)) names_forget_in(dir);
-    replace(dir, c, name_make(dir, c, inode));
+    name_learn(dir, c, inode);
 }
 
 size_t name_of_child(struct inode *dir, const struct inode *child, char text[FS_NAME_MAX]) {

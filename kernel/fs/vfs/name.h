@@ -78,6 +78,8 @@ static inline struct name *name_find(const struct inode *dir, const struct compo
 // The entry leads to inode (NULL: does not exist) from now on. Takes a reference of its own. Only a cache: may forget instead.
 // In a remote file system it holds as long as the inode says (fs_ops.name_until), a missing one not at all.
 void name_enter(struct inode *dir, const struct component *c, struct inode *inode);
+// The same of what was looked up, and was so already.
+void name_learn(struct inode *dir, const struct component *c, struct inode *inode);
 void name_enter_until(struct inode *dir, const struct component *c, struct inode *inode, nanos_t until);
 // The entry is to be looked for anew.
 void name_forget(struct inode *dir, const struct component *c);

@@ -243,7 +243,7 @@ int child_lookup(struct inode *dir, const struct component *c, struct inode **ou
     if (error == 0) error = inode_get(dir->fs, number, &child);
     if (error == -ESTALE) error = fs_damaged(dir->fs, "directory %lu has an entry for inode %lu, which is not in use", dir->number, number);
     if (error == 0 && (error = adopt(dir, child)) != 0) inode_put(child);
-    if (error == 0 || error == -ENOENT) name_enter(dir, c, error == 0 ? child : NULL);
+    if (error == 0 || error == -ENOENT) name_learn(dir, c, error == 0 ? child : NULL);
     if (error == 0) *out = child;
     return error;
 }

@@ -226,7 +226,7 @@ KT_TEST(eight_processes_on_one_tree) {
     for (unsigned i = 0; i < WORKERS; i++) workers[i] = kt_spawn("works", grants, kt_long() ? 2 : 1);
     for (unsigned i = 0; i < WORKERS; i++) {
         int64_t status = -1;
-        KT_EQUAL(wait_terminated(workers[i], time_after_ms(kt_long() ? 600000 : 240000), &status), 0);
+        KT_EQUAL(wait_terminated(workers[i], time_after_ms(kt_long() ? 600000 : 120000), &status), 0);
         kt_close(workers[i]);
         KT_EQUAL(status, 0);
     }

@@ -188,7 +188,8 @@ int block_write_repeated(struct block_device *device, uint64_t sector, const voi
     unsigned most_vectors = MIN(REPEATED_MOST, (unsigned)device->max_vectors);
     int error = 0;
     for (size_t done = 0, now; done < bytes && !error; done += now) {
-        struct block_request r = {.op = BLOCK_WRITE, .flags = (uint8_t)flags, .sector = sector + (done >> SECTOR_SHIFT), .vectors = vectors};
+        struct block_request r = {
+            .op = BLOCK_WRITE, .flags = (uint8_t)flags, .sector = sector + (done >> SECTOR_SHIFT), .vectors = vectors};
         for (now = 0; r.vector_count < most_vectors && now < most && done + now < bytes; now += vectors[r.vector_count++].bytes) {
             size_t left = MIN(most - now, bytes - done - now);
             vectors[r.vector_count] = (struct block_vector){(void *)data, (uint32_t)MIN(piece, left)};

@@ -344,3 +344,15 @@ LT_TEST(executable_stack) {
     LT_EQUAL(exec_copy(1, 0), 0);  // it runs, and its stack is as any other
     LT_EQUAL(exec_copy(0, 1), 98 << 8);  // refused while there is somebody to hear it
 }
+
+LT_TEST(shared_memory_by_name) {
+    only_here();
+    make_file("/dev/shm/noexec");
+    int fd = (int)LT_OK(open("/dev/shm/noexec", O_RDONLY));
+    REFUSED(mmap(NULL, PAGE, RX, MAP_PRIVATE, fd, 0));
+    REFUSED(mmap(NULL, PAGE, RX, MAP_SHARED, fd, 0));
+    char *at = map(PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    REFUSED(mprotect(at, PAGE, RX));
+    LT_EQUAL(runs(at), 0);
+    LT_OK(unlink("/dev/shm/noexec"));
+}

@@ -44,6 +44,8 @@ enum {                   // struct lx_fd flags
 
 #define LX_LIMITS 16u
 #define LX_GROUPS_MAX 32u
+#define LX_SHARED_FOLDER "shm"       // of the file system in memory: what is mounted at LX_SHARED_POINT and shown as /dev/shm
+#define LX_SHARED_POINT "/run/shm"
 enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC, LX_LOCAL_SYS };  // keys of the local mounts (mount_attach)
 
 struct lx_launch_fd {

@@ -19,6 +19,20 @@ static int64_t attach_local(kpio_handle root, const char *path, uint64_t key) {
     return result == -ENOMEM || result == -ENFILE ? result : 0;
 }
 
+// What programs share by name (shm_open) is a folder of the file system in memory. liblinux shows it as /dev/shm.
+static int64_t attach_shared(const struct linux_spec *spec) {
+    const uint32_t rights = spec->options & 1 ? KPIO_RIGHTS_SAME : KPIO_RIGHT_READ | KPIO_RIGHT_WRITE;
+    if (spec->memory_fs == KPIO_HANDLE_NONE) return 0;
+    (void)kpio_path_make(spec->memory_fs, LX_SHARED_FOLDER, 0041777, 0, 0);
+    int64_t opened = kpio_path_open(spec->memory_fs, LX_SHARED_FOLDER, KPIO_OPEN_DIRECTORY, 0, rights);
+    if (opened < 0) return opened;
+    (void)kpio_path_make(spec->root, "/run", 0040755, 0, 0);
+    (void)kpio_path_make(spec->root, LX_SHARED_POINT, 0041777, 0, 0);
+    int64_t result = kpio_mount_attach(spec->root, LX_SHARED_POINT, (kpio_handle)(uint32_t)opened, 0, 0);
+    (void)kpio_handle_close((uint32_t)opened);
+    return result == -ENOMEM || result == -ENFILE ? result : 0;
+}
+
 static int64_t open_files(struct spawning *s) {
     struct program library;
     s->what = "/lib/liblinux.so of the boot archive";
@@ -174,6 +188,7 @@ static int64_t build(struct spawning *s) {
     if (result >= 0) result = attach_local(s->spec->root, "/dev", LX_LOCAL_DEV);
     if (result >= 0) result = attach_local(s->spec->root, "/proc", LX_LOCAL_PROC);
     if (result >= 0) result = attach_local(s->spec->root, "/sys", LX_LOCAL_SYS);
+    if (result >= 0) result = attach_shared(s->spec);
     if (result >= 0) result = make_block(s);
     if (result >= 0) result = create(s);
     if (result >= 0) result = give_handles(s);

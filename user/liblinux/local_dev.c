@@ -44,15 +44,18 @@ static int64_t missing(const char *path) {
     return -ENOENT;
 }
 
+#define SHARED "shm"                  // no link: its folder is elsewhere, which nobody is to see
 static bool dev_follow(struct lx_thread *t, struct lx_at *at, bool last) {
     const char *slash = strchr(at->text, '/');
     size_t bytes = slash != NULL ? (size_t)(slash - at->text) : strlen(at->text);
     const struct link *link = slash != NULL || last ? find_link(at->text, bytes) : NULL;
-    if (link == NULL) return false;
-    size_t to = strlen(link->to), rest = strlen(at->text + bytes) + 1;
+    const bool shared = bytes == strlen(SHARED) && memcmp(at->text, SHARED, bytes) == 0;
+    const char *leads = shared ? LX_SHARED_POINT : link != NULL ? link->to : NULL;
+    if (leads == NULL) return false;
+    size_t to = strlen(leads), rest = strlen(at->text + bytes) + 1;
     if (to + rest > sizeof at->text) return false;
     memmove(at->text + to, at->text + bytes, rest);
-    memcpy(at->text, link->to, to);
+    memcpy(at->text, leads, to);
     at->handle = lx_process(t)->root;
     at->path = at->text;
     return true;
@@ -108,7 +111,14 @@ static int64_t dev_readlink(struct lx_thread *t, const char *path, char *out, ui
 }
 
 static int64_t dev_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
-    const uint64_t index = (*cursor)++;
+    uint64_t index = (*cursor)++;
+    if (*path == 0 && index == 0 && lx_process(t)->memory_fs > 0) {
+        *inode = 1;
+        *type = LX_S_IFDIR >> 12;
+        memcpy(name, SHARED, sizeof SHARED);
+        return 0;
+    }
+    if (*path == 0 && lx_process(t)->memory_fs > 0) index--;
     const unsigned own = ARRAY_SIZE(devices) + ARRAY_SIZE(links) + (lx_process(t)->posixd <= 0);  // posixd has a tty of its own
     if (strcmp(path, "pts") == 0 && is_served(t, path)) return lx_node_list(t, path, index, name, inode, type);
     if (*path != 0) return -ENOTDIR;

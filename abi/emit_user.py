@@ -50,7 +50,8 @@ def stubs_h(calls: list) -> str:
 def names_h(calls: list) -> str:
     lines = [HEAD.format(source="abi/syscalls.def") + "#pragma once", '#include "abi/gen/syscalls.h"',
              "// X(name) for each system call, in the order of their numbers.", "#define KPIO_SYSCALLS(X) \\"]
-    return "\n".join(lines + [f"    X({c.name}) \\" for c in calls]) + "\n\n"
+    lines += [f"    X({c.name}) \\" for c in calls] + ["", "// X(name, how many arguments)", "#define KPIO_SYSCALL_ARGUMENTS(X) \\"]
+    return "\n".join(lines + [f"    X({c.name}, {len(c.arguments)}) \\" for c in calls]) + "\n\n"
 
 
 def grammar_argument(call, argument) -> str:

@@ -93,6 +93,29 @@ def test_processes_of_the_session(shell):
     assert run(shell, "pgrep -x sleep; echo $?") == "1"
 
 
+def test_ktrace(shell):
+    told = run(shell, "ktrace cat /etc/hostname")
+    assert re.search(r'\] openat\(-100, "/etc/hostname", 0, 0\) = 3\n', told) and "\nkpio\n" in told, told
+    assert re.search(r'\] write\(1, "kpio\\n", 5\) = 5\n', told) and re.search(r"\] exit_group\(0\)$", told), told
+    assert len(set(re.findall(r"^\[(\d+)\] ", told, re.M))) == 1
+    assert run(shell, "ktrace -o /tmp/trace sh -c 'cat /nosuch 2> /dev/null; exit 7'; echo $?") == "7"
+    assert run(shell, "grep -c nosuch /tmp/trace; grep -c 'exit_group(7)' /tmp/trace") == "0\n1", "of the child nothing is told"
+    assert run(shell, "ktrace -f -o /tmp/trace sh -c 'cat /nosuch 2> /dev/null; exit 7'; echo $?") == "7"
+    assert run(shell, "grep -c 'openat.*nosuch.*-ENOENT' /tmp/trace; cut -d' ' -f1 /tmp/trace | sort -u | wc -l") == "1\n2"
+    assert run(shell, "ktrace -o /tmp/trace sh -c 'kill -9 $$'; echo $?").endswith("137")
+    assert run(shell, "ktrace nosuch; echo $?").endswith("127")
+    assert run(shell, "ktrace -x ls 2> /dev/null; echo $?") == "2"
+
+
+def test_ktrace_of_native_calls(shell):
+    assert run(shell, "ktrace --native -o /tmp/trace cat /etc/hostname; echo $?") == "kpio\n0"
+    trace = run(shell, "grep -B1 -e '/etc/hostname' -e 'read(3, .* = 5' /tmp/trace")
+    assert re.search(r"\]     path_open\(0x\w+, 0x\w+, 1024, 0, 1\) = 0x81a4\w+\n\[\d+\] openat\(-100, \"/etc/hostname\"", trace), trace
+    assert re.search(r"\]     file_read\(0x\w+, 0x\w+, 0x20000, 0xf+\) = 5\n\[\d+\] read\(3, 0x\w+, 131072\) = 5", trace), trace
+    assert run(shell, "ktrace -f --native -o /tmp/trace sh -c 'true | cat /etc/hostname'; echo $?") == "kpio\n0"
+    assert int(run(shell, "grep -c process_fork /tmp/trace")) >= 2
+
+
 def test_editor(shell):
     shell.type("vim.tiny /tmp/note\r")
     shell.read_until(r"\[New\](?s:.*)\x1b\[\?25h")

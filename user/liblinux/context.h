@@ -87,6 +87,7 @@ struct lx_thread {
     uint64_t altstack, altstack_size;
     uint32_t altstack_flags;
     struct lx_schedule schedule;
+    struct lx_trace_native *native; // of a call whose native calls are told (trace_native.c), or NULL
     // What a new thread begins with.
     uint64_t fs_base;
     uint32_t mxcsr;
@@ -111,7 +112,9 @@ struct lx_process {
     uint32_t mail;                  // posixd has some; atomic
     kpio_handle program;            // the executable's file, or 0
     kpio_handle system;             // the system, with INSPECT for what /proc tells of it and LOG for what a trace tells; or 0
-    uint32_t trace;                 // LX_TRACE_*
+    uint32_t trace;                 // LX_TRACE_* (trace.h)
+    uint32_t trace_pid;             // the only process that is traced; 0: its children too
+    struct lx_fd trace_output;      // kind NONE: the console, or descriptor 2
     uint32_t umask;
     uint32_t uid, gid, euid, egid, suid, sgid;  // plain data: no authority follows from them
     uint32_t groups[LX_GROUPS_MAX], group_count;

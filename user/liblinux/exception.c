@@ -13,6 +13,7 @@
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/trace.h"
 
 _Static_assert(offsetof(struct kpio_exception_frame, rsp) - offsetof(struct kpio_exception_frame, r15) ==
                    offsetof(struct lx_registers, rsp),
@@ -57,7 +58,8 @@ void lx_exception(struct kpio_exception_frame *frame) {
     const struct lx_space *space = lx_space(t);
     bool own = frame->rip >= space->liblinux && frame->rip < space->liblinux + space->liblinux_size;
     if (frame->kind == KPIO_EXC_INTERRUPT && frame->address == POSIX_MAIL) lx_posix_expect(t);
-    if (!own) leave_program(t, frame);
+    if (lx_trace_native_step(t, frame)) {
+    } else if (!own) leave_program(t, frame);
     else if (frame->kind == KPIO_EXC_INTERRUPT) fix_interrupted(t, frame);
     else if (in(frame->rip, lx_copy_begin, lx_copy_end)) frame->rip = (uint64_t)lx_copy_fault;
     else lx_start_fail(lx_process(t), "fault in liblinux", (int64_t)(frame->rip - space->liblinux));

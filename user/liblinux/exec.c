@@ -114,7 +114,8 @@ static void set_name(struct lx_launch *l, const char *path) {
 
 // Whatever only the old program has.
 static int64_t add_left(struct lx_process *p, struct lx_exec *e) {
-    const kpio_handle left[] = {p->program, p->space->aspace, p->children_port, e->pins[0], e->pins[1]};
+    const kpio_handle left[] = {p->program, p->space->aspace, p->children_port, e->pins[0], e->pins[1], p->trace_output.handle,
+                                p->trace_output.second};
     int64_t result = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(left) && result == 0; i++) result = add_own(e, left[i]);
     return result;

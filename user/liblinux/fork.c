@@ -12,6 +12,7 @@
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/trace.h"
 
 #define TAKEN                                                                                                                      \
     (LX_CLONE_VM | LX_CLONE_VFORK | LX_CLONE_SETTLS | LX_CLONE_PARENT_SETTID | LX_CLONE_CHILD_SETTID | LX_CLONE_CHILD_CLEARTID |   \
@@ -58,6 +59,7 @@ static void become_process(struct lx_thread *t, uint32_t parent) {
     p->thread = t->handle;
     p->stopped = 0;
     p->mail = 0;
+    lx_trace_forked(t);
     p->children_cpu = 0;
     p->timers = NULL;
     list_init(&p->pending_signals.queue);

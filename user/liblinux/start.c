@@ -182,7 +182,7 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     (void)lx_vdso_map(p->space);  // without it the C library makes calls instead
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
-    lx_trace_begin(p);
+    lx_trace_begin(t);
     (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)launch, align_up(launch->bytes, 4096));
     lx_posix_attach_program(t, p->ppid != 0);
     lx_enter_program(entry, stack);

@@ -12,7 +12,6 @@
 #include "user/liblinux/unserved.h"
 
 #define TEXT_MAX 64u // of one argument
-#define VARIABLE "KPIO_TRACE="
 
 typedef int64_t handler_fn(struct lx_thread *, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 extern const int32_t lx_calls[] __attribute__((visibility("hidden")));
@@ -111,26 +110,21 @@ static const char *error_text(int64_t error) {
     }
 }
 
-static void end(struct line *line, int64_t result) {
+size_t lx_trace_result(char *to, size_t room, int64_t result) {
     const char *error = result < 0 ? error_text(-result) : NULL;
-    if (error != NULL) add(line, " = -%s", error);
-    else if (result >= -4095 && result < 1 << 20) add(line, " = %ld", (long)result);
-    else add(line, " = %#lx", (unsigned long)result);
+    if (error != NULL) return fmt_print(to, room, " = -%s", error);
+    return fmt_print(to, room, result >= -4095 && result < 1 << 20 ? " = %ld" : " = %#lx", (long)result);
 }
 
-static bool can_log(const struct lx_process *p) {
-    struct kpio_handle_info info;
-    return p->system > 0 && kpio_handle_info(p->system, &info) == 0 && info.rights & KPIO_RIGHT_LOG;
+static void end(struct line *line, int64_t result) {
+    const size_t room = sizeof line->text - line->used;
+    line->used += MIN(lx_trace_result(line->text + line->used, room, result), room - 1);
 }
 
 static void tell(struct lx_thread *t, struct line *line) {
-    struct lx_fd fd;
-    struct lx_process *p = lx_process(t);
     if (line->used == sizeof line->text - 1) line->used--;
     line->text[line->used++] = '\n';
-    if (can_log(p)) (void)kpio_console_write(p->system, (const uint8_t *)line->text, line->used);
-    else if (lx_fd_get(p, 2, &fd) == 0 && lx_fd_ops(fd.kind)->write != NULL)
-        (void)lx_fd_ops(fd.kind)->write(t, &fd, (uint64_t)line->text, line->used, KPIO_OFFSET_CURRENT);
+    lx_trace_tell(t, line->text, line->used);
 }
 
 static bool returns(uint64_t number) {
@@ -139,31 +133,25 @@ static bool returns(uint64_t number) {
            (strcmp(call->name, "exit") != 0 && strcmp(call->name, "exit_group") != 0 && strcmp(call->name, "execve") != 0);
 }
 
+static int64_t serve(struct lx_thread *t, uint64_t number, const uint64_t a[6]) {
+    if (number >= lx_call_count) return lx_unknown(t, number);
+    handler_fn *handler = (handler_fn *)((const char *)lx_calls + lx_calls[number]);
+    return handler(t, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 int64_t lx_trace_call(struct lx_thread *t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
     const uint64_t arguments[] = {a0, a1, a2, a3, a4, a5}, number = t->call;
+    const bool native = lx_process(t)->trace & LX_TRACE_NATIVE && returns(number);
     struct line line;
-    if (!returns(number) || lx_process(t)->trace == LX_TRACE_ALL) {
+    if (!returns(number) || (lx_process(t)->trace & LX_TRACE_LEVEL) == LX_TRACE_ALL) {
         begin(&line, t, number, arguments);
         tell(t, &line);
     }
-    int64_t result;
-    if (number >= lx_call_count) result = lx_unknown(t, number);
-    else {
-        handler_fn *handler = (handler_fn *)((const char *)lx_calls + lx_calls[number]);
-        result = handler(t, a0, a1, a2, a3, a4, a5);
-    }
+    if (native) lx_trace_native_begin(t);
+    int64_t result = serve(t, number, arguments);
+    if (native) lx_trace_native_end(t);
     begin(&line, t, number, arguments);
     end(&line, result);
     tell(t, &line);
     return result;
-}
-
-void lx_trace_begin(struct lx_process *p) {
-    const char *at = (const char *)p->space->environment, *last = at + p->space->environment_size;
-    const size_t bytes = strlen(VARIABLE);
-    for (; at < last; at += strlen(at) + 1)
-        if (memcmp(at, VARIABLE, MIN(bytes, (size_t)(last - at))) == 0) break;
-    if (at >= last || at[bytes] < '1' || at[bytes] > '2') return;
-    p->trace = (uint32_t)(at[bytes] - '0');
-    (void)kpio_process_set_foreign_entry((uint64_t)lx_entry_traced);
 }

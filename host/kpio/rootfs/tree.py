@@ -23,6 +23,7 @@ FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "etc/profile": "PS1='\\w\\$ '\nexport PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
 }
+PROGRAMS = {"usr/bin/ktrace": Path(__file__).with_name("ktrace")}  # KPIO's own
 # What packages' scripts would link, where the target is there.
 LINKS = {"usr/bin/sh": "bash", "usr/bin/vi": "vim.tiny", "usr/bin/awk": "mawk", "usr/bin/python3": "python3.11", "usr/bin/pager": "less",
          "usr/bin/cc": "gcc", "usr/bin/gcc": "gcc-12", "usr/bin/which": "which.debianutils"}
@@ -67,6 +68,9 @@ def furnish(folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if not (folder / name).exists():
             (folder / name).write_text(text)
+    for name, source in PROGRAMS.items():
+        shutil.copyfile(source, folder / name)
+        (folder / name).chmod(0o755)
     for name, target in LINKS.items():
         link = folder / name
         if (link.parent / target).exists() and not link.is_symlink() and not link.exists():
@@ -108,7 +112,7 @@ def closure(names: list[str], known: pins.Pins) -> set[str]:
 
 def make(*groups: str) -> Path:
     """The folder for these groups of packages."""
-    key = inputs_key(FORMAT, pins.FILE, repr((groups, FILES, LINKS, FOLDERS)))
+    key = inputs_key(FORMAT, pins.FILE, *PROGRAMS.values(), repr((groups, FILES, LINKS, FOLDERS, list(PROGRAMS))))
     kept = cache_folder("rootfs") / key
     if kept.is_dir():
         return kept

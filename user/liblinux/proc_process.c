@@ -134,7 +134,8 @@ static const char *root_type(const struct lx_process *p) {
 
 static void mounts(struct lx_thread *t, struct lx_text *text) {
     lx_text_add(text, "/dev/root / %s rw 0 0\n", root_type(lx_process(t)));
-    lx_text_add(text, "devtmpfs /dev devtmpfs rw 0 0\ntmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs ro 0 0\n");
+    lx_text_add(text, "devtmpfs /dev devtmpfs rw 0 0\ntmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\n");
+    lx_text_add(text, "proc /proc proc rw 0 0\nsysfs /sys sysfs ro 0 0\n");
 }
 
 static void mountinfo(struct lx_thread *t, struct lx_text *text) {

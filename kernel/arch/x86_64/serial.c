@@ -2,6 +2,7 @@
 #include "kernel/arch/x86_64/serial.h"
 
 #include "kernel/arch/x86_64/cpu_asm.h"
+#include "kernel/core/cpu.h"
 #include "kernel/core/log.h"
 
 #define COM1 0x3f8
@@ -49,18 +50,32 @@ static void put(uint8_t c, unsigned *room) {
     (*room)--;
 }
 
+// What is written at once stays together. A panic may come from the middle of a write: nobody waits for ever.
+#define PATIENCE (1u << 20)
+static bool writing;  // atomic
+
+static void begin(void) {
+    for (unsigned tries = 0; __atomic_exchange_n(&writing, true, __ATOMIC_ACQUIRE) && tries < PATIENCE; tries++) cpu_relax();
+}
+static void end(void) { __atomic_store_n(&writing, false, __ATOMIC_RELEASE); }
+
 void arch_console_write(const char *text, size_t len) {
     unsigned room = 0;
     if (!present) return;
+    begin();
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '\n') put('\r', &room);
         put((uint8_t)text[i], &room);
     }
+    end();
 }
 
 void arch_console_emit(const char *bytes, size_t len) {
     unsigned room = 0;
-    for (size_t i = 0; present && i < len; i++) put((uint8_t)bytes[i], &room);
+    if (!present) return;
+    begin();
+    for (size_t i = 0; i < len; i++) put((uint8_t)bytes[i], &room);
+    end();
 }
 
 static bool input_is_full(void) { return input_head - __atomic_load_n(&input_tail, __ATOMIC_SEQ_CST) == sizeof(input); }

@@ -64,7 +64,6 @@ struct wait_state {
     void (*unlink)(struct thread *t);   // takes it off that queue; called with *lock held, by a cancellation. NULL: none may
     struct handle *via;                 // the handle that the operation went through, or NULL; only compared
     struct list_node node;              // for the queue
-    bool kill_only;                     // no interrupt ends it, only a kill, the deadline or a waker
     int64_t result;                     // what wait_block returns
     void *object;                       // the object waited for
     uint64_t data[3];                   // for the waiting operation
@@ -99,6 +98,7 @@ struct thread {
     bool on_cpu;                        // its registers are still on a CPU
     uint8_t pending;                    // PENDING_*; atomic
     bool caller_gone;                   // the call that it owed a reply for has ended without one (IPC)
+    bool kill_only;                     // no interrupt ends its wait, only a kill, the deadline or a waker
     // ---- IPC: guarded by the endpoint's lock (kernel/ipc/endpoint.h) ----
     struct thread *caller cacheline_aligned;  // the call that this thread owes a reply for
     struct endpoint *caller_endpoint;   // where that call came through: whose lock guards it

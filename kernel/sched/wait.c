@@ -21,7 +21,7 @@ static struct spinlock *lock_wait(struct thread *t) {
 static bool claim_wait(struct thread *t, int64_t result) {
     struct spinlock *lock = lock_wait(t);
     if (lock == NULL) return false;
-    bool ends = !(result == -EINTR && t->wait.kill_only);
+    bool ends = !(result == -EINTR && t->kill_only);
     if (ends) {
         t->wait.unlink(t);
         wait_claim_locked(t, result);
@@ -94,9 +94,9 @@ int64_t wait_block_slowly(nanos_t deadline) {
 // An interrupt that comes before the flag is set ends the wait all the same; the caller then waits again.
 int64_t wait_block_killable(nanos_t deadline) {
     struct thread *t = current_thread();
-    t->wait.kill_only = true;
+    t->kill_only = true;
     int64_t result = wait_block_slowly(deadline);
-    t->wait.kill_only = false;
+    t->kill_only = false;
     return result;
 }
 

@@ -54,7 +54,6 @@ int target_find(struct target *t, uint64_t handle, uint64_t path, uint64_t flags
                 bool hold) {
     t->walk.held = false;
     t->walk.space = NULL;
-    t->walk.asked = NULL;
     t->held = NULL;
     int error = path_copy(&t->path, path);
     if (error != 0) return error;

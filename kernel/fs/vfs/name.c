@@ -65,11 +65,8 @@ struct name *name_find_folded(const struct inode *dir, const struct component *c
     return NULL;
 }
 
-bool name_use(struct name *n) {
-    if (n->used == NAME_TIMED)
-        return n->until > arch_now() && n->generation == (uint16_t)__atomic_load_n(&n->dir->fs->generation, __ATOMIC_RELAXED);
-    n->used = NAME_USED;
-    return true;
+bool name_holds(const struct name *n) {
+    return n->until > arch_now() && n->generation == (uint16_t)__atomic_load_n(&n->dir->fs->generation, __ATOMIC_RELAXED);
 }
 
 // ---- changes ------------------------------------------------------------------------------------------------------------

@@ -62,15 +62,19 @@ static inline bool name_equal(const char *a, const char *b, uint32_t bytes) {
     return true;
 }
 struct name *name_find_folded(const struct inode *dir, const struct component *c);
-// Notes that it was found; whether it still holds.
-coldcall bool name_use(struct name *n);
+// Of a TIMED one: whether its time is not over.
+bool name_holds(const struct name *n);
 // Within an RCU section.
 static inline struct name *name_find(const struct inode *dir, const struct component *c) {
     if (unlikely(dir->fs->case_insensitive)) return name_find_folded(dir, c);
     for (struct name *n = __atomic_load_n(name_chain(dir, c->hash), __ATOMIC_ACQUIRE); n != NULL;
          n = __atomic_load_n(&n->next, __ATOMIC_ACQUIRE)) {
         if (n->hash != c->hash || n->dir != dir || n->bytes != c->bytes || !name_equal(n->text, c->text, c->bytes)) continue;
-        return likely(n->used == NAME_USED) || name_use(n) ? n : NULL;
+        if (unlikely(n->used != NAME_USED)) {
+            if (unlikely(n->used == NAME_TIMED)) return name_holds(n) ? n : NULL;
+            n->used = NAME_USED;
+        }
+        return n;
     }
     return NULL;
 }

@@ -186,9 +186,18 @@ static int leave_unlock(struct fuse_connection *c, struct fuse_request *r, int e
     return error;
 }
 
+// A driver that does not even answer INIT is waited for once.
+static void give_up_silent(struct fuse_connection *c) {
+    spin_lock(&c->idle.lock);
+    bool silent = c->state == FUSE_STARTING && c->heard + c->timeout <= arch_now();
+    spin_unlock(&c->idle.lock);
+    if (silent) fuse_connection_lose(c, "its driver does not begin");
+}
+
 int fuse_call(struct fuse_connection *c, struct fuse_request *r) {
     nanos_t deadline = arch_now() + c->timeout;
     int error = begin_call(c, r, deadline);
+    if (error == -ETIMEDOUT) give_up_silent(c);
     if (error != 0) return error == -ECANCELED ? -EINTR : error;
     enqueue_locked(c, r);
     if (c->changed != NULL && c->watched(c)) {

@@ -248,6 +248,17 @@ TEST(a_call_waits_for_the_driver_to_begin) {
     driver_host_end(&c);
 }
 
+TEST(a_driver_that_never_begins_is_given_up) {
+    begin(NULL, -ETIMEDOUT);
+    fuse_connection_lose(&c, "killed");
+    fuse_connection_start(&c);
+    CHECK_EQ(c.state, FUSE_STARTING);
+    CHECK_EQ(ask(FUSE_GETATTR, 0, 16, NULL, NULL), -ETIMEDOUT);
+    CHECK_EQ(c.state, FUSE_GONE);
+    CHECK_EQ(ask(FUSE_GETATTR, 0, 16, NULL, NULL), -ENOTCONN);
+    driver_host_end(&c);
+}
+
 // ---- what nobody waits for ------------------------------------------------------------------------------------------------
 
 static void send_forgets(unsigned count) {

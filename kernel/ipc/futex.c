@@ -84,10 +84,12 @@ int64_t futex_wait(uint64_t address, uint32_t value, uint32_t mask, nanos_t dead
 static uint32_t wake_urgent_unlock(struct futex_bucket *b, struct futex_key key, uint32_t count, uint32_t mask) {
     struct object *owner = NULL;
     uint32_t woken = 0;
-    for (struct thread *t; woken < count && (t = futex_wake_urgent_locked(b, key, mask)) != NULL; woken++) {
-        if (owner != NULL) continue;
-        owner = &thread_object(t)->object;
-        object_get(owner);
+    for (struct thread *t; woken < count && (t = futex_most_urgent_locked(b, key, mask)) != NULL; woken++) {
+        if (owner == NULL) {  // before it is woken: it may run and end at once
+            owner = &thread_object(t)->object;
+            object_get(owner);
+        }
+        futex_wake_one_locked(t);
     }
     if (owner != NULL) futex_hand_on_locked(b, key, &thread_of(owner)->thread);
     spin_unlock(&b->lock);

@@ -54,7 +54,7 @@ static bool is_meant(const struct thread *t, struct futex_key key, uint32_t mask
     return same_key(t, key) && (futex_mask_of(t) & mask) != 0;
 }
 
-static void wake(struct thread *t) {
+void futex_wake_one_locked(struct thread *t) {
     unlink_waiter(t);
     wait_wake_locked(t, 0);
 }
@@ -69,7 +69,7 @@ uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_bucket *other, s
     wait_walk_begin(&walk, &b->waiters);
     for (struct thread *t; woken < count && (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, other)) {
         if (!is_meant(t, key, mask)) continue;
-        wake(t);
+        futex_wake_one_locked(t);
         woken++;
     }
     wait_walk_end(&walk);
@@ -92,7 +92,7 @@ static struct thread *find_rank(struct futex_bucket *b, struct futex_key key, ui
     return t;
 }
 
-struct thread *futex_wake_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask) {
+struct thread *futex_most_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask) {
     struct thread *t = NULL;
     note_wake(b);
     for (unsigned tries = 0; t == NULL && tries < RANK_TRIES; tries++) {
@@ -101,7 +101,6 @@ struct thread *futex_wake_urgent_locked(struct futex_bucket *b, struct futex_key
         if (t == NULL && highest == RANK_NONE) break;  // nobody waits
         if (t == NULL) t = find_rank(b, key, mask, tries + 1 < RANK_TRIES ? highest : RANK_NONE, &passed);
     }
-    if (t != NULL) wake(t);
     return t;
 }
 

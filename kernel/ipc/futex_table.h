@@ -34,9 +34,10 @@ void futex_queue_unlock(struct futex_bucket *b, struct futex_key key, uint32_t m
 // Wakes up to count waiters of the key.
 uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_bucket *other, struct futex_key key, uint32_t count,
                            uint32_t mask);
-// Wakes the most urgent waiter of the key; of equals the one that waited longest. Returns it, good until the next
-// preemption point, or NULL.
-struct thread *futex_wake_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask);
+// The most urgent waiter of the key, of equals the one that waited longest, or NULL. It waits as long as the lock is held.
+struct thread *futex_most_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask);
+// Wakes a waiter of a bucket whose lock is held. It may have ended when this returns.
+void futex_wake_one_locked(struct thread *t);
 // Those that wait for the key now wait for owner, to which the caller has a reference. -EOWNERDEAD ends their wait when it
 // has ended.
 void futex_hand_on_locked(struct futex_bucket *b, struct futex_key key, struct thread *owner);

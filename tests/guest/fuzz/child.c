@@ -107,12 +107,20 @@ static void count(const struct fuzz_call *call, int64_t result) {
 
 static void hash(uint64_t word) { progress->hash = (progress->hash ^ word) * 0x100000001b3ull; }
 
+static bool is_time(uint64_t number, uint32_t argument) {
+    if (number < SYSCALL_BASE || number - SYSCALL_BASE >= SYSCALL_COUNT) return false;
+    const struct fuzz_call *call = &fuzz_calls[number - SYSCALL_BASE];
+    return argument < call->count && call->arguments[argument].type == FUZZ_TIME;
+}
+
+// Times are left out: when QEMU lets an idle CPU's clock jump, it may be a few instructions off.
 static int64_t make(uint64_t number, const uint64_t *a) {
     if (progress->threads != 1) return system_call(number, a);
     hash(number);
-    for (uint32_t i = 0; i < 6; i++) hash(a[i]);
+    for (uint32_t i = 0; i < 6; i++)
+        if (!is_time(number, i)) hash(a[i]);
     int64_t result = system_call(number, a);
-    hash((uint64_t)result);
+    if (number != SYS_clock_get) hash((uint64_t)result);
     return result;
 }
 

@@ -14,7 +14,7 @@ extern const char *const volume_names[VOLUMES];  // what the child knows their r
 struct progress {
     uint64_t calls, budget, seed, threads;
     uint64_t inside[MAX_THREADS];  // the number of the call that each thread is in; 0: in none of those that count
-    uint64_t hash;  // of every call's number, arguments and result, in order; with one thread only
+    uint64_t hash;  // of every call's number, arguments and result, but times, in order; with one thread only
     struct {
         uint64_t calls, succeeded;
     } kind[KPIO_KIND_COUNT], call[SYSCALL_COUNT];

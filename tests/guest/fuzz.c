@@ -79,7 +79,7 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     struct kpio_job_limits limits = {.pages = 6000, .handles = 8000, .threads = 200, .kernel_bytes = 8 << 20, .processes = 60};
     kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"fuzz", 4));
     // Not DEVICE: most functions of a test machine cannot be reset, and DMA memory of such a one is lost for good.
-    uint32_t system_rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_AUDIT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_LOG;
+    uint32_t system_rights = KPIO_RIGHT_INSPECT | KPIO_RIGHT_AUDIT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_LOG | KPIO_RIGHT_MANAGE;
     int64_t pci = kpio_pci_open(kt_system(), (uint64_t)kt_device_find(FUZZED_DEVICE, 0));
     int64_t disk = kpio_disk_open(kt_system(), (const uint8_t *)"vda", 3);
     struct process_grant grants[5 + VOLUMES] = {

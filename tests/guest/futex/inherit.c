@@ -6,7 +6,7 @@
 #define ONE_CPU 1u
 
 static uint32_t word, other_word;
-static volatile bool held, release, spinning, stop;
+static volatile bool held, release, placed, spinning, stop;
 
 static uint32_t own_id(void) { return (uint32_t)thread_self()->thread_id; }
 static int64_t wait_for(uint32_t *at, uint64_t deadline) {
@@ -39,6 +39,8 @@ static int64_t hold(void *arg) {
 }
 
 static int64_t spin(void *arg) {
+    while (!placed) (void)kpio_thread_yield();
+    (void)kpio_thread_yield();  // from here on it is where it was placed
     spinning = true;
     while (!stop) __asm__ volatile("" ::: "memory");
     return 0;
@@ -53,12 +55,13 @@ static int64_t wait_plainly(void *arg) {
 static int64_t owner_beside_a_spinner(int64_t (*wait)(void *)) {
     static struct thread owner, spinner, waiter;
     word = 0;
-    held = release = spinning = stop = false;
+    held = release = placed = spinning = stop = false;
     start(&owner, hold, NULL);
     while (!held) time_sleep_ms(1);
     schedule(&owner, KPIO_SCHED_IDLE, 0);
     start(&spinner, spin, NULL);
     schedule(&spinner, KPIO_SCHED_FAIR, 10000);
+    placed = true;
     while (!spinning) time_sleep_ms(1);
     release = true;
     start(&waiter, wait, NULL);

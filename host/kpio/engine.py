@@ -2,14 +2,13 @@
 kept outside the tree, by what it is made of."""
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from . import build, command, progress
 from .errors import BUILD, MISSING, KpioError
-from .paths import ROOT, cache_folder, inputs_key
+from .paths import ROOT, cache_folder, inputs_key, keep
 
 CRATE = ROOT / "engines" / "wasmtime"
 KINDS = ("full", "runtime")  # with compilers, and without
@@ -49,8 +48,7 @@ def make(kind: str, folder: Path) -> None:
         shutil.copy2(target / "release" / LIBRARY, made / LIBRARY)
         for source in headers(target):
             shutil.copytree(source, made / "include", dirs_exist_ok=True)
-        if not folder.exists():
-            os.replace(made, folder)
+        keep(made, folder)
 
 
 def ensure(kind: str) -> Path:

@@ -16,6 +16,15 @@ def cache_folder(*parts: str) -> Path:
     return folder
 
 
+def keep(made: Path, kept: Path) -> None:
+    """Gives a finished folder its place in the cache. Another process may have made the same meanwhile: then that one stays."""
+    try:
+        os.rename(made, kept)
+    except OSError:
+        if not kept.is_dir():
+            raise
+
+
 def inputs_key(*inputs: bytes | str | Path) -> str:
     """A short name for what was made from these inputs; a Path stands for its file's content."""
     digest = hashlib.sha256()

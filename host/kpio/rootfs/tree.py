@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import command, progress
 from ..errors import MISSING, KpioError
-from ..paths import cache_folder, inputs_key
+from ..paths import cache_folder, inputs_key, keep
 from . import pins
 
 FORMAT = "4"  # of the folder: changes when what is done with the packages does
@@ -126,5 +126,5 @@ def make(*groups: str) -> Path:
             shown.detail(pin.name)
             unpack(fetch(pin), folder)
         furnish(folder)
-        os.rename(folder, kept)
+        keep(folder, kept)
     return kept

@@ -97,7 +97,7 @@ SHELL = [
                      "busybox tar c /etc/passwd 2> /dev/null | busybox gzip | busybox gunzip | busybox tar t; busybox readlink "
                      "/proc/self/exe"),
          r"200\n1\n69f4025e68e1ca4c3bd9fdf84e631cbf  -\netc/passwd\n/usr/bin/busybox"),
-    bash("procps", "free | grep -c Mem; uptime | grep -c up; ps | tail -1 | grep -c ps; cat /proc/loadavg | wc -w", "1\n1\n1\n5"),
+    bash("procps", "free | grep -c Mem; uptime | grep -c up; ps | grep -c ' ps$'; cat /proc/loadavg | wc -w", "1\n1\n1\n5"),
     bash("limits", "ulimit -n 20; ulimit -n; exec 30< /dev/null", r"(?s)20\n.*Bad file descriptor.*", 1),
     bash("ids", "id -u; whoami; umask", "0\nroot\n0022"),
 ]

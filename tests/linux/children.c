@@ -108,6 +108,24 @@ LT_TEST(signals_through_a_descriptor) {
     LT_OK(close(fd));
 }
 
+LT_TEST(signals_through_a_folder_of_proc) {
+    char path[64];
+    int status, root = (int)LT_OK(open("/proc", O_RDONLY | O_DIRECTORY));
+    pid_t child = child_that_waits();
+    snprintf(path, sizeof path, "/proc/%d", child);
+    int fd = (int)LT_OK(open(path, O_RDONLY | O_DIRECTORY));
+    LT_ERRNO(send_signal(root, 0, NULL, 0), EBADF);
+    LT_OK(send_signal(fd, SIGTERM, NULL, 0));
+    LT_EQUAL(waitpid(child, &status, 0), child);
+    LT_EQUAL(status, SIGTERM);
+    LT_ERRNO(send_signal(fd, 0, NULL, 0), ESRCH);
+    LT_OK(close(fd));
+    fd = (int)LT_OK(open("/proc/self", O_RDONLY | O_DIRECTORY));
+    LT_OK(send_signal(fd, 0, NULL, 0));
+    LT_OK(close(fd));
+    LT_OK(close(root));
+}
+
 static volatile sig_atomic_t value;
 static void on_value(int number, siginfo_t *info, void *context) { value = info->si_value.sival_int; }
 

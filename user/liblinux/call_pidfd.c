@@ -1,10 +1,13 @@
 // pidfd: a handle on a kernel process.
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
+#include "lib/string.h"
+#include "lib/text.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/fork.h"
+#include "user/liblinux/local.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
@@ -50,11 +53,23 @@ LX_CALL(pidfd_open) {
     return handle < 0 ? handle : install(p, (kpio_handle)handle);
 }
 
+// A folder of /proc stands for its process here, as it did before there were pidfds.
+static int64_t pid_of_folder(struct lx_process *p, uint64_t number) {
+    struct lx_fd fd;
+    char path[KPIO_PATH_MAX];
+    uint64_t pid;
+    if (lx_fd_get(p, number, &fd) < 0 || fd.kind != LX_KIND_LOCAL || lx_local_path(&fd, path) != 0) return -EBADF;
+    if (lx_local_of(path) != &lx_local_proc) return -EBADF;
+    if (strcmp(path, "self") == 0) return p->pid;
+    return text_to_u64(text_of(path), &pid) ? (int64_t)pid : -EBADF;
+}
+
 LX_CALL(pidfd_send_signal) {
     struct lx_process *p = lx_process(t);
     struct lx_siginfo info = {.number = (int32_t)a1, .code = LX_SI_USER, .sent = {.pid = (int32_t)p->pid, .uid = p->uid}};
     if ((uint32_t)a3 != 0) return -EINVAL;
     int64_t pid = lx_pidfd_pid(p, a0);
+    if (pid < 0) pid = pid_of_folder(p, a0);
     if (pid < 0) return pid;
     const bool own = (uint32_t)pid == p->pid;
     if (a2 != 0) {

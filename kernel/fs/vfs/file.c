@@ -106,9 +106,13 @@ static coldpath void touch_accessed(struct inode *inode) {
     rw_mutex_unlock(&inode->lock);
 }
 
+static inline bool is_noted(const struct inode *inode) {
+    return is_later(&inode->accessed, &inode->modified) && is_later(&inode->accessed, &inode->changed);
+}
+
 static inline void note_read(struct file *f) {
     struct inode *inode = f->inode;
-    if (likely(is_later(&inode->accessed, &inode->modified) && is_later(&inode->accessed, &inode->changed))) return;
+    if (likely(is_noted(inode))) return;
     if (inode->flags & INODE_REMOTE) return;  // its driver sees who reads
     if (f->flags & KPIO_OPEN_NO_ACCESS_TIME || inode->fs->flags & (FS_MOUNT_NO_ACCESS_TIME | FS_MOUNT_READ_ONLY)) return;
     touch_accessed(inode);
@@ -119,17 +123,18 @@ static inline int check_regular(const struct inode *inode) {
     return likely(FS_TYPE(inode->mode) == FS_REGULAR) ? 0 : -EINVAL;
 }
 
-static inline int64_t read_some(struct file *f, uint64_t offset, struct user_ptr to, uint64_t bytes) {
-    if (unlikely(f->opened != NULL)) {
-        int64_t done = f->inode->ops->read(f->inode, f->opened, offset, to, bytes);
-        if (done != -EAGAIN) return done;
-    }
-    return content_read(f->inode, offset, to, bytes);
+static coldpath int64_t read_opened(struct file *f, uint64_t offset, struct user_ptr to, uint64_t bytes) {
+    int64_t done = f->inode->ops->read(f->inode, f->opened, offset, to, bytes);
+    return done != -EAGAIN ? done : content_read(f->inode, offset, to, bytes);
 }
 
-int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
+static inline int64_t read_some(struct file *f, uint64_t offset, struct user_ptr to, uint64_t bytes) {
+    return likely(f->opened == NULL) ? content_read(f->inode, offset, to, bytes) : read_opened(f, offset, to, bytes);
+}
+
+static __attribute__((noinline)) int64_t read_slowly(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
     int error = check_regular(f->inode);
-    if (unlikely(error != 0)) return error;
+    if (error != 0) return error;
     if (bytes > INT64_MAX) bytes = INT64_MAX;
     note_read(f);
     if (offset >= 0) return read_some(f, (uint64_t)offset, to, bytes);
@@ -140,6 +145,13 @@ int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t of
     if (done > 0) f->offset += (uint64_t)done;
     mutex_unlock(&f->lock);
     return done;
+}
+
+// At a given place of a file that was read before: nothing but its content is looked at.
+int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
+    struct inode *inode = f->inode;
+    bool plain = offset >= 0 && f->opened == NULL && bytes <= INT64_MAX && check_regular(inode) == 0 && is_noted(inode);
+    return likely(plain) ? content_read(inode, (uint64_t)offset, to, bytes) : read_slowly(f, to, bytes, offset);
 }
 
 static int64_t read_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
@@ -172,12 +184,13 @@ static int check_write(const struct inode *inode, bool append) {
     return error == 0 && inode->flags & INODE_APPEND && !append ? -EPERM : error;
 }
 
+static coldpath int64_t write_opened(struct file *f, uint64_t offset, struct user_ptr from, uint64_t bytes) {
+    int64_t done = f->inode->ops->write(f->inode, f->opened, offset, from, bytes);
+    return done != -EAGAIN ? done : content_write(f->inode, offset, from, bytes);
+}
+
 static inline int64_t write_some(struct file *f, uint64_t offset, struct user_ptr from, uint64_t bytes) {
-    if (unlikely(f->opened != NULL)) {
-        int64_t done = f->inode->ops->write(f->inode, f->opened, offset, from, bytes);
-        if (done != -EAGAIN) return done;
-    }
-    return content_write(f->inode, offset, from, bytes);
+    return likely(f->opened == NULL) ? content_write(f->inode, offset, from, bytes) : write_opened(f, offset, from, bytes);
 }
 
 static int64_t write_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {

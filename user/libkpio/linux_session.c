@@ -83,18 +83,19 @@ static int64_t do_keep_thread(void *context, uint64_t badge, const struct keeper
     return keep(context, r->key, r->thread);
 }
 
-static int64_t do_event(void *context, uint64_t badge, const struct keeper_event_request *r, struct keeper_event_reply *reply) {
-    const struct kept *k = find(context, r->key);
-    if (k == NULL || r->key == 0) return -ENOENT;
-    reply->event = k->handle;
+static int64_t tell(struct linux_session *s, uint64_t key, kpio_handle *out) {
+    const struct kept *k = find(s, key);
+    if (k == NULL || key == 0) return -ENOENT;
+    *out = k->handle;
     return 0;
 }
 
+static int64_t do_event(void *context, uint64_t badge, const struct keeper_event_request *r, struct keeper_event_reply *reply) {
+    return tell(context, r->key, &reply->event);
+}
+
 static int64_t do_thread(void *context, uint64_t badge, const struct keeper_thread_request *r, struct keeper_thread_reply *reply) {
-    const struct kept *k = find(context, r->key);
-    if (k == NULL || r->key == 0) return -ENOENT;
-    reply->thread = k->handle;
-    return 0;
+    return tell(context, r->key, &reply->thread);
 }
 
 static int64_t do_keep_pipe(void *context, uint64_t badge, const struct keeper_keep_pipe_request *r,
@@ -103,10 +104,7 @@ static int64_t do_keep_pipe(void *context, uint64_t badge, const struct keeper_k
 }
 
 static int64_t do_pipe(void *context, uint64_t badge, const struct keeper_pipe_request *r, struct keeper_pipe_reply *reply) {
-    const struct kept *k = find(context, r->key);
-    if (k == NULL || r->key == 0) return -ENOENT;
-    reply->pipe = k->handle;
-    return 0;
+    return tell(context, r->key, &reply->pipe);
 }
 
 static int64_t do_drop(void *context, uint64_t badge, const struct keeper_drop_request *r, struct keeper_drop_reply *reply) {

@@ -38,8 +38,9 @@ static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
 
 static bool map(const char *name, int fd, struct whole_file *out) {
     struct stat status;
-    if (fstat(fd, &status) != 0 || (S_ISDIR(status.st_mode) && (errno = EISDIR) != 0)) {
-        report_text(name, "%s", strerror(errno));
+    int error = fstat(fd, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : 0;
+    if (error != 0) {
+        report_text(name, "%s", strerror(error));
         return false;
     }
     if (status.st_size == 0) {

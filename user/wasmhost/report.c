@@ -75,6 +75,16 @@ static void print_reason(const wasm_byte_vec_t *text) {
     fprintf(stderr, "%.*s\n", (int)(end - start), text->data + start);
 }
 
+// Takes text and frames over; the names of frames are the error's or trap's, which must still be there.
+static int end_by_trap(const char *file, wasm_byte_vec_t *text, wasm_frame_vec_t *frames) {
+    fprintf(stderr, "wasmhost: %s: ", file);
+    print_reason(text);
+    print_frames(frames);
+    wasm_frame_vec_delete(frames);
+    wasm_byte_vec_delete(text);
+    return STATUS_TRAP;
+}
+
 static int end_by_error(const char *file, wasmtime_error_t *error) {
     wasm_byte_vec_t text;
     wasm_frame_vec_t frames;
@@ -85,13 +95,9 @@ static int end_by_error(const char *file, wasmtime_error_t *error) {
     }
     wasmtime_error_message(error, &text);
     wasmtime_error_wasm_trace(error, &frames);
-    fprintf(stderr, "wasmhost: %s: ", file);
-    print_reason(&text);
-    print_frames(&frames);
-    wasm_frame_vec_delete(&frames);
-    wasm_byte_vec_delete(&text);
+    status = end_by_trap(file, &text, &frames);
     wasmtime_error_delete(error);
-    return STATUS_TRAP;
+    return status;
 }
 
 int report_end(const char *file, wasmtime_error_t *error, wasm_trap_t *trap) {
@@ -101,11 +107,7 @@ int report_end(const char *file, wasmtime_error_t *error, wasm_trap_t *trap) {
     if (trap == NULL) return 0;
     wasm_trap_message(trap, &text);
     wasm_trap_trace(trap, &frames);
-    fprintf(stderr, "wasmhost: %s: ", file);
-    print_reason(&text);
-    print_frames(&frames);
-    wasm_frame_vec_delete(&frames);
-    wasm_byte_vec_delete(&text);
+    int status = end_by_trap(file, &text, &frames);
     wasm_trap_delete(trap);
-    return STATUS_TRAP;
+    return status;
 }

@@ -105,6 +105,15 @@ static inline void fuse_note_change(struct fuse_node *node) { __atomic_fetch_add
 // A handle of that driver's number, ready to be released. NULL: no memory.
 struct fuse_handle *fuse_handle_make(struct fuse_node *node, uint64_t fh, uint32_t open_flags, bool writes);
 void fuse_handle_add(struct fuse_node *node, struct fuse_handle *h);
+// What lies at node->created or ->reading, which is empty then; or NULL.
+static inline struct fuse_handle *fuse_handle_take(struct fuse_node *node, struct fuse_handle **place) {
+    struct fuse_fs *f = fuse_of_node(node);
+    spin_lock(&f->lock);
+    struct fuse_handle *h = *place;
+    *place = NULL;
+    spin_unlock(&f->lock);
+    return h;
+}
 void fuse_handle_release(struct fuse_node *node, struct fuse_handle *h);  // in no list any more; does not block
 // The number of some handle, one that writes if so asked: 0 or -EBADF.
 [[nodiscard]] int fuse_handle_any(struct fuse_node *node, bool writes, uint64_t *fh);

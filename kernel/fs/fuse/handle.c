@@ -120,14 +120,7 @@ static int ask_open(struct fuse_node *node, uint32_t opcode, uint32_t flags, str
 }
 
 // The one that create left for the open that follows it.
-static struct fuse_handle *take_created(struct fuse_node *node) {
-    struct fuse_fs *f = fuse_of_node(node);
-    spin_lock(&f->lock);
-    struct fuse_handle *h = node->created;
-    node->created = NULL;
-    spin_unlock(&f->lock);
-    return h;
-}
+static struct fuse_handle *take_created(struct fuse_node *node) { return fuse_handle_take(node, &node->created); }
 
 static int open_new(struct fuse_node *node, uint32_t rights, struct fuse_handle **out) {
     bool writes = rights & KPIO_RIGHT_WRITE;

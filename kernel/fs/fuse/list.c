@@ -10,14 +10,7 @@
 
 // ---- the handle that a directory is read through: one, kept between calls ---------------------------------------------------
 
-static struct fuse_handle *take_reading(struct fuse_node *dir) {
-    struct fuse_fs *f = fuse_of_node(dir);
-    spin_lock(&f->lock);
-    struct fuse_handle *h = dir->reading;
-    dir->reading = NULL;
-    spin_unlock(&f->lock);
-    return h;
-}
+static struct fuse_handle *take_reading(struct fuse_node *dir) { return fuse_handle_take(dir, &dir->reading); }
 
 static void put_reading(struct fuse_node *dir, struct fuse_handle *h) {
     struct fuse_fs *f = fuse_of_node(dir);

@@ -276,15 +276,20 @@ TEST(aspace_revoked_marker) {
     vm_check_empty();
 }
 
+// The only mapping of a new address space.
+static struct mapping *map_alone(struct vmo **vmo) {
+    uint64_t at = 0;
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, 0, vmo), 0);
+    CHECK_EQ(map(*vmo, 4, PROT_READ | PROT_WRITE, &at), 0);
+    return mapping_tree_from(&a->mappings, at);
+}
+
 // A revocation that finds a mapping of an address space which waits for the reaper already.
 TEST(aspace_revoked_while_reaped) {
     vm_start();
     struct vmo *vmo;
-    uint64_t at = 0;
-    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
-    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, 0, &vmo), 0);
-    CHECK_EQ(map(vmo, 4, PROT_READ | PROT_WRITE, &at), 0);
-    struct mapping *m = mapping_tree_from(&a->mappings, at);
+    struct mapping *m = map_alone(&vmo);
     aspace_put(a);
     mapping_pin(m);
     mapping_revoked(m);
@@ -295,11 +300,7 @@ TEST(aspace_revoked_while_reaped) {
 TEST(aspace_reaped_while_revoked) {
     vm_start();
     struct vmo *vmo;
-    uint64_t at = 0;
-    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
-    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, 0, &vmo), 0);
-    CHECK_EQ(map(vmo, 4, PROT_READ | PROT_WRITE, &at), 0);
-    struct mapping *m = mapping_tree_from(&a->mappings, at);
+    struct mapping *m = map_alone(&vmo);
     mapping_pin(m);
     aspace_put(a);
     while (reaper_end_next()) {

@@ -1,27 +1,12 @@
 // Handles in pipes: they arrive with the bytes that they were sent with, once; or end with the pipe, or by revocation.
 #include "lib/string.h"
-#include "tests/guest/kt/kt.h"
+#include "tests/guest/pipe/ends.h"
 
 #define SEND KPIO_PIPE_SEND_HANDLES
 #define TAKE KPIO_PIPE_TAKE_HANDLES
 #define NOWAIT KPIO_PIPE_NOWAIT
 
 static uint8_t bytes[4096];
-
-struct ends {
-    kpio_handle reader, writer;
-};
-
-static struct ends make(uint32_t mode) {
-    struct ends p = {};
-    p.reader = KT_HANDLE(kpio_pipe_create(mode, 4096, &p.writer));
-    return p;
-}
-
-static void end(struct ends p) {
-    kt_close(p.reader);
-    kt_close(p.writer);
-}
 
 static struct kpio_message_handle *entry(unsigned i) { return &thread_self()->handles[i]; }
 static uint64_t object_of(kpio_handle h) {

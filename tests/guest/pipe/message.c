@@ -1,23 +1,8 @@
 // Messages with many handles and a note, labels, and mailboxes.
 #include "lib/string.h"
-#include "tests/guest/kt/kt.h"
+#include "tests/guest/pipe/ends.h"
 
 #define NOWAIT KPIO_PIPE_NOWAIT
-
-struct ends {
-    kpio_handle reader, writer;
-};
-
-static struct ends make(uint32_t mode) {
-    struct ends p = {};
-    p.reader = KT_HANDLE(kpio_pipe_create(mode, 4096, &p.writer));
-    return p;
-}
-
-static void end(struct ends p) {
-    kt_close(p.reader);
-    kt_close(p.writer);
-}
 
 static struct kpio_message_handle handles[KPIO_PIPE_HANDLES_MAX + 1];
 static uint8_t bytes[100], note[KPIO_PIPE_NOTE_MAX];

@@ -56,7 +56,10 @@ def rust_program(target, *options):
     if not shutil.which("rustc"):
         raise KpioError("rustc is not installed")
     sysroot = command.check(["rustc", "--print", "sysroot"]).lines[0]
-    if not Path(sysroot, "lib", "rustlib", target).is_dir():
+    library = Path(sysroot, "lib", "rustlib", target)
+    if not library.is_dir() and shutil.which("rustup"):
+        command.run(["rustup", "target", "add", target], limit=300)
+    if not library.is_dir():
         raise KpioError(f"rustc has no standard library for {target} (rustup target add {target})")
     version = command.check(["rustc", "-vV"]).lines[0]
     made = cache_folder("rust") / inputs_key(version, target, *options, RUST)
@@ -128,8 +131,9 @@ PYTHON_TESTS = [
     regression("test_subprocess"),
 ]
 
-# Debian's package has no tests of sqlite3; of the sockets there are those of Unix.
+# Of the sockets there are those of Unix.
 PYTHON_TESTS_LONG = [
+    regression("test_sqlite3"),
     regression("test_select"),
     regression("test_tempfile"),
     regression("test_shutil"),

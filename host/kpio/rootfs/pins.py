@@ -1,6 +1,8 @@
 """host/rootfs.txt: which Debian packages the root file system holds, each with its version and checksum.
 
     want GROUP NAME ...                 what a group is made of
+    source GROUP NAME FILE SHA256 BYTES MEMBER PLACE
+                                        what of the package's source goes to a place in the root, where no package has it
     pin NAME VERSION SHA256 BYTES       the packages that this takes, dependencies included
 """
 from __future__ import annotations
@@ -27,13 +29,27 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A folder of the archive that the package `name` is built from; its upstream version and checksum change with the package's."""
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+    member: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Pins:
     wants: dict[str, list[str]]
+    sources: dict[str, list[Source]]  # by group
     pins: dict[str, Pin]
 
 
 def read() -> Pins:
     wants: dict[str, list[str]] = {}
+    sources: dict[str, list[Source]] = {}
     pins: dict[str, Pin] = {}
     for number, line in enumerate(FILE.read_text().splitlines(), 1):
         words = line.split()
@@ -41,11 +57,21 @@ def read() -> Pins:
             continue
         if words[0] == "want" and len(words) > 2:
             wants.setdefault(words[1], []).extend(words[2:])
-        elif words[0] == "pin" and len(words) == 5 and re.fullmatch(r"[0-9a-f]{64}", words[3]) and words[4].isdigit():
-            pins[words[1]] = Pin(words[1], words[2], words[3], int(words[4]))
+        elif words[0] == "source" and len(words) == 8 and checked(*words[4:6]):
+            sources.setdefault(words[1], []).append(Source(*words[2:5], int(words[5]), *words[6:]))
+        elif words[0] == "pin" and len(words) == 5 and checked(*words[3:]):
+            pins[words[1]] = Pin(*words[1:4], int(words[4]))
         else:
-            raise KpioError(f"{FILE}:{number}: 'want GROUP NAME ...' or 'pin NAME VERSION SHA256 BYTES' is expected")
-    return Pins(wants, pins)
+            raise KpioError(f"{FILE}:{number}: 'want GROUP NAME ...', 'source GROUP NAME FILE SHA256 BYTES MEMBER PLACE' or "
+                            "'pin NAME VERSION SHA256 BYTES' is expected")
+    for source in [source for listed in sources.values() for source in listed]:
+        if source.name not in pins:
+            raise KpioError(f"{FILE}: a source of {source.name}, which is not pinned (./kpio rootfs --update)")
+    return Pins(wants, sources, pins)
+
+
+def checked(sha256: str, size: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", sha256) is not None and size.isdigit()
 
 
 def stanza(name: str) -> dict[str, str]:

@@ -1,18 +1,17 @@
 """Packages fetched, checked and unpacked: a folder that is a root file system. All of it lies in the cache, by its inputs."""
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from .. import command, progress
-from ..errors import MISSING, KpioError
+from ..errors import KpioError
 from ..paths import cache_folder, inputs_key, keep
-from . import pins
+from . import fetch, pins
 
-FORMAT = "4"  # of the folder: changes when what is done with the packages does
+FORMAT = "5"  # of the folder: changes when what is done with the packages does
 MERGED = ("bin", "sbin", "lib", "lib64")  # links into usr/
 FOLDERS = ("dev", "proc", "sys", "tmp", "root", "home", "run", "mnt", "var/tmp", "etc")
 FILES = {
@@ -29,24 +28,6 @@ LINKS = {"usr/bin/sh": "bash", "usr/bin/vi": "vim.tiny", "usr/bin/awk": "mawk", 
          "usr/bin/cc": "gcc", "usr/bin/gcc": "gcc-12", "usr/bin/which": "which.debianutils"}
 
 
-def fetch(pin: pins.Pin) -> Path:
-    """The package's file, as it was pinned."""
-    kept = cache_folder("debs") / f"{pin.name}_{pin.version.replace(':', '%3a')}.deb"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-            got = command.run(["apt-get", "download", f"{pin.name}={pin.version}"], cwd=Path(folder), limit=900)
-            files = list(Path(folder).glob("*.deb"))
-            if got.status != 0 or not files:
-                raise KpioError(f"{pin.name} {pin.version} is not to be had: {got.tail()}\n"
-                                "Newer versions are pinned by: ./kpio rootfs --update", MISSING)
-            os.replace(files[0], kept)
-    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
-    if digest != pin.sha256:
-        kept.unlink()
-        raise KpioError(f"{pin.name} {pin.version}: its SHA-256 is {digest}, pinned is {pin.sha256}", MISSING)
-    return kept
-
-
 def unpack(package: Path, folder: Path) -> None:
     """As dpkg does on a system whose /bin is a link to /usr/bin."""
     tar = folder.parent / "package.tar"
@@ -57,6 +38,16 @@ def unpack(package: Path, folder: Path) -> None:
         raise KpioError(f"{package}: dpkg-deb cannot unpack it")
     command.check(["tar", "-x", "-p", "--keep-directory-symlink", "--no-same-owner", "-C", str(folder), "-f", str(tar)], limit=300)
     tar.unlink()
+
+
+def unpack_sources(groups: tuple[str, ...], folder: Path) -> None:
+    """What of the packages' sources belongs into the root."""
+    known = pins.read()
+    for source in [source for group in groups for source in known.sources.get(group, ())]:
+        archive, place = fetch.source(source, known.pins[source.name]), folder / source.place
+        place.mkdir(parents=True)
+        command.check(["tar", "-x", "-z", "--no-same-owner", "-C", str(place), f"--strip-components={source.member.count('/') + 1}",
+                       "-f", str(archive), source.member], limit=300)
 
 
 def furnish(folder: Path) -> None:
@@ -103,7 +94,7 @@ def closure(names: list[str], known: pins.Pins) -> set[str]:
         if name in needed or name not in known.pins:
             continue
         needed.add(name)
-        shown = command.check(["dpkg-deb", "-f", str(fetch(known.pins[name])), "Pre-Depends", "Depends"])
+        shown = command.check(["dpkg-deb", "-f", str(fetch.package(known.pins[name])), "Pre-Depends", "Depends"])
         fields = dict(line.split(": ", 1) for line in shown.lines if ": " in line)
         for alternatives in pins.dependencies(fields):
             waiting += alternatives
@@ -124,7 +115,8 @@ def make(*groups: str) -> Path:
             (folder / merged).symlink_to(f"usr/{merged}")
         for pin in packages_of(groups):
             shown.detail(pin.name)
-            unpack(fetch(pin), folder)
+            unpack(fetch.package(pin), folder)
+        unpack_sources(groups, folder)
         furnish(folder)
         keep(folder, kept)
     return kept

@@ -1,11 +1,10 @@
 // A program that goes past liblinux: KPIO's own calls with any handle value, and writing all over the library. It can end itself; the
 // process beside it goes on, and the calls of its own that need no library are refused what it has no handle for. On KPIO only.
-#include "tests/linux/lt.h"
+#include "tests/linux/native.h"
 
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 enum {  // abi/syscalls.def: the numbers are fixed
@@ -15,28 +14,6 @@ enum {  // abi/syscalls.def: the numbers are fixed
     IRQ_CREATE, BOOT_INFO = 0x1059, SYSTEM_POWER, AUDIT_READ = 0x105e, POOL_OPEN, SYSTEM_BENCH = 0x1062, COVERAGE_READ,
     DISK_OPEN = 0x1065,
 };
-
-// A handle value: a generation, from 1 on, above an index (kernel/object/handle_table.h).
-#define HANDLE(generation, index) ((generation) << 18 | (index))
-
-static long native(long number, long a, long b, long c, long d, long e, long f) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    // The kernel leaves nothing in the registers of arguments.
-    __asm__ volatile("syscall"
-                     : "=a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8), "+r"(r9)
-                     : "a"(number)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-static void only_here(void) {
-    struct utsname name;
-    LT_OK(uname(&name));
-    if (strstr(name.version, "KPIO") == NULL) LT_SKIP("about KPIO's own calls");
-}
 
 // Runs it in a child while another process works: that one, and this, must not notice. The child's wait status.
 static int beside(void (*wild)(void)) {

@@ -243,10 +243,16 @@ static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, str
     return 0;
 }
 
+// Whether an open with these flags asks for more than the descriptor may do.
+static bool asks_for_more(const struct lx_fd *fd, uint64_t flags) {
+    static const uint8_t access[] = {LX_FD_READ, LX_FD_WRITE, LX_FD_READ | LX_FD_WRITE, 0};
+    return (fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_PIPE) && !(flags & LX_O_PATH) && access[flags & LX_O_ACCMODE] & ~fd->flags;
+}
+
 static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
     struct lx_fd fd;
     if (fd_of(lx_process(t), path, &fd)) {
-        int64_t error = lx_fd_duplicate(&fd, out);
+        int64_t error = asks_for_more(&fd, flags) ? -EACCES : lx_fd_duplicate(&fd, out);
         out->flags &= (uint8_t)~(LX_FD_READ | LX_FD_WRITE);
         return error;
     }

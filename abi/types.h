@@ -245,7 +245,6 @@ enum { KPIO_COUNTER_NOWAIT = 1 << 0 };     // counter_read, counter_add: EAGAIN 
 #define KPIO_COUNTER_VALUE_MAX (UINT64_MAX - 1)
 
 // ---- FUSE channels ------------------------------------------------------------------------------------------------------
-#define KPIO_FUSE_PARTS_MAX 8u        // pieces of a reply
 enum { KPIO_FUSE_STARTING, KPIO_FUSE_READY, KPIO_FUSE_GONE, KPIO_FUSE_ENDED };  // kpio_fuse_info: state
 struct kpio_fuse_info {
     uint32_t state, mounted;          // KPIO_FUSE_*; 1: it is a mount's

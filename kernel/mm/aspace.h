@@ -103,6 +103,10 @@ bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struc
 // Makes the page of address accessible as prot asks (PROT_READ, WRITE or EXECUTE): 0, -EFAULT, -ENOMEM, -EIO, -EINTR, or
 // -ECANCELED for a revoked mapping. May block when the page comes from a pager.
 [[nodiscard]] int aspace_fault(struct aspace *a, uint64_t address, unsigned prot);
+// Between memory of an address space, which need not be the caller's, and the caller's memory at `user`, as both are mapped now and
+// without waiting for either: bytes that were NOT copied. to_space: into it. *absent becomes true when it was memory of `a` that
+// could not be had at once. No lock held; interrupts may be let in.
+[[nodiscard]] size_t aspace_copy(struct aspace *a, uint64_t address, struct user_ptr user, size_t bytes, bool to_space, bool *absent);
 // Why the last fault in the kernel on this CPU could not be resolved; for usercopy, right after it.
 int aspace_fault_error(void);
 // From here on faults of the kernel on this CPU that would have to wait for a pager are -EAGAIN at once; and back.

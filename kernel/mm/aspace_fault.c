@@ -29,17 +29,11 @@ int aspace_fault_error(void) { return fault_errors[cpu_id()].error; }
 void aspace_fault_no_wait(bool no_wait) { fault_errors[cpu_id()].no_wait = no_wait; }
 void aspace_fault_refuse(bool refuse) { fault_errors[cpu_id()].refuse = refuse; }
 
-static __attribute__((noinline)) struct mapping *find_elsewhere(struct aspace *a, uint64_t address) {
+struct mapping *aspace_find_elsewhere(struct aspace *a, uint64_t address) {
     struct mapping *m = mapping_tree_from(&a->mappings, address);
     if (!m || m->start > address) return NULL;
     if (!(m->flags & MAPPING_DYING)) a->recent = m;  // unmap_recent does not ask whether its place is empty
     return m;
-}
-
-static inline struct mapping *find(struct aspace *a, uint64_t address) {
-    struct mapping *m = a->recent;
-    if (likely(m && address >= m->start && address < m->end)) return m;
-    return find_elsewhere(a, address);
 }
 
 // A private copy of a page is not executable, as the process could have written anything into it.
@@ -132,7 +126,7 @@ static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t 
 
 uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
     spin_lock(&a->lock);
-    struct mapping *m = find(a, address);
+    struct mapping *m = aspace_find(a, address);
     if (m && m->vmo && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
         struct spinlock *lock = m->vmo->lock;
         uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
@@ -154,7 +148,7 @@ static coldpath int refuse(struct aspace *a, const struct mapping *m) {
 // One try; -EAGAIN when a pager must be asked first, or what was there before must end.
 static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot) {
     spin_lock(&a->lock);
-    struct mapping *m = find(a, address);
+    struct mapping *m = aspace_find(a, address);
     // Without a VMO it is a reservation, which allows nothing, or revoked.
     if (unlikely(!m || m->flags & (MAPPING_REVOKED | MAPPING_DYING) || prot & ~m->prot)) return refuse(a, m);
     struct spinlock *lock = m->vmo->lock;

@@ -86,6 +86,13 @@ static inline void aspace_lock_settled(struct aspace *a) {
         aspace_end_replaced(a);
     }
 }
+// The mapping that address lies in, or NULL. a->lock held.
+struct mapping *aspace_find_elsewhere(struct aspace *a, uint64_t address);
+static inline struct mapping *aspace_find(struct aspace *a, uint64_t address) {
+    struct mapping *m = a->recent;
+    if (likely(m && address >= m->start && address < m->end)) return m;
+    return aspace_find_elsewhere(a, address);
+}
 // Makes address a boundary between mappings. 0, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_cut_locked(struct aspace *a, uint64_t address);
 // Whether nobody else ever sees the pages that m shows.

@@ -127,6 +127,7 @@ static inline void wait_prepare_always(void) {
 static inline void wait_block_always(void) { sched_schedule(); }
 // wait_block for a thread that hands its CPU to `next` by switch_lend (kernel/sched/switch.h) or sched_switch_return.
 int64_t wait_block_lend(nanos_t deadline, struct thread *next);
+int64_t wait_block_lend_killable(nanos_t deadline, struct thread *next);  // as wait_block_killable
 int64_t wait_block_return(nanos_t deadline, struct thread *next);
 // As wait_wake_locked, but leaves making it runnable to the caller (direct switch).
 static inline void wait_claim_locked(struct thread *t, int64_t result) {

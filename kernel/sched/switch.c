@@ -25,7 +25,10 @@ void sched_thread_begin(void) { switch_finish(); }
 
 void sched_switch_return(struct thread *next) { switch_return(current_thread(), next); }
 
+// It goes to sleep for whoever lends next, and that one must find it on its own entity.
 void sched_switch_return_slowly(struct thread *next) {
+    struct thread *self = current_thread();
+    if (self->entity != &self->own_entity) sched_adopt(&self->own_entity);
     sched_wake(next);
     sched_schedule();
 }

@@ -111,6 +111,14 @@ int64_t wait_block_lend(nanos_t deadline, struct thread *next) {
     return end_wait(t, deadline);
 }
 
+int64_t wait_block_lend_killable(nanos_t deadline, struct thread *next) {
+    struct thread *t = current_thread();
+    t->kill_only = true;
+    int64_t result = wait_block_lend(deadline, next);
+    t->kill_only = false;
+    return result;
+}
+
 int64_t wait_block_return(nanos_t deadline, struct thread *next) {
     struct thread *t = current_thread();
     if (unlikely(begin_wait(t, deadline))) {

@@ -57,36 +57,34 @@ int64_t sys_fuse_mount(uint64_t fuse, uint64_t flags, uint64_t options_at, uint6
     return error != 0 ? error : mount_show(fs);
 }
 
-// A reply that nobody waits for any more is no error of the driver's.
-static int reply_first(struct fuse_channel *channel, uint64_t at, uint64_t size) {
-    const struct kpio_io_vector whole = {at, size};
-    if (size == 0) return 0;
-    if (!user_range_valid(user_ptr(at), size)) return -EFAULT;
-    int error = fuse_channel_reply(channel, &whole, 1);
-    return error == -ENOENT ? 0 : error;
+static int reply(struct fuse_channel *channel, uint64_t parts, uint64_t count, struct thread **next) {
+    struct vector v;
+    int error = vector_read(&v, parts, count);
+    if (error == 0) error = fuse_channel_reply(channel, v.parts, v.count, next);
+    vector_end(&v);
+    return error;
 }
 
-int64_t sys_fuse_receive(uint64_t fuse, uint64_t reply, uint64_t reply_size, uint64_t buffer, uint64_t size, uint64_t deadline) {
+int64_t sys_fuse_receive(uint64_t fuse, uint64_t parts, uint64_t count, uint64_t buffer, uint64_t size, uint64_t deadline) {
     struct fuse_channel *channel;
+    struct thread *next = NULL;
     int64_t result = channel_get(fuse, KPIO_RIGHT_RECEIVE, &channel);
     if (unlikely(result != 0)) return result;
     if (size < FUSE_READ_BUFFER_MIN) result = -EINVAL;
     else if (!user_range_valid(user_ptr(buffer), size)) result = -EFAULT;
-    else result = reply_first(channel, reply, reply_size);
-    if (result == 0) result = fuse_channel_receive(channel, (kpio_handle)fuse, user_ptr(buffer), size, deadline);
+    else if (count != 0) result = reply(channel, parts, count, &next);
+    // A reply that nobody waits for any more is no error of the driver's.
+    if (result == 0 || result == -ENOENT)
+        result = fuse_channel_receive(channel, (kpio_handle)fuse, user_ptr(buffer), size, deadline, next);
     object_put(&channel->object);
     return result;
 }
 
 int64_t sys_fuse_reply(uint64_t fuse, uint64_t parts, uint64_t count, uint64_t d, uint64_t e, uint64_t f) {
     struct fuse_channel *channel;
-    struct vector v;
-    if (count > KPIO_FUSE_PARTS_MAX) return -EINVAL;
     int64_t result = channel_get(fuse, KPIO_RIGHT_RECEIVE, &channel);
     if (result != 0) return result;
-    result = vector_read(&v, parts, count);
-    if (result == 0) result = fuse_channel_reply(channel, v.parts, v.count);
-    vector_end(&v);
+    result = reply(channel, parts, count, NULL);
     object_put(&channel->object);
     sched_let_run();
     return result;

@@ -9,7 +9,8 @@ KT_TEST(a_channel_has_two_kinds_of_ends) {
     KT_ERROR(kpio_fuse_serve(end), EACCES);
     KT_ERROR(kpio_fuse_mount(end, 0, NULL), EACCES);
     KT_ERROR(kpio_fuse_receive(end, NULL, 0, buffer, sizeof buffer - 1, 0), EINVAL);
-    KT_ERROR(kpio_fuse_receive(end, buffer, 3, buffer, sizeof buffer, 0), EINVAL);
+    const struct kpio_io_vector torn = {(uint64_t)buffer, 3};
+    KT_ERROR(kpio_fuse_receive(end, &torn, 1, buffer, sizeof buffer, 0), EINVAL);
     KT_EQUAL(kpio_fuse_receive(end, NULL, 0, buffer, sizeof buffer, 0), 56);
     const struct fuse_in_header *h = (const struct fuse_in_header *)buffer;
     KT_EQUAL(h->opcode, FUSE_INIT);

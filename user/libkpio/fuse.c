@@ -9,6 +9,21 @@
 #define HEAD_BYTES 4096u                              // headers and arguments of a request, also of a reply
 #define BUFFER_BYTES (WRITE_MOST + 65536u + HEAD_BYTES)  // data, or the largest attribute
 
+// A reply: its header and body, then what was added.
+struct fuse_parts {
+    uint32_t count;
+    uint32_t bytes;      // of what was added
+    struct kpio_io_vector part[FUSE_PARTS_MAX];
+};
+
+bool fuse_call_add(const struct fuse_call *call, const void *data, uint32_t bytes) {
+    struct fuse_parts *p = call->parts;
+    if (p->count == FUSE_PARTS_MAX) return false;
+    p->part[p->count++] = (struct kpio_io_vector){(uint64_t)data, bytes};
+    p->bytes += bytes;
+    return true;
+}
+
 static int64_t init(const struct fuse_driver *d, const struct fuse_call *call) {
     const struct fuse_init_in *in = call->body;
     uint32_t most = d->max_write != 0 ? MIN(d->max_write, WRITE_MOST) : WRITE_MOST;
@@ -28,41 +43,45 @@ static int64_t answer(struct fuse_driver *d, const struct fuse_call *call) {
     }
 }
 
-// The reply's bytes, 0: there is none.
-static uint64_t make_reply(struct fuse_driver *d, uint8_t *request, uint64_t bytes, uint8_t *reply) {
+// The reply's pieces, 0: there is none.
+static uint32_t make_reply(struct fuse_driver *d, uint8_t *request, uint64_t bytes, uint8_t *reply, struct fuse_parts *parts) {
     const struct fuse_in_header *h = (const struct fuse_in_header *)request;
     struct fuse_out_header *out = (struct fuse_out_header *)reply;
     request[bytes] = 0;
     const struct fuse_call call = {
         .header = h, .body = h + 1, .bytes = (uint32_t)(bytes - sizeof *h), .reply = reply + sizeof *out,
-        .room = BUFFER_BYTES - (uint32_t)sizeof *out};
+        .room = BUFFER_BYTES - (uint32_t)sizeof *out, .parts = parts};
+    parts->count = 1;
+    parts->bytes = 0;
     int64_t result = answer(d, &call);
     if (result == FUSE_REPLY_NONE) return 0;
-    uint32_t body = result > 0 ? (uint32_t)result : 0;
-    *out = (struct fuse_out_header){(uint32_t)sizeof *out + body, result < 0 ? (int32_t)result : 0, h->unique};
-    return out->len;
+    uint32_t head = (uint32_t)sizeof *out + (result > 0 ? (uint32_t)result : 0);
+    *out = (struct fuse_out_header){head + (result < 0 ? 0 : parts->bytes), result < 0 ? (int32_t)result : 0, h->unique};
+    parts->part[0] = (struct kpio_io_vector){(uint64_t)reply, head};
+    return result < 0 ? 1 : parts->count;
 }
 
 int64_t fuse_run(struct fuse_driver *d) {
-    const uint64_t all = 2 * (uint64_t)align_up(BUFFER_BYTES + 1, 4096);
+    const uint64_t buffer = align_up(BUFFER_BYTES + 1, 4096), all = 2 * buffer + sizeof(struct fuse_parts);
     kpio_handle aspace = startup_handle("aspace");
     int64_t vmo = kpio_vmo_create(all, 0);
-    int64_t memory = vmo < 0 ? vmo : kpio_aspace_map(aspace, (kpio_handle)vmo, 0, all, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
+    int64_t memory = vmo < 0 ? vmo : kpio_aspace_map(aspace, (kpio_handle)vmo, 0, align_up(all, 4096), KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
     if (vmo > 0) (void)kpio_handle_close((uint64_t)vmo);
     if (memory < 0) return memory;
-    uint8_t *request = (uint8_t *)memory, *reply = request + all / 2;
-    uint64_t size = 0;
+    uint8_t *request = (uint8_t *)memory, *reply = request + buffer;
+    struct fuse_parts *parts = (struct fuse_parts *)(reply + buffer);
+    uint32_t count = 0;
     int64_t n;
     for (;;) {
-        n = kpio_fuse_receive(d->channel, reply, size, request, BUFFER_BYTES, KPIO_TIME_NEVER);
-        if (n == -EINTR || (n == -EINVAL && size != 0)) {  // a reply that was none has been told to who waited
-            size = 0;
+        n = kpio_fuse_receive(d->channel, parts->part, count, request, BUFFER_BYTES, KPIO_TIME_NEVER);
+        if (n == -EINTR || (n == -EINVAL && count != 0)) {  // a reply that was none has been told to who waited
+            count = 0;
             continue;
         }
         if (n < (int64_t)sizeof(struct fuse_in_header)) break;
-        size = make_reply(d, request, (uint64_t)n, reply);
+        count = make_reply(d, request, (uint64_t)n, reply, parts);
     }
-    (void)kpio_aspace_unmap(aspace, (uint64_t)memory, all);
+    (void)kpio_aspace_unmap(aspace, (uint64_t)memory, align_up(all, 4096));
     return n < 0 ? n : -EIO;
 }
 

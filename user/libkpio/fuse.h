@@ -12,12 +12,15 @@
 
 #define FUSE_REPLY_NONE INT64_MAX  // FORGET, INTERRUPT: nothing is sent
 
+#define FUSE_PARTS_MAX 512u        // of one reply, its head included
+
 struct fuse_call {
     const struct fuse_in_header *header;
     const void *body;              // behind the header, followed by a NUL
     uint32_t bytes;                // of it
     uint8_t *reply;                // where the reply's body goes
     uint32_t room;
+    struct fuse_parts *parts;      // fuse_call_add
 };
 
 struct fuse_driver {
@@ -29,6 +32,9 @@ struct fuse_driver {
     int64_t (*answer)(struct fuse_driver *driver, const struct fuse_call *call);
 };
 
+// Memory of the driver's that comes behind what it puts into call->reply, without being copied there: it must not change until this
+// thread answers the next call. False: there are too many already.
+bool fuse_call_add(const struct fuse_call *call, const void *data, uint32_t bytes);
 // Answers requests until none can come any more: -ENOTCONN (unmounted, or given up), -EBADF, -ECANCELED, or -ENOMEM.
 int64_t fuse_run(struct fuse_driver *driver);
 // Tells the mount that something cached is out of date: 0, -ENOENT (it has not), -ENOTCONN. Offset < 0: attributes only.

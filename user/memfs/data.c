@@ -20,6 +20,11 @@ static struct memfs_page *page_from(const struct memfs_node *n, uint64_t index) 
     return found;
 }
 
+static const struct memfs_page *page_next(const struct memfs_page *p) {
+    const struct rb_node *next = rb_next(&p->node);
+    return next != NULL ? container_of(next, const struct memfs_page, node) : NULL;
+}
+
 static struct memfs_page *page_at(const struct memfs_node *n, uint64_t index) {
     struct memfs_page *p = page_from(n, index);
     return p != NULL && p->index == index ? p : NULL;
@@ -68,6 +73,22 @@ uint32_t memfs_read(const struct memfs_node *n, uint64_t offset, uint32_t bytes,
         else memset(to + done, 0, part);
     }
     return bytes;
+}
+
+bool memfs_show(const struct memfs_node *n, uint64_t offset, uint32_t bytes, const struct fuse_call *call) {
+    static const uint8_t zeros[PAGE_BYTES];
+    if (offset >= n->size) return true;
+    bytes = (uint32_t)MIN((uint64_t)bytes, n->size - offset);
+    if (bytes / PAGE_BYTES + 2 >= FUSE_PARTS_MAX) return false;
+    const struct memfs_page *p = page_from(n, offset / PAGE_BYTES);
+    for (uint32_t done = 0, part; done < bytes; done += part) {
+        uint64_t at = offset + done, in = at % PAGE_BYTES;
+        part = (uint32_t)MIN(PAGE_BYTES - in, (uint64_t)(bytes - done));
+        bool here = p != NULL && p->index == at / PAGE_BYTES;
+        (void)fuse_call_add(call, here ? p->data + in : zeros, part);
+        if (here) p = page_next(p);
+    }
+    return true;
 }
 
 int64_t memfs_write(struct memfs_node *n, uint64_t offset, uint32_t bytes, const uint8_t *from) {

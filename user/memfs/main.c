@@ -24,6 +24,7 @@ int main(int argc, char **argv) {
     uint64_t more = number("threads", 1) - 1;
     memfs.valid_ns = number("valid_ms", 1000) * 1000000;
     memfs.direct = number("direct", 0) != 0;
+    memfs.alone = more == 0;
     if (number("writeback", 0) != 0) driver.flags |= FUSE_WRITEBACK_CACHE;
     if (number("plus", 0) != 0) driver.flags |= FUSE_DO_READDIRPLUS;
     if (driver.channel == 0 || more >= THREADS_MAX || memfs_begin(&memfs) != 0) return 1;

@@ -47,6 +47,7 @@ struct memfs {
     uint64_t last_number, count;
     uint64_t valid_ns;             // how long names and attributes hold
     bool direct;                   // files are not cached
+    bool alone;                    // one thread answers
     struct memfs_node *root;
 };
 
@@ -65,6 +66,8 @@ void memfs_entry_out(struct memfs *m, struct memfs_node *node, struct fuse_entry
 // ---- data.c -----------------------------------------------------------------------------------------------------------------
 void memfs_resize(struct memfs_node *node, uint64_t size);
 uint32_t memfs_read(const struct memfs_node *node, uint64_t offset, uint32_t bytes, uint8_t *to);
+// The same as pieces of the reply, which holds them until the next request: for one thread. False: they are too many.
+bool memfs_show(const struct memfs_node *node, uint64_t offset, uint32_t bytes, const struct fuse_call *call);
 int64_t memfs_write(struct memfs_node *node, uint64_t offset, uint32_t bytes, const uint8_t *from);
 void memfs_punch(struct memfs_node *node, uint64_t offset, uint64_t bytes);
 int64_t memfs_seek(const struct memfs_node *node, uint64_t offset, bool data);

@@ -32,6 +32,10 @@ def measure(build: Build, detail=lambda text: None) -> dict[str, dict]:
     return {line["name"]: line for line in kernel.boot(build, machine, "fuse", detail)}
 
 
+def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:
+    return kernel.profile(build, name, detail, "fuse")
+
+
 def results(measured: dict) -> list[dict]:
     missing = [row.name for row in ROWS if row.name not in measured]
     if missing:

@@ -45,12 +45,12 @@ def image_size(build: Build) -> dict:
     return {"name": "kernel_image", "unit": "bytes", "value": size, "min": size, "max": size, "n": 1}
 
 
-def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str, float]]:
+def profile(build: Build, name: str, detail=lambda text: None, suite: str = "kernel") -> list[tuple[str, float]]:
     """The functions that one benchmark runs, with their instructions for each operation, most first. User programs are one."""
     with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
         out = Path(folder, "counts")
         machine = Machine(memory_mib=GIB, accelerator="icount", net="pair", extra=plugin.arguments(out, profile=True))
-        marks = {line["name"]: line.get("mark") for line in boot(build, machine, "kernel", detail)}
+        marks = {line["name"]: line.get("mark") for line in boot(build, machine, suite, detail)}
         record = plugin.read(out).get(marks.get(name))
     if not record:
         raise KpioError(f"there is nothing to profile under the name {name}", USAGE)

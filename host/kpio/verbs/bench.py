@@ -24,6 +24,7 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
 """
+PROFILED = {"kernel": kernel, "fuse": fuse, "linux": abi}
 SUITES = ("kernel", "storage", "fuse", "scale", "linux", "cache-policy")
 
 
@@ -31,15 +32,15 @@ def add_arguments(verb):
     verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
-    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, linux)")
+    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, fuse, linux)")
     verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, linux)")
 
 
 def execute(arguments):
     if arguments.against and arguments.suite not in ("kernel", "storage", "linux"):
         raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage and linux", USAGE)
-    if arguments.profile and arguments.suite not in ("kernel", "linux"):
-        raise KpioError("--profile goes with the suites kernel and linux", USAGE)
+    if arguments.profile and arguments.suite not in PROFILED:
+        raise KpioError("--profile goes with the suites kernel, fuse and linux", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
             "cache-policy": bench_policy, "storage": bench_storage, "fuse": bench_fuse}[arguments.suite](arguments)
 
@@ -86,8 +87,7 @@ def bench_kernel(arguments):
 def show_profile(arguments):
     variant = prepared()
     with progress.step(f"Profiling {arguments.profile}") as shown:
-        suite = abi if arguments.suite == "linux" else kernel
-        functions = suite.profile(variant, arguments.profile, shown.detail)
+        functions = PROFILED[arguments.suite].profile(variant, arguments.profile, shown.detail)
     if arguments.json:
         show_json({"function": function, "insns": count} for function, count in functions)
     else:
@@ -152,6 +152,8 @@ def bench_policy(arguments):
 
 
 def bench_fuse(arguments):
+    if arguments.profile:
+        return show_profile(arguments)
     variant = prepared()
     with progress.step("Measuring KPIO") as shown:
         lines = fuse.results(fuse.measure(variant, shown.detail))

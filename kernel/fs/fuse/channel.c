@@ -3,6 +3,7 @@
 #include "abi/gen/errors.h"
 #include "kernel/fs/fuse/fuse.h"
 #include "kernel/mm/slub.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/object/process.h"
 
@@ -100,60 +101,71 @@ struct pieces {
     bool out;                        // from the kernel
     const struct kpio_io_vector *parts;
     uint32_t count;
+    uint32_t at;                     // the piece that was last used,
+    uint64_t before;                 // and the bytes before it
 };
 
-// The piece that an offset lies in, which becomes an offset in it.
-static const struct kpio_io_vector *find(const struct pieces *p, uint64_t *offset) {
-    const struct kpio_io_vector *at = p->parts;
-    for (; at < p->parts + p->count && *offset >= at->size; at++) *offset -= at->size;
-    return at < p->parts + p->count ? at : NULL;
-}
-
-static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
-    const struct pieces *p = container_of(u, struct pieces, user);
-    while (bytes > 0) {
-        uint64_t in = offset;
-        const struct kpio_io_vector *part = find(p, &in);
-        if (part == NULL) return bytes;
-        size_t n = MIN(bytes, part->size - in);
-        struct user_ptr at = user_ptr(part->address + in);
-        size_t left = p->out ? copy_to_user_nowait(at, kernel, n) : copy_from_user_nowait(kernel, at, n);
-        if (left != 0) return bytes - n + left;
-        kernel = (uint8_t *)kernel + n;
-        offset += n;
-        bytes -= n;
+// The next bytes from an offset on that lie in one piece, at most so many: 0 behind the last one. Offsets mostly grow.
+static size_t find(struct pieces *p, uint64_t offset, size_t most, struct user_ptr *address) {
+    if (offset < p->before) p->at = 0, p->before = 0;
+    for (; p->at < p->count; p->before += p->parts[p->at++].size) {
+        const struct kpio_io_vector *part = &p->parts[p->at];
+        uint64_t in = offset - p->before;
+        if (in >= part->size) continue;
+        *address = user_ptr(part->address + in);
+        return MIN(most, part->size - in);
     }
     return 0;
 }
 
-static int fault_in(struct fuse_user *u, uint64_t offset, size_t bytes) {
-    const struct pieces *p = container_of(u, struct pieces, user);
-    while (bytes > 0) {
-        uint64_t in = offset;
-        const struct kpio_io_vector *part = find(p, &in);
-        if (part == NULL) return -EFAULT;
-        size_t n = MIN(bytes, part->size - in);
-        int error = user_fault_in(user_ptr(part->address + in), n, p->out);
-        if (error != 0) return error;
+static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
+    struct pieces *p = container_of(u, struct pieces, user);
+    struct user_ptr at;
+    for (size_t n; bytes > 0 && (n = find(p, offset, bytes, &at)) != 0; bytes -= n) {
+        size_t left = p->out ? copy_to_user_nowait(at, kernel, n) : copy_from_user_nowait(kernel, at, n);
+        if (left != 0) return bytes - n + left;
+        kernel = (uint8_t *)kernel + n;
         offset += n;
-        bytes -= n;
+    }
+    return bytes;
+}
+
+static size_t copy_space(struct fuse_user *u, uint64_t offset, struct aspace *space, uint64_t address, size_t bytes, bool *absent) {
+    struct pieces *p = container_of(u, struct pieces, user);
+    struct user_ptr at;
+    for (size_t n; bytes > 0 && (n = find(p, offset, bytes, &at)) != 0; bytes -= n) {
+        size_t left = aspace_copy(space, address, at, n, !p->out, absent);
+        if (left != 0) return bytes - n + left;
+        address += n;
+        offset += n;
+    }
+    return bytes;
+}
+
+static int fault_in(struct fuse_user *u, uint64_t offset, size_t bytes) {
+    struct pieces *p = container_of(u, struct pieces, user);
+    struct user_ptr at;
+    for (size_t n; bytes > 0; bytes -= n, offset += n) {
+        n = find(p, offset, bytes, &at);
+        int error = n != 0 ? user_fault_in(at, n, p->out) : -EFAULT;
+        if (error != 0) return error;
     }
     return sched_preempt_point() ? -EINTR : 0;
 }
 
-static const struct fuse_user_ops user_ops = {.copy = copy, .fault_in = fault_in};
+static const struct fuse_user_ops user_ops = {.copy = copy, .copy_space = copy_space, .fault_in = fault_in};
 
 // ---- a driver's calls -----------------------------------------------------------------------------------------------------
 
-int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count) {
+int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count, struct thread **next) {
     struct pieces p = {.user.ops = &user_ops, .parts = parts, .count = count};
     for (uint32_t i = 0; i < count; i++)
         if (!checked_add(p.user.bytes, parts[i].size, &p.user.bytes)) return -EINVAL;
-    return fuse_reply(&channel->connection, &p.user, fuse_notify);
+    return fuse_reply(&channel->connection, &p.user, fuse_notify, next);
 }
 
-// 0: look again.
-static int64_t await_work(struct fuse_channel *channel, kpio_handle via, nanos_t deadline) {
+// Whether the running thread waits now, through that handle: 0, and then it has been queued. 1: there is something to do.
+static int begin_wait(struct fuse_channel *channel, kpio_handle via, nanos_t deadline) {
     struct fuse_connection *c = &channel->connection;
     struct handle *h;
     int error = handle_get_full(via, KPIO_KIND_FUSE, KPIO_RIGHT_RECEIVE, &h);
@@ -165,18 +177,32 @@ static int64_t await_work(struct fuse_channel *channel, kpio_handle via, nanos_t
     bool gone = h->value == KPIO_HANDLE_NONE;
     if (gone || fuse_has_work_locked(c)) {
         spin_unlock(&c->idle.lock);
-        return gone ? -ECANCELED : 0;
+        return gone ? -ECANCELED : 1;
     }
     wait_queue_join_unlock(&c->idle, h, channel);
-    return wait_block(deadline);
+    return 0;
 }
 
-int64_t fuse_channel_receive(struct fuse_channel *channel, kpio_handle via, struct user_ptr to, uint64_t bytes, nanos_t deadline) {
+// 0: look again. `next` gets the CPU back that it gave. Who goes to sleep on somebody's else, whom another has answered, would have
+// the next that gives one lose its place.
+static int64_t await_work(struct fuse_channel *channel, kpio_handle via, nanos_t deadline, struct thread *next) {
+    struct thread *self = current_thread();
+    if (next == NULL && self->entity != &self->own_entity) sched_adopt(&self->own_entity);
+    int error = begin_wait(channel, via, deadline);
+    if (error == 0) return next != NULL ? wait_block_return(deadline, next) : wait_block(deadline);
+    if (next != NULL) sched_wake(next);
+    return error < 0 ? error : 0;
+}
+
+int64_t fuse_channel_receive(struct fuse_channel *channel, kpio_handle via, struct user_ptr to, uint64_t bytes, nanos_t deadline,
+                             struct thread *next) {
     const struct kpio_io_vector whole = {to.v, bytes};
     struct pieces p = {.user = {&user_ops, bytes}, .out = true, .parts = &whole, .count = 1};
-    for (;;) {
-        int64_t n = fuse_take(&channel->connection, &p.user, fuse_current_process());
-        if (n == -EAGAIN) n = await_work(channel, via, deadline);
-        if (n != 0) return n;
+    // With `next` there was nothing to do a moment ago.
+    int64_t n = next != NULL ? await_work(channel, via, deadline, next) : 0;
+    while (n == 0) {
+        n = fuse_take(&channel->connection, &p.user, fuse_current_process());
+        if (n == -EAGAIN) n = await_work(channel, via, deadline, NULL);
     }
+    return n;
 }

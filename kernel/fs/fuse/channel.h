@@ -32,9 +32,10 @@ void fuse_channel_init(void);
 void fuse_channel_info(struct fuse_channel *channel, struct kpio_fuse_info *out);
 
 // ---- a driver's calls; the channel is referenced -------------------------------------------------------------------------
-// A message from the pieces, at most KPIO_FUSE_PARTS_MAX: as fuse_reply.
-[[nodiscard]] int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count);
+// A message from the pieces: as fuse_reply.
+[[nodiscard]] int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count,
+                                     struct thread **next);
 // Waits for the next message into user memory, through the handle of that value: its bytes, or as fuse_take; -ETIMEDOUT, -EINTR,
-// -ECANCELED.
+// -ECANCELED. `next`: from fuse_channel_reply just before, or NULL; it is woken in every case.
 [[nodiscard]] int64_t fuse_channel_receive(struct fuse_channel *channel, kpio_handle via, struct user_ptr to, uint64_t bytes,
-                                           nanos_t deadline);
+                                           nanos_t deadline, struct thread *next);

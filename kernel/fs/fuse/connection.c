@@ -53,7 +53,7 @@ struct fuse_request *fuse_request_alloc(uint32_t opcode, uint64_t nodeid, uint32
     uint32_t in = (uint32_t)sizeof(struct fuse_in_header) + arguments, room = (uint32_t)align_up(in, 8);
     struct fuse_request *r = kmalloc(sizeof *r + room + reply);
     if (r == NULL) return NULL;
-    memset(r, 0, sizeof *r + room + reply);
+    memset(r, 0, sizeof *r + room);
     r->opcode = opcode;
     r->epoch = FUSE_ANY_EPOCH;
     r->replays = is_repeatable(opcode);
@@ -67,19 +67,18 @@ struct fuse_request *fuse_request_alloc(uint32_t opcode, uint64_t nodeid, uint32
     return r;
 }
 
-// The lock is held. It is over; false: somebody waits, and frees it.
-static bool finish_locked(struct fuse_connection *c, struct fuse_request *r, int error) {
+// The lock is held. It is over, and who waits for it still has to be woken: the thread, or NULL.
+static struct thread *finish_locked(struct fuse_connection *c, struct fuse_request *r, int error) {
+    struct thread *t = r->waiter;
     if (list_node_is_linked(&r->interrupt_node)) list_remove(&r->interrupt_node);
     r->error = error;
     r->state = FUSE_DONE;
     if (error != 0) c->counts.failed++;
-    if (r->waiter != NULL) {
-        struct thread *t = r->waiter;
-        r->waiter = NULL;
-        list_remove(&t->wait.node);
-        wait_wake_locked(t, 0);
-    }
-    return r->abandoned || r->detached;
+    if (t == NULL) return NULL;
+    r->waiter = NULL;
+    list_remove(&t->wait.node);
+    wait_claim_locked(t, 0);
+    return t;
 }
 
 // Not under the lock. It was finished, and is nobody's.
@@ -88,10 +87,17 @@ static void dispose(struct fuse_connection *c, struct fuse_request *r) {
     kfree(r);
 }
 
-void fuse_finish_unlock(struct fuse_connection *c, struct fuse_request *r, int error) {
-    bool ours = finish_locked(c, r, error);
+struct thread *fuse_finish_unlock_quietly(struct fuse_connection *c, struct fuse_request *r, int error) {
+    struct thread *waiter = finish_locked(c, r, error);
+    bool ours = r->abandoned || r->detached;  // else who waits frees it, from the unlock on at any time
     spin_unlock(&c->idle.lock);
     if (ours) dispose(c, r);
+    return waiter;
+}
+
+void fuse_finish_unlock(struct fuse_connection *c, struct fuse_request *r, int error) {
+    struct thread *waiter = fuse_finish_unlock_quietly(c, r, error);
+    if (waiter != NULL) sched_wake(waiter);
 }
 
 static void announce(struct fuse_connection *c) {
@@ -101,16 +107,26 @@ static void announce(struct fuse_connection *c) {
 // The lock is held: one thread of the driver is to look.
 static void wake_driver_locked(struct fuse_connection *c) { (void)wait_queue_wake_locked(&c->idle, 1, 0); }
 
+// The lock is held. Nobody is told.
 static void enqueue_locked(struct fuse_connection *c, struct fuse_request *r) {
     struct fuse_in_header *h = (struct fuse_in_header *)r->body;
     r->unique = h->unique = c->unique += 2;  // odd ones are interrupts
-    h->len = r->in_bytes + (r->opcode == FUSE_WRITE ? r->pages_bytes : 0);
+    h->len = r->in_bytes + (r->opcode == FUSE_WRITE ? r->bytes : 0);
     r->state = FUSE_QUEUED;
     if (r->opcode == FUSE_INIT) list_push_front(&c->queue, &r->node);
     else list_push_back(&c->queue, &r->node);
     c->counts.requests++;
     c->counts.queued++;
-    wake_driver_locked(c);
+}
+
+// The lock is held: a thread of the driver's that may have the caller's CPU, and is to be given it. NULL: there is none.
+static struct thread *claim_driver_locked(struct fuse_connection *c) {
+    struct list_node *first = list_first(&c->idle.waiters);
+    struct thread *t = first != NULL ? list_entry(first, struct thread, wait.node) : NULL;
+    if (t == NULL || current_thread()->aspace == NULL || !sched_can_switch(t)) return NULL;
+    list_remove(first);
+    wait_claim_locked(t, 0);
+    return t;
 }
 
 // ---- callers ------------------------------------------------------------------------------------------------------------
@@ -121,14 +137,14 @@ static void unlink_caller(struct thread *t) {
     if (r != NULL) r->waiter = NULL;
 }
 
-// The lock is held and released. 0: woken, look again.
-static int wait_unlock(struct fuse_connection *c, struct list *row, struct fuse_request *r, nanos_t deadline) {
+// The lock is held and released. 0: woken, look again. `next`, if there is one, gets the CPU.
+static int wait_unlock(struct fuse_connection *c, struct list *row, struct fuse_request *r, nanos_t deadline, struct thread *next) {
     struct thread *t = current_thread();
     list_push_back(row, &t->wait.node);
     if (r != NULL) r->waiter = t;
     wait_prepare(&c->idle.lock, unlink_caller, NULL, r);
     spin_unlock(&c->idle.lock);
-    int64_t result = wait_block_killable(deadline);
+    int64_t result = next != NULL ? wait_block_lend_killable(deadline, next) : wait_block_killable(deadline);
     return result == -EINTR ? 0 : (int)result;
 }
 
@@ -143,7 +159,7 @@ static int begin_call(struct fuse_connection *c, const struct fuse_request *r, n
         if (error == 0 && !waits && !c->stateless && r->epoch != FUSE_ANY_EPOCH && r->epoch != c->epoch) error = -ESTALE;
         if (error == 0 && c->counts.queued + c->counts.sent >= FUSE_REQUESTS_MAX) error = -EBUSY;
         if (error == 0 && !waits) return 0;
-        if (error == 0) error = wait_unlock(c, &c->starting, NULL, deadline);
+        if (error == 0) error = wait_unlock(c, &c->starting, NULL, deadline, NULL);
         else spin_unlock(&c->idle.lock);
         if (error != 0) return error;
     }
@@ -178,6 +194,7 @@ static int leave_unlock(struct fuse_connection *c, struct fuse_request *r, int e
         r->state = FUSE_DONE;
     } else if (r->state == FUSE_SENT) {
         r->pages = NULL;
+        r->space = NULL;
         orphan_locked(c, r);
     }
     spin_unlock(&c->idle.lock);
@@ -200,13 +217,17 @@ int fuse_call(struct fuse_connection *c, struct fuse_request *r) {
     if (error == -ETIMEDOUT) give_up_silent(c);
     if (error != 0) return error == -ECANCELED ? -EINTR : error;
     enqueue_locked(c, r);
-    if (c->changed != NULL && c->watched(c)) {
+    bool watched = c->changed != NULL && c->watched(c);
+    struct thread *next = watched ? NULL : claim_driver_locked(c);
+    if (next == NULL) wake_driver_locked(c);
+    if (watched) {
         spin_unlock(&c->idle.lock);
         c->changed(c);
         spin_lock(&c->idle.lock);
     }
     while (r->state != FUSE_DONE && error == 0) {
-        error = wait_unlock(c, &c->callers, r, deadline);
+        error = wait_unlock(c, &c->callers, r, deadline, next);
+        next = NULL;
         spin_lock(&c->idle.lock);
     }
     if (r->state != FUSE_DONE) return leave_unlock(c, r, error == -ECANCELED ? -EINTR : error);
@@ -235,6 +256,7 @@ void fuse_send(struct fuse_connection *c, struct fuse_request *r) {
         return;
     }
     enqueue_locked(c, r);
+    wake_driver_locked(c);
     spin_unlock(&c->idle.lock);
     announce(c);
 }
@@ -272,6 +294,7 @@ void fuse_connection_start(struct fuse_connection *c) {
         c->counts.drivers++;
         init->detached = true;
         enqueue_locked(c, init);
+        wake_driver_locked(c);
     }
     spin_unlock(&c->idle.lock);
     if (!starts) kfree(init);

@@ -7,7 +7,10 @@
 //                                                                        INTERRUPT, and its reply, if one comes, is dropped
 //
 // Who copies holds nothing that can be waited for: the copy takes no fault, so BUSY is over in bounded time, and memory of the
-// caller's (pages) is never touched in any other state. A fault is served in the state that was before.
+// caller's (pages, space) is never touched in any other state. A fault is served in the state that was before.
+//
+// Who asks hands its CPU to a thread of the driver's that waits, and that one hands it back with the answer: two switches of
+// threads on the caller's time slice, past the scheduler's queues.
 //
 // STARTING: nobody answered INIT yet. Calls wait, up to their deadline. READY. GONE: no driver; calls fail with -ENOTCONN, or
 // wait for the next driver where the mount says that one takes up what the last one left (stateless). ENDED: unmounted.
@@ -20,6 +23,7 @@
 #include "kernel/sched/sched.h"
 #include "lib/list.h"
 
+struct aspace;
 struct fuse_connection;
 struct page;
 
@@ -48,9 +52,13 @@ struct fuse_request {
     // Of a detached one, when it is over: without locks, before it is freed. May be NULL.
     void (*done)(struct fuse_connection *c, struct fuse_request *r);
     void *context;                      // for done
-    // Data behind the arguments: of WRITE to the driver, of READ from it. The caller's; `start` is the first byte in the first page.
+    // Data behind the arguments: of WRITE to the driver, of READ from it. The caller's: pages, where `start` is the first byte in
+    // the first one, or memory of its address space as it is mapped when it is copied.
     struct page *const *pages;
-    uint32_t pages_start, pages_bytes;
+    struct aspace *space;
+    uint64_t address;                   // in the space
+    uint32_t start, bytes;
+    bool absent;                        // DONE: memory of the space could not be had at once
     uint32_t in_bytes;                  // of body, header included
     uint32_t out_least, out_most;       // of the reply's body, without pages
     uint32_t out_bytes;                 // that came, in pages too
@@ -127,8 +135,10 @@ struct fuse_user {
     const struct fuse_user_ops *ops;
     uint64_t bytes;
 };
+// copy_space: as copy, with memory of another address space, which is *absent where it cannot be had at once.
 struct fuse_user_ops {
     size_t (*copy)(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes);
+    size_t (*copy_space)(struct fuse_user *u, uint64_t offset, struct aspace *space, uint64_t address, size_t bytes, bool *absent);
     int (*fault_in)(struct fuse_user *u, uint64_t offset, size_t bytes);
 };
 // The next message into the driver's memory: its bytes, -EAGAIN when there is none, -EINVAL (less room than
@@ -137,9 +147,11 @@ struct fuse_user_ops {
 // Whether there is something to be taken. The lock is held.
 bool fuse_has_work_locked(const struct fuse_connection *c);
 // A message from the driver: 0; -EINVAL (none that can be: the request it answers ends with -EIO), -ENOENT (nobody waits for it),
-// -EFAULT. A notice goes to `notify`, with at most FUSE_ARGUMENTS_MAX bytes of body.
+// -EFAULT. A notice goes to `notify`, with at most FUSE_ARGUMENTS_MAX bytes of body. `next` NULL: who waited is woken. Else, if
+// that one gave its CPU for this and there is nothing else to do, it is *next, and to be woken by whoever called.
 [[nodiscard]] int fuse_reply(struct fuse_connection *c, struct fuse_user *from,
-                             int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes));
+                             int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes),
+                             struct thread **next);
 
 // Provided by whoever knows processes: the caller's, 0 for a kernel thread.
 uint64_t fuse_current_process(void);

@@ -7,42 +7,60 @@
 #include "lib/string.h"
 
 #define LINUX_READ_WRITE 2u
-#define DIRECT_PAGES 32u  // in one request past the cache
+#define BOUNCE_PAGES 32u  // in one request
 
 // ---- requests -----------------------------------------------------------------------------------------------------------
 
-// Bytes that came into the pages.
-static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, struct page *const *pages, uint32_t bytes) {
+// Where data come from or go to: pages, or memory of the running thread.
+struct place {
+    struct page *const *pages;
+    struct user_ptr user;     // without pages
+    uint32_t start, bytes;    // start: in the first page
+};
+
+static void put_place(struct fuse_request *r, const struct place *p) {
+    r->pages = p->pages;
+    r->space = p->pages == NULL ? current_thread()->aspace : NULL;
+    assert(r->pages != NULL || r->space != NULL);
+    r->address = p->user.v;
+    r->start = p->start;
+    r->bytes = p->bytes;
+}
+
+// -EAGAIN: memory of the caller's has to be asked for first.
+static int64_t result_of(const struct fuse_request *r, int error, int64_t done) {
+    if (unlikely(error != 0)) return r->absent ? -EAGAIN : fuse_error(error);
+    return done;
+}
+
+// Bytes that came.
+static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, const struct place *to) {
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_request *r = fuse_request_alloc(FUSE_READ, node->nodeid, sizeof(struct fuse_read_in), 0);
     if (r == NULL) return -ENOMEM;
-    *(struct fuse_read_in *)fuse_arguments(r) = (struct fuse_read_in){.fh = fh, .offset = offset, .size = bytes};
+    *(struct fuse_read_in *)fuse_arguments(r) = (struct fuse_read_in){.fh = fh, .offset = offset, .size = to->bytes};
     r->epoch = node->epoch;
-    r->pages = pages;
-    r->pages_bytes = bytes;
+    put_place(r, to);
     int error = fuse_call(f->c, r);
-    int64_t got = error != 0 ? fuse_error(error) : (int64_t)r->out_bytes;
+    int64_t got = result_of(r, error, r->out_bytes);
     fuse_request_free(f->c, r);
     return got;
 }
 
 // Bytes that the driver took, at least one.
-static int64_t ask_write(struct fuse_node *node, uint64_t fh, uint64_t offset, struct page *const *pages, uint32_t start, uint32_t bytes,
-                         bool cached) {
+static int64_t ask_write(struct fuse_node *node, uint64_t fh, uint64_t offset, const struct place *from, bool cached) {
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_request *r = fuse_request_alloc(FUSE_WRITE, node->nodeid, sizeof(struct fuse_write_in), sizeof(struct fuse_write_out));
     if (r == NULL) return -ENOMEM;
     *(struct fuse_write_in *)fuse_arguments(r) = (struct fuse_write_in){
-        .fh = fh, .offset = offset, .size = bytes, .write_flags = cached ? FUSE_WRITE_CACHE : 0, .flags = LINUX_READ_WRITE};
+        .fh = fh, .offset = offset, .size = from->bytes, .write_flags = cached ? FUSE_WRITE_CACHE : 0, .flags = LINUX_READ_WRITE};
     r->epoch = node->epoch;
-    r->pages = pages;
-    r->pages_start = start;
-    r->pages_bytes = bytes;
+    put_place(r, from);
     int error = fuse_call(f->c, r);
     uint32_t took = error == 0 ? ((const struct fuse_write_out *)r->out)->size : 0;
+    int64_t result = result_of(r, error, took == 0 || took > from->bytes ? -EIO : (int64_t)took);
     fuse_request_free(f->c, r);
-    if (error != 0) return fuse_error(error);
-    return took == 0 || took > bytes ? -EIO : (int64_t)took;
+    return result;
 }
 
 // ---- the page cache -----------------------------------------------------------------------------------------------------
@@ -66,10 +84,10 @@ static int read_pages(struct file_cache *cache, uint64_t first, struct page **pa
     if (error != 0) return error == -EBADF ? -EIO : error;
     for (uint32_t done = 0, n; done < count; done += n) {
         n = MIN(count - done, MAX(most, 1u));
-        uint32_t bytes = n << PAGE_SHIFT;
-        int64_t got = ask_read(node, fh, (first + done) << PAGE_SHIFT, pages + done, bytes);
+        const struct place to = {.pages = pages + done, .bytes = n << PAGE_SHIFT};
+        int64_t got = ask_read(node, fh, (first + done) << PAGE_SHIFT, &to);
         if (got < 0) return (int)got;
-        zero_rest(pages + done, (uint32_t)got, bytes);
+        zero_rest(pages + done, (uint32_t)got, to.bytes);
     }
     return 0;
 }
@@ -84,7 +102,8 @@ static int write_pages(struct file_cache *cache, uint64_t first, struct page **p
     if (error != 0) return error == -EBADF ? -EIO : error;
     for (uint64_t at = start; at < end;) {
         uint32_t in = (uint32_t)(at - start), n = (uint32_t)MIN(end - at, (uint64_t)MAX(most, (uint32_t)PAGE_SIZE));
-        int64_t took = ask_write(node, fh, at, pages + (in >> PAGE_SHIFT), in & PAGE_MASK, n, true);
+        const struct place from = {.pages = pages + (in >> PAGE_SHIFT), .start = in & PAGE_MASK, .bytes = n};
+        int64_t took = ask_write(node, fh, at, &from, true);
         if (took < 0) return (int)took;
         at += (uint64_t)took;
     }
@@ -108,8 +127,9 @@ const struct file_cache_ops fuse_cache_ops = {
 };
 
 // ---- past the cache -----------------------------------------------------------------------------------------------------
+// The driver's memory is copied from and to the caller's as that is mapped then. Where that would have to be waited for, pages of
+// the kernel's stand between them: while the driver waits nothing may be asked of a pager, which may be the same driver.
 
-// Pages of the kernel's own stand between the caller's memory and the driver: a fault there must not be waited for here.
 static uint32_t bounce_alloc(struct page **pages, uint32_t wanted) {
     uint32_t n = 0;
     while (n < wanted && (pages[n] = page_alloc(0)) != NULL) n++;
@@ -130,17 +150,21 @@ static int bounce_copy(struct page **pages, struct user_ptr user, uint32_t bytes
     return 0;
 }
 
-// One request's worth: bytes moved, short at the end.
-static int64_t move(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes, bool out) {
-    struct page *pages[DIRECT_PAGES];
-    const struct fuse_channel *channel = fuse_of_node(node)->channel;
-    uint32_t most = MIN(out ? channel->max_read : channel->max_write, DIRECT_PAGES * (uint32_t)PAGE_SIZE);
-    uint32_t wanted = (uint32_t)MIN(bytes, (uint64_t)most), count = bounce_alloc(pages, (uint32_t)div_round_up(wanted, PAGE_SIZE));
-    wanted = MIN(wanted, count << PAGE_SHIFT);
-    int64_t n = wanted == 0 ? -ENOMEM : out ? 0 : bounce_copy(pages, user, wanted, false);
-    if (n == 0) n = out ? ask_read(node, h->fh, offset, pages, wanted) : ask_write(node, h->fh, offset, pages, 0, wanted, false);
+static int64_t ask(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, const struct place *place, bool out) {
+    return out ? ask_read(node, h->fh, offset, place) : ask_write(node, h->fh, offset, place, false);
+}
+
+// place->bytes becomes what was asked for.
+static coldpath int64_t ask_bounced(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct place *place, bool out) {
+    struct page *pages[BOUNCE_PAGES];
+    uint32_t wanted = MIN(place->bytes, BOUNCE_PAGES * (uint32_t)PAGE_SIZE);
+    uint32_t count = bounce_alloc(pages, (uint32_t)div_round_up(wanted, PAGE_SIZE));
+    const struct place between = {.pages = pages, .bytes = MIN(wanted, count << PAGE_SHIFT)};
+    int64_t n = between.bytes == 0 ? -ENOMEM : out ? 0 : bounce_copy(pages, place->user, between.bytes, false);
+    place->bytes = between.bytes;
+    if (n == 0) n = ask(node, h, offset, &between, out);
     if (n > 0 && out) {
-        int error = bounce_copy(pages, user, (uint32_t)n, true);
+        int error = bounce_copy(pages, place->user, (uint32_t)n, true);
         if (error != 0) n = error;
     }
     bounce_free(pages, count);
@@ -149,15 +173,18 @@ static int64_t move(struct fuse_node *node, const struct fuse_handle *h, uint64_
 
 static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes,
                         bool out) {
-    int error = fuse_check_node(node);
+    const struct fuse_channel *channel = fuse_of_node(node)->channel;
+    const uint64_t most = out ? channel->max_read : channel->max_write;
+    int64_t error = fuse_check_node(node);
     if (error == 0 && h->epoch != node->epoch && !fuse_of_node(node)->c->stateless) error = -ESTALE;
     uint64_t done = 0;
     while (error == 0 && done < bytes) {
-        uint64_t wanted = MIN(bytes - done, (uint64_t)DIRECT_PAGES << PAGE_SHIFT);
-        int64_t n = move(node, h, offset + done, user_add(user, done), wanted, out);
+        struct place place = {.user = user_add(user, done), .bytes = (uint32_t)MIN(bytes - done, most)};
+        int64_t n = ask(node, h, offset + done, &place, out);
+        if (unlikely(n == -EAGAIN)) n = ask_bounced(node, h, offset + done, &place, out);
         if (n > 0) done += (uint64_t)n;
-        error = n < 0 ? (int)n : 0;
-        if (n >= 0 && (uint64_t)n < wanted && (out || n == 0)) break;
+        error = n < 0 ? n : 0;
+        if (n >= 0 && n < place.bytes && (out || n == 0)) break;
     }
     return done != 0 ? (int64_t)done : error;
 }

@@ -28,6 +28,11 @@ static size_t copy_pages(struct fuse_user *u, uint64_t offset, struct page *cons
     return 0;
 }
 
+static size_t copy_data(struct fuse_user *u, uint64_t offset, struct fuse_request *r, uint32_t bytes) {
+    if (r->space != NULL) return u->ops->copy_space(u, offset, r->space, r->address, bytes, &r->absent);
+    return copy_pages(u, offset, r->pages, r->start, bytes);
+}
+
 // Between two tries, with nothing held.
 static int serve_fault(struct fuse_user *u, uint64_t total, size_t left, unsigned *faults) {
     if (++*faults > FAULTS_MAX) return -EFAULT;
@@ -107,16 +112,16 @@ static void taken_unlock(struct fuse_connection *c, struct fuse_request *r, uint
     spin_unlock(&c->idle.lock);
 }
 
-static size_t copy_out(struct fuse_user *to, const struct fuse_request *r, uint32_t data) {
-    size_t left = to->ops->copy(to, 0, (void *)r->body, r->in_bytes);
+static size_t copy_out(struct fuse_user *to, struct fuse_request *r, uint32_t data) {
+    size_t left = to->ops->copy(to, 0, r->body, r->in_bytes);
     if (left != 0) return left + data;
-    return data != 0 ? copy_pages(to, r->in_bytes, r->pages, r->pages_start, data) : 0;
+    return data != 0 ? copy_data(to, r->in_bytes, r, data) : 0;
 }
 
 // The first request in the queue. 1: it did not fit, look again.
 static int64_t take_request_unlock(struct fuse_connection *c, struct fuse_user *to, unsigned *faults) {
     struct fuse_request *r = list_pop_front_entry(&c->queue, struct fuse_request, node);
-    uint32_t data = r->opcode == FUSE_WRITE ? r->pages_bytes : 0, bytes = r->in_bytes + data;
+    uint32_t data = r->opcode == FUSE_WRITE ? r->bytes : 0, bytes = r->in_bytes + data;
     uint64_t epoch = c->epoch;
     c->counts.queued--;
     if (bytes > to->bytes) {
@@ -131,6 +136,10 @@ static int64_t take_request_unlock(struct fuse_connection *c, struct fuse_user *
     if (left == 0) {
         taken_unlock(c, r, epoch);
         return (int64_t)bytes;
+    }
+    if (r->absent) {
+        fuse_finish_unlock(c, r, -EFAULT);
+        return 1;
     }
     if (is_current(c, epoch)) {
         r->state = FUSE_QUEUED;
@@ -202,14 +211,13 @@ static struct fuse_request *find_locked(struct fuse_connection *c, uint64_t uniq
 static bool fits(const struct fuse_request *r, const struct fuse_out_header *h, uint32_t bytes) {
     if (h->error > 0 || h->error <= -512) return false;
     if (h->error != 0) return bytes == 0;
-    if (r->opcode == FUSE_READ && r->pages_bytes != 0) return bytes <= r->pages_bytes;
+    if (r->opcode == FUSE_READ && r->bytes != 0) return bytes <= r->bytes;
     return bytes >= r->out_least && bytes <= r->out_most;
 }
 
 static size_t copy_body(struct fuse_user *from, struct fuse_request *r, uint32_t bytes) {
     if (bytes == 0) return 0;
-    if (r->opcode == FUSE_READ && r->pages_bytes != 0)
-        return copy_pages(from, sizeof(struct fuse_out_header), r->pages, r->pages_start, bytes);
+    if (r->opcode == FUSE_READ && r->bytes != 0) return copy_data(from, sizeof(struct fuse_out_header), r, bytes);
     return from->ops->copy(from, sizeof(struct fuse_out_header), r->out, bytes);
 }
 
@@ -222,9 +230,18 @@ static void count_reply_locked(struct fuse_connection *c, const struct fuse_requ
     if (took > c->counts.longest_ns) c->counts.longest_ns = took;
 }
 
+// The lock is held and released. The body was copied, or memory of who asked was absent.
+static void answered_unlock(struct fuse_connection *c, struct fuse_request *r, int error, struct thread **next) {
+    bool only = next != NULL && !fuse_has_work_locked(c);
+    count_reply_locked(c, r);
+    struct thread *waiter = fuse_finish_unlock_quietly(c, r, error);
+    if (only && waiter != NULL && waiter == current_thread()->lender) *next = waiter;
+    else if (waiter != NULL) sched_wake(waiter);
+}
+
 // The request found is out of the table, and the lock is released. 1: a fault was served, look again.
 static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from, struct fuse_request *r,
-                              const struct fuse_out_header *h, unsigned *faults) {
+                              const struct fuse_out_header *h, unsigned *faults, struct thread **next) {
     uint32_t bytes = h->len - (uint32_t)sizeof *h;
     uint64_t epoch = c->epoch;
     list_remove(&r->node);
@@ -242,10 +259,9 @@ static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from,
     spin_unlock(&c->idle.lock);
     size_t left = copy_body(from, r, bytes);
     spin_lock(&c->idle.lock);
-    if (left == 0) {
+    if (left == 0 || r->absent) {
         r->out_bytes = bytes;
-        count_reply_locked(c, r);
-        fuse_finish_unlock(c, r, h->error);
+        answered_unlock(c, r, r->absent ? -EFAULT : h->error, next);
         return 0;
     }
     if (!is_current(c, epoch)) {
@@ -261,7 +277,7 @@ static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from,
 }
 
 int fuse_reply(struct fuse_connection *c, struct fuse_user *from,
-               int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes)) {
+               int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes), struct thread **next) {
     struct fuse_out_header h;
     unsigned faults = 0;
     if (from->bytes < sizeof h) return -EINVAL;
@@ -276,7 +292,7 @@ int fuse_reply(struct fuse_connection *c, struct fuse_user *from,
             spin_unlock(&c->idle.lock);
             return -ENOENT;
         }
-        error = reply_found_unlock(c, from, r, &h, &faults);
+        error = reply_found_unlock(c, from, r, &h, &faults, next);
     } while (error == 1);
     return error;
 }

@@ -327,8 +327,8 @@ static int transfer(uint32_t opcode, uint32_t start, uint32_t bytes, uint32_t *g
     }
     struct fuse_request *r = fuse_request_alloc(opcode, 9, sizeof(struct fuse_read_in), opcode == FUSE_READ ? 0 : 8);
     r->pages = pages;
-    r->pages_start = start;
-    r->pages_bytes = bytes;
+    r->start = start;
+    r->bytes = bytes;
     int error = fuse_call(&c, r);
     *got = r->out_bytes;
     fuse_request_free(&c, r);

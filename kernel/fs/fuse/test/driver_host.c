@@ -30,6 +30,11 @@ uint32_t wait_queue_wake_locked(struct wait_queue *q, uint32_t count, int64_t re
     (void)q, (void)count, (void)result;
     return 0;
 }
+int64_t wait_block_lend_killable(nanos_t deadline, struct thread *next) {
+    (void)deadline, (void)next;
+    unit_fail(__FILE__, __LINE__, "no thread of the driver's waits here");
+    return 0;
+}
 void sched_wake(struct thread *t) { t->state = THREAD_RUNNING; }
 void *kmalloc(size_t size) {
     driver_host_live++;
@@ -88,7 +93,13 @@ static int fault_in(struct fuse_user *u, uint64_t offset, size_t bytes) {
     driver_host.fault_ins++;
     return driver_host.unmapped ? -EFAULT : 0;
 }
-static const struct fuse_user_ops memory_ops = {.copy = copy, .fault_in = fault_in};
+// Another address space is this one.
+static size_t copy_space(struct fuse_user *u, uint64_t offset, struct aspace *space, uint64_t address, size_t bytes, bool *absent) {
+    (void)space;
+    if (driver_host.absent) *absent = true;
+    return driver_host.absent ? bytes : copy(u, offset, (void *)address, bytes);
+}
+static const struct fuse_user_ops memory_ops = {.copy = copy, .copy_space = copy_space, .fault_in = fault_in};
 
 int64_t driver_host_take(struct fuse_connection *c, void *buffer, uint64_t bytes) {
     struct memory m = {{&memory_ops, bytes}, buffer, true};
@@ -105,7 +116,7 @@ int driver_host_write(struct fuse_connection *c, const void *message, uint64_t b
     uint8_t *copied = malloc(bytes);
     memcpy(copied, message, bytes);
     struct memory m = {{&memory_ops, bytes}, copied, false};
-    int error = fuse_reply(c, &m.user, notify);
+    int error = fuse_reply(c, &m.user, notify, NULL);
     free(copied);
     return error;
 }

@@ -10,6 +10,7 @@ struct driver_host {
     uint64_t now, process;
     unsigned holes;                 // so many copies find no memory first
     bool unmapped;                  // and faults are not served
+    bool absent;                    // memory of who asks is
     unsigned fault_ins, disposed;
 };
 extern struct driver_host driver_host;

@@ -89,13 +89,13 @@ static void call(void) {
     if (byte() % 2) r->out_least = 0;
     if (opcode == FUSE_READ || opcode == FUSE_WRITE) {
         r->pages = pages;
-        r->pages_start = (uint32_t)byte() * 16;
-        r->pages_bytes = (uint32_t)byte() * 16;
+        r->start = (uint32_t)byte() * 16;
+        r->bytes = (uint32_t)byte() * 16;
     }
     driver_host.stuck = byte() % 2 ? -ETIMEDOUT : -ECANCELED;
     int error = fuse_call(&c, r);
     verify(error <= 0 && error > -512);
-    if (error == 0 && r->pages_bytes == 0) {
+    if (error == 0 && r->bytes == 0) {
         verify(r->out_bytes >= r->out_least && r->out_bytes <= r->out_most);
         look_at(r->out, r->out_bytes);
     }

@@ -138,7 +138,11 @@ struct aspace *process_aspace_get(struct process *p) {
 
 void process_end(struct process *p) {
     handle_table_close_all(&p->handles);
-    thread_pages_drop(p->aspace, &p->spare);
+    spin_lock(&p->lock);  // who makes a thread from outside, which will not come to life, may want them too
+    struct thread_pages spare = p->spare;
+    p->spare = (struct thread_pages){0};
+    spin_unlock(&p->lock);
+    thread_pages_drop(p->aspace, &spare);
     struct thread *t = current_thread();
     if (t->process == p) {
         // It goes on without an address space, as a kernel thread does.

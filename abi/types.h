@@ -98,6 +98,7 @@ enum kpio_exception {
     KPIO_EXC_INTERRUPT = 256,  // thread_interrupt; below that: the CPU's vector
     KPIO_EXC_NO_MEMORY = 257,  // a page could not be had within the job's quota
     KPIO_EXC_REVOKED = 258,    // an access to a mapping whose handle was revoked
+    KPIO_EXC_RESTART = 259,    // the thread's restart area or section cannot be used; it has no area any more
 };
 // Pushed on the thread's exception stack by the kernel; thread_exception_return takes it back, changed or not. The
 // extended state follows at xstate (an XSAVE area, standard format). Entry gets its address in rdi.
@@ -112,6 +113,26 @@ struct kpio_exception_frame {
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct kpio_exception_frame) == 26 * 8, "ABI");
+
+// ---- restartable sections -------------------------------------------------------------------------------------------
+// A thread that has such an area (thread_set_restart) reads there which CPU it is on, and may work on what belongs to that CPU in
+// a section that is either done to its last instruction without a break or begun again. Whenever the thread goes on in user mode
+// and may have been away from its CPU, or was interrupted by an exception, `section` becomes 0, and a thread that was in that
+// section goes on at its abort address.
+struct kpio_restart_area {
+    uint32_t cpu_start, cpu;  // the CPU, twice; written when it has changed
+    uint64_t section;         // struct kpio_restart_section; written by the thread as it enters, 0: it is in none
+    uint32_t flags;           // 0
+    uint32_t node;            // of memory; 0
+    uint32_t lane;            // no two threads that run at the same time have the same; the CPU
+    uint32_t reserved;
+};
+struct kpio_restart_section {
+    uint32_t version, flags;  // 0
+    uint64_t start, length;   // of the code
+    uint64_t abort;           // outside of it; the four bytes in front are the signature that thread_set_restart was told
+};
+_Static_assert(sizeof(struct kpio_restart_area) == 32 && sizeof(struct kpio_restart_section) == 32, "ABI");
 
 // ---- signals of objects, for ports and waits --------------------------------------------------------------------------
 #define KPIO_SIGNAL_USER_MASK 0x00ffffffu  // event: bits set by event_signal

@@ -206,7 +206,7 @@ static int64_t take_queued(struct endpoint *e, struct thread *self) {
     spin_unlock(&e->lock);
     // What came while it was claimed found no wait to end.
     if (via_gone) wait_cancel(c, -ECANCELED);
-    else if (__atomic_load_n(&c->pending, __ATOMIC_SEQ_CST)) wait_cancel(c, -EINTR);
+    else if (__atomic_load_n(&c->pending, __ATOMIC_SEQ_CST) & (PENDING_KILL | PENDING_INTERRUPT)) wait_cancel(c, -EINTR);
     return (int64_t)message;
 }
 

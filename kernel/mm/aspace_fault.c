@@ -8,7 +8,7 @@
 #include "kernel/mm/aspace_internal.h"
 #include "kernel/mm/pte.h"
 #include "kernel/mm/tlb.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/sched.h"
 
 enum {  // error code of a page fault
     FAULT_PRESENT = 1 << 0,
@@ -187,7 +187,10 @@ int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
     bool may_wait = frame->cs & 3 || !fault_errors[cpu_id()].no_wait;
-    if (error == -EAGAIN && may_wait) error = fault_slowly(a, align_down(address, PAGE_SIZE), prot);
+    if (error == -EAGAIN && may_wait) {
+        error = fault_slowly(a, align_down(address, PAGE_SIZE), prot);
+        if (frame->cs & 3) sched_note_pause();
+    }
     if (error == 0) return true;
     if (!(frame->cs & 3)) fault_errors[cpu_id()].error = error;
     else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;

@@ -15,6 +15,7 @@ const char *crash_kind_name(uint64_t kind) {
     case KPIO_EXC_INTERRUPT: return "interrupt";
     case KPIO_EXC_NO_MEMORY: return "no memory for a page";
     case KPIO_EXC_REVOKED: return "access to revoked memory";
+    case KPIO_EXC_RESTART: return "unusable restart area";
     default: return kind < ARRAY_SIZE(vectors) ? vectors[kind] : "unknown fault";
     }
 }

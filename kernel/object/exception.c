@@ -6,6 +6,7 @@
 #include "kernel/core/log.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/object/crash.h"
+#include "kernel/object/restart.h"
 #include "kernel/sched/sched.h"
 #include "lib/string.h"
 
@@ -61,6 +62,14 @@ static bool frame_push(struct thread_object *t, struct trap_frame *frame, const 
     thread_exit();
 }
 
+// False: another exception than *e is to be told first, which *e becomes.
+static coldpath bool leave_section(struct trap_frame *frame, struct exception *e) {
+    uint64_t kind = restart_leave_section(frame);
+    if (kind == 0) return true;
+    *e = (struct exception){.kind = kind};
+    return false;
+}
+
 void exception_deliver(struct trap_frame *frame, uint64_t address) {
     struct thread_object *t = thread_object(current_thread());
     struct exception e = {.kind = frame->vector, .error = frame->error, .address = address};
@@ -70,6 +79,7 @@ void exception_deliver(struct trap_frame *frame, uint64_t address) {
     }
     if (t->in_exception) process_crash(t, frame, &e, "in the exception entry");
     if (t->exception_entry == 0) process_crash(t, frame, &e, NULL);
+    if (unlikely(t->thread.restart_area != 0)) (void)leave_section(frame, &e);
     if (!frame_push(t, frame, &e)) process_crash(t, frame, &e, "and the exception stack cannot be written");
 }
 
@@ -81,6 +91,7 @@ void exception_deliver_interrupt(struct trap_frame *frame) {
     }
     struct exception e = {.kind = KPIO_EXC_INTERRUPT, .address = t->interrupt_cookie};
     if (t->exception_entry == 0) return;  // it has no entry: a blocked call has ended, that is all
+    if (unlikely(t->thread.restart_area != 0)) t->interrupt_waits = !leave_section(frame, &e);
     if (!frame_push(t, frame, &e)) process_crash(t, frame, &e, "and the exception stack cannot be written");
 }
 
@@ -104,6 +115,10 @@ int exception_return(struct user_ptr from, struct trap_frame *frame) {
     frame->vector = NO_VECTOR;
     if (!context_frame_set(frame, in.rip, in.rsp, in.rflags)) return -EINVAL;
     t->in_exception = false;
+    if (unlikely(t->restart_waits)) {
+        t->restart_waits = false;
+        this_cpu()->need_resched = true;
+    }
     if (t->interrupt_waits) {
         t->interrupt_waits = false;
         __atomic_fetch_or(&t->thread.pending, PENDING_INTERRUPT, __ATOMIC_RELEASE);

@@ -91,6 +91,7 @@ struct thread_object {
     bool gone;                       // TERMINATED
     bool interrupt_waits;            // for the end of the exception that the thread is in
     bool in_exception;               // between an exception's delivery and thread_exception_return
+    bool restart_waits;              // its restart area, for the end of that
 };
 static inline struct thread_object *thread_of(struct object *o) {
     return container_of(o, struct thread_object, object);

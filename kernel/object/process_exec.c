@@ -10,6 +10,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/object/process.h"
+#include "kernel/object/restart.h"
 #include "kernel/object/thread_memory.h"
 #include "lib/string.h"
 
@@ -77,7 +78,8 @@ static void thread_reset(struct thread_object *t, const char *name) {
     memset(t->thread.name, 0, sizeof(t->thread.name));
     memcpy(t->thread.name, name, strnlen(name, KPIO_NAME_MAX));
     t->exception_entry = t->exception_stack = t->exception_stack_size = 0;
-    t->in_exception = t->interrupt_waits = false;
+    t->in_exception = t->interrupt_waits = t->restart_waits = false;
+    restart_forget(&t->thread);
     t->thread.fault_reason = 0;
     fpu_state_init(t->thread.fpu);
     fpu_restore(t->thread.fpu);

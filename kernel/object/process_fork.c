@@ -6,6 +6,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/object/aspace_object.h"
 #include "kernel/object/process.h"
+#include "kernel/object/restart.h"
 
 struct fork {
     struct handle_clone rule;
@@ -60,6 +61,7 @@ static void thread_inherit(struct thread_object *t) {
     t->exception_stack = from->exception_stack;
     t->exception_stack_size = from->exception_stack_size;
     t->in_exception = from->in_exception;
+    if (t->thread.aspace != self->aspace) restart_inherit(&t->thread, self);
     fpu_save(t->thread.fpu);
     segment_bases_save(&t->thread.bases);
     const struct sched_entity *e = &self->own_entity;

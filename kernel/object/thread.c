@@ -2,6 +2,7 @@
 #include "kernel/object/exception.h"
 #include "kernel/object/id.h"
 #include "kernel/object/process.h"
+#include "kernel/object/restart.h"
 #include "kernel/object/system.h"
 #include "kernel/object/thread_memory.h"
 #include "kernel/sched/sched.h"
@@ -234,6 +235,7 @@ void thread_serve_pending(struct trap_frame *frame) {
     struct thread *thread = current_thread();
     uint8_t pending = __atomic_load_n(&thread->pending, __ATOMIC_ACQUIRE);
     if (pending & PENDING_KILL) thread_exit();
+    if (thread->restart_area != 0) restart_serve(frame);
     if (pending & PENDING_INTERRUPT) {
         __atomic_fetch_and(&thread->pending, (uint8_t)~PENDING_INTERRUPT, __ATOMIC_ACQ_REL);
         exception_deliver_interrupt(frame);

@@ -35,6 +35,7 @@ uint32_t sched_choose_cpu(const struct thread *t) {
 void sched_push(struct thread *t, uint32_t cpu) {
     struct runqueue *rq = &runqueues[cpu];
     t->cpu = cpu;
+    sched_note_move(t);
     struct thread *head = __atomic_load_n(&rq->woken, __ATOMIC_RELAXED);
     do {
         t->wake_next = head;

@@ -139,6 +139,7 @@ static coldpath void wake_remote(struct thread *t) {
     }
     if (target == cpu_id()) {
         t->cpu = target;
+        sched_note_move(t);
         wake_local(this_runqueue(), t);
         return;
     }
@@ -164,6 +165,12 @@ void sched_thread_start(struct thread *t) {
     } else {
         sched_push(t, target);
     }
+}
+
+coldpath bool sched_can_take(struct thread *t) {
+    if (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) || !is_allowed(t, cpu_id())) return false;
+    sched_note_move(t);
+    return true;
 }
 
 // ---- giving the CPU away -----------------------------------------------------------------------------------------------
@@ -258,8 +265,8 @@ void sched_exit_work(void) {
     struct thread *t = current_thread();
     if (unlikely(__atomic_load_n(&t->pending, __ATOMIC_RELAXED) & PENDING_MIGRATE)) migrate_away(this_cpu(), t);
     rcu_process(RCU_BATCH);
-    if (unlikely(__atomic_load_n(&t->pending, __ATOMIC_RELAXED) & (PENDING_KILL | PENDING_INTERRUPT)))
-        thread_serve_pending(context_user_frame(t->stack_top));
+    bool pending = __atomic_load_n(&t->pending, __ATOMIC_RELAXED) & (PENDING_KILL | PENDING_INTERRUPT);
+    if (unlikely(pending || t->restart_area != 0)) thread_serve_pending(context_user_frame(t->stack_top));
 }
 
 bool sched_preempt_point(void) {

@@ -27,8 +27,8 @@ void sched_thread_start(struct thread *t);
 [[gnu::noreturn]] void sched_thread_exit(void);
 void sched_thread_gone(struct thread *t);  // provided by object/thread.c; from the next thread's context
 
-// What a thread with pending bits does before it returns to user mode with *frame: it ends (then this does not return) or
-// enters its exception entry. Provided by object/thread.c.
+// What a thread with pending bits or a restart area does before it returns to user mode with *frame: it ends (then this does
+// not return), leaves a restartable section, or enters its exception entry. Provided by object/thread.c.
 void thread_serve_pending(struct trap_frame *frame);
 
 // Switches CR3 and cpu->aspace; called when cpu->aspace is another. Provided by mm.
@@ -53,9 +53,16 @@ bool sched_preempt_point(void);
 // Makes t runnable: t is BLOCKED and the caller owns waking it (cleared wait.lock). Any CPU.
 void sched_wake(struct thread *t);
 // Whether t, which the caller owns waking, may take this CPU by a direct switch.
-static inline bool sched_can_switch(const struct thread *t) {
-    if (likely(t->cpu == cpu_id())) return true;
-    return !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && (t->affinity >> cpu_id() & 1);
+bool sched_can_take(struct thread *t);  // from another CPU
+static inline bool sched_can_switch(struct thread *t) { return likely(t->cpu == cpu_id()) || sched_can_take(t); }
+// t goes to another CPU, before it runs there: its restart area is told.
+static inline void sched_note_move(struct thread *t) {
+    if (unlikely(t->restart_area != 0)) __atomic_fetch_or(&t->pending, PENDING_RESTART, __ATOMIC_RELAXED);
+}
+// The running thread, on its way back to where it was in user mode, may have been away from its CPU other than in
+// sched_exit_work: a restartable section has ended.
+static inline void sched_note_pause(void) {
+    if (unlikely(current_thread()->restart_area != 0)) this_cpu()->need_resched = true;
 }
 // The running thread is BLOCKED; hands the CPU to `next`. If both run on one entity (a reply to the lender) it goes back
 // to `next`, and the running thread's own entity is at rest; else next's entity takes the CPU as after sched_wake.

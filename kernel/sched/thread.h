@@ -37,6 +37,7 @@ enum {
     PENDING_KILL = 1 << 0,       // end it
     PENDING_INTERRUPT = 1 << 1,  // enter the exception entry
     PENDING_MIGRATE = 1 << 2,    // its affinity no longer allows this CPU
+    PENDING_RESTART = 1 << 3,    // tell its restart area where it is
 };
 
 struct sched_entity {
@@ -133,6 +134,9 @@ struct thread {
     bool pi_closed;                     // it ends: nobody may wait for it any more
     struct trap_frame *user_frame;      // set while a full user frame exists
     uint16_t fault_reason;              // set by mm when a fault is not resolved: KPIO_EXC_NO_MEMORY, _REVOKED or 0
+    uint64_t restart_area;              // kernel/object/restart.h; user address, 0: none
+    uint32_t restart_signature;
+    uint32_t restart_cpu;               // that the area tells
     char name[32];
     uint64_t id;
 };

@@ -1,5 +1,6 @@
 #include "kernel/ipc/futex.h"
 #include "kernel/object/exception.h"
+#include "kernel/object/restart.h"
 #include "kernel/sched/sched.h"
 #include "kernel/syscall/args.h"
 
@@ -104,6 +105,10 @@ int64_t sys_thread_set_bases(uint64_t fs, uint64_t gs, uint64_t c, uint64_t d, u
     const struct segment_bases bases = {.fs = fs, .gs = gs};
     segment_bases_load(&bases);
     return 0;
+}
+
+int64_t sys_thread_set_restart(uint64_t area, uint64_t signature, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    return restart_set(area, (uint32_t)signature);
 }
 
 int64_t sys_thread_info(uint64_t thread, uint64_t info_at, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {

@@ -69,7 +69,8 @@ struct lx_thread {
     uint64_t exception_stack, exception_stack_size;
     uint64_t clear_tid;             // address to clear and wake at the end (set_tid_address, CLONE_CHILD_CLEARTID)
     uint64_t robust_list;
-    uint64_t rseq;
+    uint64_t rseq;                  // 0: none
+    uint32_t rseq_size, rseq_signature;
     uint64_t serial;                // of its last message to a server (node.h); unique with the thread's id
     // Signals (signal.h). Changed by the thread itself, under process->signal_lock, or only its own.
     uint64_t blocked;               // mask

@@ -58,6 +58,7 @@ void lx_exception(struct kpio_exception_frame *frame) {
     const struct lx_space *space = lx_space(t);
     bool own = frame->rip >= space->liblinux && frame->rip < space->liblinux + space->liblinux_size;
     if (frame->kind == KPIO_EXC_INTERRUPT && frame->address == POSIX_MAIL) lx_posix_expect(t);
+    if (frame->kind == KPIO_EXC_RESTART) lx_signal_kill(lx_process(t), LX_SIGSEGV);  // no handler hears of it
     if (lx_trace_native_step(t, frame)) {
     } else if (!own) leave_program(t, frame);
     else if (frame->kind == KPIO_EXC_INTERRUPT) fix_interrupted(t, frame);

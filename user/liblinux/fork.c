@@ -74,7 +74,7 @@ static void set_program_state(struct lx_thread *t) {
     t->clear_tid = t->fork.flags & LX_CLONE_CHILD_CLEARTID ? t->fork.child_tid : 0;
     if (t->fork.flags & LX_CLONE_SETTLS) __asm__ volatile("wrfsbase %0" : : "r"(t->fork.tls));
     t->robust_list = 0;
-    t->rseq = 0;
+    if (t->fork.flags & LX_CLONE_VM) t->rseq = 0;
 }
 
 void lx_fork_first(struct lx_thread *t, struct kpio_thread_block *block) {

@@ -8,6 +8,7 @@
 #include "lib/util.h"
 #include "user/liblinux/memory.h"
 #include "user/liblinux/program.h"
+#include "user/liblinux/rseq.h"
 
 #define STACK_BYTES (8ull << 20)
 #define GUARD 4096ull
@@ -45,7 +46,8 @@ static void fill_auxv(struct building *b, const struct lx_launch *l, const struc
         {LX_AT_HWCAP, cpuid_features()}, {LX_AT_PAGESZ, 4096}, {LX_AT_CLKTCK, 100}, {LX_AT_PHDR, program->headers},
         {LX_AT_PHENT, 56}, {LX_AT_PHNUM, program->header_count}, {LX_AT_BASE, interpreter}, {LX_AT_FLAGS, 0},
         {LX_AT_ENTRY, program->entry}, {LX_AT_UID, l->uid}, {LX_AT_EUID, l->euid}, {LX_AT_GID, l->gid}, {LX_AT_EGID, l->egid},
-        {LX_AT_SECURE, 0}, {LX_AT_RANDOM, random_at}, {LX_AT_PLATFORM, platform_at},
+        {LX_AT_SECURE, 0}, {LX_AT_RANDOM, random_at}, {LX_AT_PLATFORM, platform_at}, {LX_AT_RSEQ_FEATURE_SIZE, LX_RSEQ_USED},
+        {LX_AT_RSEQ_ALIGN, LX_RSEQ_SIZE},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) aux(b, values[i][0], values[i][1]);
 }

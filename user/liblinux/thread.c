@@ -9,6 +9,7 @@
 #include "user/liblinux/lock.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/robust.h"
+#include "user/liblinux/rseq.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
 
@@ -158,6 +159,7 @@ void lx_thread_exit(struct lx_thread *t, uint64_t status) {
     if (__atomic_load_n(&p->thread_count, __ATOMIC_ACQUIRE) > 1) lx_robust_walk(t);
     if (leave_process(p, t))
         for (;;) (void)kpio_process_exit(status);
+    lx_rseq_end(t);  // before: it lies in memory that whoever joins this thread may unmap
     clear_tid(t);
     // No interrupt may use the exception stack any more: the area is another thread's when in_use is 0.
     (void)kpio_thread_set_exception(0, 0, 0);

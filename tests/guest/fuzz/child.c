@@ -20,7 +20,8 @@ static int64_t system_call(uint64_t number, const uint64_t *a) {
 static bool is_wanted(struct fuzzer *f, const struct fuzz_call *call) {
     switch (call->number) {
     case SYS_process_exit: case SYS_thread_exit: case SYS_process_exec: return one_in(f, 3000);
-    case SYS_thread_exception_return: case SYS_thread_set_exception: case SYS_process_set_foreign_entry: return one_in(f, 200);
+    case SYS_thread_exception_return: case SYS_thread_set_exception: case SYS_process_set_foreign_entry:
+    case SYS_thread_set_restart: return one_in(f, 200);
     case SYS_console_write: case SYS_console_emit: case SYS_system_power: return one_in(f, 100);
     case SYS_job_kill: case SYS_process_kill: case SYS_handle_revoke: case SYS_job_set_limits: return one_in(f, 8);
     case SYS_system_info: case SYS_fs_sync: return one_in(f, 8);

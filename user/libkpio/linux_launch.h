@@ -44,6 +44,7 @@ enum {                   // struct lx_fd flags
 
 #define LX_LIMITS 16u
 #define LX_GROUPS_MAX 32u
+#define LX_ITIMERS 3u                // setitimer's: REAL, VIRTUAL, PROF
 #define LX_SHARED_FOLDER "shm"       // of the file system in memory: what is mounted at LX_SHARED_POINT and shown as /dev/shm
 #define LX_SHARED_POINT "/run/shm"
 enum { LX_LOCAL_DEV = 1, LX_LOCAL_PROC, LX_LOCAL_SYS };  // keys of the local mounts (mount_attach)
@@ -54,6 +55,11 @@ struct lx_launch_fd {
     uint32_t extra;
     uint8_t kind, flags;               // enum lx_kind, LX_FD_*
     uint16_t device;
+};
+
+struct lx_launch_signal {
+    uint8_t info[128];                 // siginfo_t
+    uint64_t of_thread;                // 1: of pending[1]
 };
 
 struct lx_launch {
@@ -74,9 +80,13 @@ struct lx_launch {
     uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor
     uint64_t blocked, ignored;         // signals
-    uint32_t fd_count, argc, envc;
-    // Offsets: struct lx_launch_fd[]; path of the program from the root, or an empty one; as it was called; argc + envc strings.
-    uint32_t fds_at, executable_at, given_at, text_at;
+    uint64_t pending[2];               // that were not taken: sent to the process, to the thread
+    uint64_t itimers[LX_ITIMERS][2];   // setitimer's: deadline and interval, ns on their clocks; 0: not armed
+    uint32_t fd_count, argc, envc, signal_count;
+    // Offsets: struct lx_launch_fd[]; path of the program from the root, or an empty one; as it was called; argc + envc strings;
+    // struct lx_launch_signal[], those of `pending` that have more to tell.
+    uint32_t fds_at, executable_at, given_at, text_at, signals_at;
+    uint32_t text_bytes;
     char name[16];
 };
 

@@ -78,6 +78,7 @@ static int64_t make_block(struct spawning *s) {
     l->fds_at = sizeof *l;
     l->executable_at = l->given_at = (uint32_t)(l->fds_at + fds);
     l->text_at = (uint32_t)(l->executable_at + path);
+    l->text_bytes = (uint32_t)texts;
     l->umask = 022;
     char *at = append((char *)l + l->executable_at, spec->path);
     for (uint32_t i = 0; i < argc; i++) at = append(at, spec->arguments[i]);

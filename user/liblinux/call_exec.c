@@ -7,8 +7,10 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/fork.h"
 #include "user/liblinux/limits.h"
+#include "user/liblinux/lock.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/timer.h"
 
 static void fill(const struct lx_thread *t, struct lx_exec *e) {
     const struct lx_process *p = t->process;
@@ -77,6 +79,9 @@ static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
     int64_t result = open_image(p->space, &image);
     fill(t, e);
     e->launch->aspace = (kpio_handle)aspace;
+    lx_lock(&p->signal_lock);  // what comes from here on finds the new program, or this one if it stays
+    lx_timers_stop_locked(p, e->launch->itimers);
+    if (result >= 0) result = lx_exec_add_pending_locked(t, e);
     if (result >= 0) result = lx_launch_map((kpio_handle)aspace, &image, e->launch, &place);
     close_image(p->space, &image);
     if (result >= 0) {
@@ -87,6 +92,8 @@ static int64_t exec(struct lx_thread *t, struct lx_exec *e) {
                                    place.stack, place.launch);
         if (shared) lx_start_fail(p, "cannot execute", result);  // the parent goes on already: there is no way back
     }
+    lx_unlock(&p->signal_lock);
+    (void)lx_timers_go_on(p, e->launch->itimers);  // their thread is there
     (void)kpio_handle_close((uint64_t)aspace);
     return result;
 }
@@ -99,7 +106,7 @@ static int64_t run(struct lx_thread *t, const struct lx_exec_request *r) {
     return result;
 }
 
-// ABI execve: timers and signals that were not taken end with the old program; EACCES: a segment to write and run, without the JIT right
+// ABI execve: EACCES: a segment to write and run, without the JIT right
 LX_CALL(execve) {
     const struct lx_exec_request r = {.dirfd = (uint64_t)LX_AT_FDCWD, .path = a0, .arguments = a1, .environment = a2};
     return run(t, &r);

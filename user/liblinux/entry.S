@@ -340,26 +340,26 @@ lx_begin:
     call lx_start
     ud2
 
-// Starts the program: rip rdi, stack rsi; all other registers 0 (System V ABI for x86-64, 3.4.1).
+// Starts the program: thread rdi, rip rsi, stack rdx; the registers that the ABI names are 0 (System V ABI for x86-64, 3.4.1). As
+// after a call, so what is pending comes first.
     .globl lx_enter_program
     .hidden lx_enter_program
     .type lx_enter_program, @function
 lx_enter_program:
-    mov %rdi, %rcx
-    mov %rsi, %rsp
-    xor %eax, %eax
-    xor %ebx, %ebx
-    xor %edx, %edx
-    xor %esi, %esi
-    xor %edi, %edi
-    xor %ebp, %ebp
-    xor %r8d, %r8d
-    xor %r9d, %r9d
-    xor %r10d, %r10d
-    xor %r11d, %r11d
-    xor %r12d, %r12d
-    xor %r13d, %r13d
-    xor %r14d, %r14d
-    xor %r15d, %r15d
-    jmp *%rcx
+    mov LX_THREAD_STACK(%rdi), %rsp
+    push %rdx
+    push $0x202                     // rflags
+    push %rsi
+    .rept 3                         // rdi, rsi, rdx
+    push $0
+    .endr
+    push %rsi                       // rcx: as after a call
+    .rept 4                         // rax, r8, r9, r10
+    push $0
+    .endr
+    push %rdi                       // r11
+    .rept 6                         // rbx, rbp, r12 .. r15
+    push $0
+    .endr
+    jmp lx_leave
     .section .note.GNU-stack, "", @progbits

@@ -39,6 +39,7 @@ extern const char lx_leave[], lx_leave_end[], lx_leave_slowly_begin[], lx_block_
 [[nodiscard]] int64_t lx_resume(struct lx_thread *t, const struct kpio_exception_frame *frame);
 // Ends an exception; returns only with an error.
 int64_t lx_exception_leave(const struct kpio_exception_frame *frame);
-[[gnu::noreturn]] void lx_enter_program(uint64_t entry, uint64_t stack);
+// Starts the program, after what is pending.
+[[gnu::noreturn]] void lx_enter_program(struct lx_thread *t, uint64_t entry, uint64_t stack);
 void lx_thread_begin(void);                         // entry of further threads; not to be called
 [[gnu::noreturn]] void lx_thread_end(uint32_t *in_use);  // clears the word and ends the thread without a stack

@@ -8,6 +8,7 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/memory.h"
+#include "user/liblinux/signal.h"
 
 // As on Linux with a stack of 8 MiB: of one string, and of all with their addresses.
 #define STRING_MAX (128u << 10)
@@ -131,7 +132,8 @@ static int64_t add_texts(struct lx_exec *e, const struct lx_script *script, uint
     if (result == 0) result = add_arguments(e, script, e->paths->given, arguments);
     if (result == 0) result = add_vector(e, environment, false, &l->envc);
     if (result < 0) return result;
-    return e->used - l->text_at + (l->argc + (uint64_t)l->envc) * 8 > STRINGS_MAX ? -E2BIG : 0;
+    l->text_bytes = (uint32_t)(e->used - l->text_at);
+    return l->text_bytes + (l->argc + (uint64_t)l->envc) * 8 > STRINGS_MAX ? -E2BIG : 0;
 }
 
 int64_t lx_exec_prepare(struct lx_thread *t, struct lx_exec *e, const struct lx_exec_request *r) {
@@ -147,6 +149,35 @@ int64_t lx_exec_prepare(struct lx_thread *t, struct lx_exec *e, const struct lx_
     if (result == 0) result = add_left(p, e);
     if (result == 0) result = add_texts(e, &script, r->arguments, r->environment);
     set_name(e->launch, e->paths->given);
+    e->launch->bytes = e->used;
+    return result;
+}
+
+// The signal of a timer that timer_create made ends with the timer.
+static int64_t add_signals(struct lx_exec *e, const struct lx_pending *from, bool of_thread) {
+    uint64_t listed = 0, kept = 0;
+    list_for_each(node, &from->queue) {
+        const struct lx_signal *s = container_of(node, struct lx_signal, node);
+        const uint64_t bit = LX_SIGNAL_BIT((uint32_t)s->info.number);
+        listed |= bit;
+        if (s->of_timer && s->info.code == LX_SI_TIMER) continue;
+        struct lx_launch_signal *out = (struct lx_launch_signal *)room(e, sizeof *out);
+        if (out == NULL) return -E2BIG;
+        memcpy(out->info, &s->info, sizeof out->info);
+        out->of_thread = of_thread;
+        e->launch->signal_count++;
+        kept |= bit;
+    }
+    e->launch->pending[of_thread] = kept | (from->set & ~listed);
+    return 0;
+}
+
+int64_t lx_exec_add_pending_locked(struct lx_thread *t, struct lx_exec *e) {
+    struct lx_process *p = lx_process(t);
+    e->used = align_up(e->used, 8);
+    e->launch->signals_at = (uint32_t)e->used;
+    int64_t result = add_signals(e, &p->pending_signals, false);
+    if (result == 0) result = add_signals(e, &t->pending_signals, true);
     e->launch->bytes = e->used;
     return result;
 }

@@ -28,6 +28,8 @@ struct lx_script {
 // Collects path, arguments (with those of "#!" lines) and environment from the program's memory, and opens what is to run.
 // 0 or a negative errno; lx_exec_end follows in every case.
 [[nodiscard]] int64_t lx_exec_prepare(struct lx_thread *t, struct lx_exec *e, const struct lx_exec_request *r);
+// Adds the signals that were not taken; signal_lock is held until the new program has them.
+[[nodiscard]] int64_t lx_exec_add_pending_locked(struct lx_thread *t, struct lx_exec *e);
 void lx_exec_end(struct lx_thread *t, struct lx_exec *e);
 // The part of it that opens: follows "#!" lines to a program that is an ELF file. Sets program, pins and paths.
 [[nodiscard]] int64_t lx_exec_find(struct lx_thread *t, struct lx_exec *e, const struct lx_exec_request *r, struct lx_script *script);

@@ -12,6 +12,7 @@
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/timer.h"
 #include "user/liblinux/trace.h"
 
 #define TAKEN                                                                                                                      \
@@ -61,7 +62,6 @@ static void become_process(struct lx_thread *t, uint32_t parent) {
     p->mail = 0;
     lx_trace_forked(t);
     p->children_cpu = 0;
-    p->timers = NULL;
     list_init(&p->pending_signals.queue);
     p->pending_signals.set = 0;
     p->queued_signals = 0;
@@ -87,7 +87,10 @@ void lx_fork_first(struct lx_thread *t, struct kpio_thread_block *block) {
     }
     become_process(t, t->fork.parent);
     set_program_state(t);
-    if (!(t->fork.flags & LX_CLONE_VM)) unlock_all(p);
+    if (!(t->fork.flags & LX_CLONE_VM)) {
+        unlock_all(p);
+        lx_timers_forked(p);
+    }
     lx_posix_attach(t, t->handle);
 }
 
@@ -148,6 +151,7 @@ static struct lx_thread *make_twin(struct lx_thread *t) {
     struct lx_process *child = &twin->process;
     child->files_lock = child->signal_lock = child->children_lock = (struct lx_lock){0};
     child->signalfds = NULL;
+    child->timers = NULL;
     lx_children_init(child);
     list_init(&child->threads);
     list_push_back(&child->threads, &twin->thread.node);

@@ -2,6 +2,7 @@
 
 #include "abi/gen/errors.h"
 #include "abi/gen/stubs.h"
+#include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/heap.h"
 #include "user/liblinux/lock.h"
@@ -253,11 +254,19 @@ int lx_signals_create(struct lx_process *p, uint64_t ignored) {
     return 0;
 }
 
-void lx_signals_exec(struct lx_process *p) {
-    for (unsigned i = 1; i <= LX_SIGNALS; i++) {
-        struct lx_signal_action *action = &p->signals->actions[i];
-        *action = (struct lx_signal_action){.handler = action->handler == LX_SIG_IGN ? LX_SIG_IGN : LX_SIG_DFL};
+// Without room for an entry a signal is pending as one that nobody sent.
+void lx_signals_adopt(struct lx_thread *t, const uint64_t sets[2], const struct lx_launch_signal *signals, uint32_t count) {
+    struct lx_process *p = lx_process(t);
+    struct lx_pending *const queues[] = {&p->pending_signals, &t->pending_signals};
+    for (uint32_t i = 0; i < count; i++) {
+        struct lx_siginfo info;
+        memcpy(&info, signals[i].info, sizeof info);
+        (void)enqueue(p, queues[signals[i].of_thread & 1], &info);
     }
+    for (unsigned i = 0; i < 2; i++) queues[i]->set |= sets[i];
+    if ((sets[0] | sets[1]) == 0) return;
+    if (p->signalfds != NULL) lx_signalfd_tell_locked(p, sets[0] | sets[1]);
+    __atomic_store_n(&t->pending, 1, __ATOMIC_RELAXED);
 }
 
 void lx_signal_thread_init(struct lx_thread *t) {

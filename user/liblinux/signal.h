@@ -75,7 +75,8 @@ void lx_signal_keep_mask(struct lx_thread *t);    // in a forked process: nothin
 void lx_signal_thread_gone(struct lx_thread *t);
 // What is pending and now ignored goes. signal_lock held.
 void lx_signal_action_changed_locked(struct lx_process *p, uint32_t number);
-void lx_signals_exec(struct lx_process *p);  // what execve does to actions: handlers become default
+// In the new program of an execve: what is pending (struct lx_launch) is so again.
+void lx_signals_adopt(struct lx_thread *t, const uint64_t sets[2], const struct lx_launch_signal *signals, uint32_t count);
 
 // ---- sending ------------------------------------------------------------------------------------------------------------
 // To the process, or to one thread of it (a thread of t's process; signal_lock keeps it valid: lx_signal_send_tid). 0 or -EAGAIN (a

@@ -78,7 +78,7 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
     uint64_t given_at = push(&b, given, strlen(given) + 1);
     // The table of addresses is written where it stays: its size is known once the auxiliary vector is counted.
     const char *text = (const char *)l + l->text_at;
-    uint64_t text_bytes = l->bytes - l->text_at, words = 1 + l->argc + 1 + l->envc + 1 + 2 * AUXV_MAX;
+    uint64_t text_bytes = l->text_bytes, words = 1 + l->argc + 1 + l->envc + 1 + 2 * AUXV_MAX;
     if (text_bytes + words * 8 + 4096 > STACK_BYTES / 4 * 3) return -E2BIG;
     uint64_t table_at = align_down(b.at - text_bytes - 512 - words * 8, 16), *table = (uint64_t *)table_at;
     table[0] = l->argc;

@@ -15,6 +15,7 @@
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/signalfd.h"
+#include "user/liblinux/timer.h"
 #include "user/liblinux/trace.h"
 #include "user/liblinux/vdso.h"
 
@@ -148,6 +149,7 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
     if (result == 0) result = lx_signals_create(p, l->ignored);
     if (result == 0) result = lx_thread_adopt(t, block);
     if (result == 0) result = set_descriptors(p, l);
+    lx_signals_adopt(t, l->pending, (const struct lx_launch_signal *)((const char *)l + l->signals_at), l->signal_count);
     if (result == 0) set_limits(p, l);  // afterwards: what is inherited may lie above a limit that was lowered
     if (result == 0) result = kpio_process_set_foreign_entry((uint64_t)lx_entry);
     p->executable = copy_path(p->space, (const char *)l + l->executable_at);
@@ -182,8 +184,10 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     (void)lx_vdso_map(p->space);  // without it the C library makes calls instead
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);
+    result = lx_timers_go_on(p, launch->itimers);
+    if (result < 0) lx_start_fail(p, "cannot go on with its timers", result);
     lx_trace_begin(t);
     (void)kpio_aspace_unmap(p->space->aspace, (uint64_t)launch, align_up(launch->bytes, 4096));
     lx_posix_attach_program(t, p->ppid != 0);
-    lx_enter_program(entry, stack);
+    lx_enter_program(t, entry, stack);
 }

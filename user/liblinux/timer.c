@@ -10,7 +10,7 @@
 #include "user/liblinux/time.h"
 
 enum { SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID = 4 };
-enum { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF, ITIMERS };
+enum { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF };
 #define TIMERS_MAX 1024u
 #define CPU_STEP 1000000ull  // ns between looks at a clock of CPU time that is nearly there
 
@@ -32,7 +32,7 @@ struct timer {
 struct lx_timers {
     uint32_t sequence;  // of changes: the helper waits for it
     bool helper;
-    struct timer itimers[ITIMERS];
+    struct timer itimers[LX_ITIMERS];
     struct timer *posix[TIMERS_MAX];
 };
 _Static_assert(sizeof(struct lx_timers) <= LX_HEAP_MAX, "one block");
@@ -114,7 +114,7 @@ static void serve(struct lx_thread *self) {
         uint64_t next = KPIO_TIME_NEVER;
         lx_lock(&p->signal_lock);
         const uint32_t sequence = __atomic_load_n(&timers->sequence, __ATOMIC_RELAXED);
-        for (unsigned i = 0; i < ITIMERS; i++) next = MIN(next, run(p, &timers->itimers[i]));
+        for (unsigned i = 0; i < LX_ITIMERS; i++) next = MIN(next, run(p, &timers->itimers[i]));
         for (unsigned i = 0; i < TIMERS_MAX; i++)
             if (timers->posix[i] != NULL) next = MIN(next, run(p, timers->posix[i]));
         lx_unlock(&p->signal_lock);
@@ -145,7 +145,7 @@ void lx_timers_forked(struct lx_process *p) {
 static struct lx_timers *make(struct lx_process *p) {
     struct lx_timers *timers = lx_alloc(p->space, sizeof *timers);
     if (timers == NULL) return NULL;
-    for (unsigned i = 0; i < ITIMERS; i++)
+    for (unsigned i = 0; i < LX_ITIMERS; i++)
         timers->itimers[i] = (struct timer){.id = -1, .deadline = KPIO_TIME_NEVER, .notify = SIGEV_SIGNAL};
     timers->itimers[ITIMER_REAL].clock = LX_CLOCK_MONOTONIC;
     timers->itimers[ITIMER_REAL].number = LX_SIGALRM;
@@ -178,6 +178,34 @@ static int64_t changed(struct lx_process *p, struct lx_timers *timers) {
     timers->helper = false;
     return -EAGAIN;
 }
+
+// ---- execve --------------------------------------------------------------------------------------------------------------------------
+
+void lx_timers_stop_locked(struct lx_process *p, uint64_t kept[LX_ITIMERS][2]) {
+    for (unsigned i = 0; i < LX_ITIMERS; i++) {
+        struct timer *timer = p->timers != NULL ? &p->timers->itimers[i] : NULL;
+        const bool armed = timer != NULL && timer->deadline != KPIO_TIME_NEVER;
+        kept[i][0] = armed ? timer->deadline : 0;
+        kept[i][1] = armed ? timer->interval : 0;
+        if (armed) timer->deadline = KPIO_TIME_NEVER;
+    }
+}
+
+int64_t lx_timers_go_on(struct lx_process *p, const uint64_t kept[LX_ITIMERS][2]) {
+    if (kept[ITIMER_REAL][0] == 0 && kept[ITIMER_VIRTUAL][0] == 0 && kept[ITIMER_PROF][0] == 0) return 0;
+    struct lx_timers *timers = timers_of(p);
+    if (timers == NULL) return -ENOMEM;
+    lx_lock(&p->signal_lock);
+    for (unsigned i = 0; i < LX_ITIMERS; i++) {
+        if (kept[i][0] == 0) continue;
+        timers->itimers[i].deadline = kept[i][0];
+        timers->itimers[i].interval = kept[i][1];
+    }
+    lx_unlock(&p->signal_lock);
+    return changed(p, timers);
+}
+
+// ---- what the program asks of each ---------------------------------------------------------------------------------------------------
 
 struct setting {
     uint64_t interval, value;  // ns; value 0: not armed
@@ -224,7 +252,7 @@ LX_CALL(setitimer) {
     struct timeval tv[2] = {{0}};
     struct setting set, old;
     if (a1 != 0 && lx_copy_in(tv, a1, sizeof tv) < 0) return -EFAULT;
-    if (!take_timeval(&tv[0], &set.interval) || !take_timeval(&tv[1], &set.value) || (uint32_t)a0 >= ITIMERS) return -EINVAL;
+    if (!take_timeval(&tv[0], &set.interval) || !take_timeval(&tv[1], &set.value) || (uint32_t)a0 >= LX_ITIMERS) return -EINVAL;
     struct lx_timers *timers = timers_of(p);
     if (timers == NULL) return -ENOMEM;
     int64_t error = arm(p, timers, &timers->itimers[(uint32_t)a0], &set, false, &old);
@@ -234,7 +262,7 @@ LX_CALL(setitimer) {
 LX_CALL(getitimer) {
     struct lx_process *p = lx_process(t);
     struct setting now = {0};
-    if ((uint32_t)a0 >= ITIMERS) return -EINVAL;
+    if ((uint32_t)a0 >= LX_ITIMERS) return -EINVAL;
     lx_lock(&p->signal_lock);
     if (p->timers != NULL) now = setting_of(p, &p->timers->itimers[(uint32_t)a0]);
     lx_unlock(&p->signal_lock);

@@ -1,6 +1,6 @@
 # The host of WebAssembly programs and their compiler (user/wasmhost): Linux programs, linked statically with glibc and the engine
 # that lies in ENGINE (host/kpio/engine.py makes it): include/, libkpio_wasmtime.a.
-#   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc
+#   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc; in boot/ as guests get them
 .PHONY: wasmhost
 ENGINE ?=
 KIND ?= full
@@ -18,5 +18,9 @@ $(WASMHOST_OUT)/wasmhost: $(WASMHOST_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
 	$(WASMHOST_LINK)
 $(WASMHOST_OUT)/wasmc: $(WASMC_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
 	$(WASMHOST_LINK)
-wasmhost: $(WASMHOST_OUT)/wasmhost $(if $(filter full,$(KIND)),$(WASMHOST_OUT)/wasmc)
+$(WASMHOST_OUT)/boot/%: $(WASMHOST_OUT)/%
+	@mkdir -p $(@D)
+	llvm-strip-19 $< -o $@
+WASMHOST_PROGRAMS := wasmhost $(if $(filter full,$(KIND)),wasmc)
+wasmhost: $(WASMHOST_PROGRAMS:%=$(WASMHOST_OUT)/boot/%)
 -include $(wildcard $(WASMHOST_OUT)/*.d)

@@ -1,18 +1,20 @@
 """The WebAssembly engine (engines/wasmtime) and the programs made with it (user/wasmhost). The engine takes minutes to build: it is
-kept outside the tree, by what it is made of."""
+kept outside the tree, by what it is made of. It is built twice: with compilers, and without for hosts of what is compiled already."""
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from . import build, command, progress
+from . import build, command, linuxguest, packages, progress
 from .errors import BUILD, MISSING, KpioError
 from .paths import ROOT, cache_folder, inputs_key, keep
 
 CRATE = ROOT / "engines" / "wasmtime"
 KINDS = ("full", "runtime")  # with compilers, and without
 LIBRARY = "libkpio_wasmtime.a"
+BOOT = "lib/kpio"  # where the boot archive has what appd runs (user/appd/engine.h)
 BUILD_LIMIT = 3600
 RUST = "Rust 1.95 or later is needed for the WebAssembly engine: https://rustup.rs"
 
@@ -24,7 +26,7 @@ def rustc_version() -> str:
 
 
 def key(kind: str) -> str:
-    sources = sorted(CRATE.glob("src/*.rs"))
+    sources = [*sorted(CRATE.glob("src/*.rs")), *sorted(CRATE.glob("include/*.h"))]
     return inputs_key(kind, rustc_version(), CRATE / "Cargo.toml", CRATE / "Cargo.lock", *sources)
 
 
@@ -46,7 +48,7 @@ def make(kind: str, folder: Path) -> None:
         made = Path(temporary, "engine")
         made.mkdir()
         shutil.copy2(target / "release" / LIBRARY, made / LIBRARY)
-        for source in headers(target):
+        for source in [*headers(target), CRATE / "include"]:
             shutil.copytree(source, made / "include", dirs_exist_ok=True)
         keep(made, folder)
 
@@ -63,3 +65,33 @@ def programs(kind: str = "full") -> Path:
     """The folder of wasmhost, and with the compilers wasmc, up to date."""
     build.make(["wasmhost", f"ENGINE={ensure(kind)}", f"KIND={kind}"], "Building wasmhost")
     return ROOT / "build" / f"wasmhost-{kind}"
+
+
+def version() -> str:
+    """The engine's, by the lock."""
+    found = re.search(r'name = "wasmtime"\nversion = "([^"]+)"', (CRATE / "Cargo.lock").read_text())
+    if not found:
+        raise KpioError(f"{CRATE / 'Cargo.lock'} names no wasmtime", BUILD)
+    return found[1]
+
+
+def settings() -> str:
+    """A name for all that shapes compiled code, or what a host expects of it: artifacts made with other settings are not loaded."""
+    chosen = sorted((ROOT / "user" / "wasmhost").glob("engine*.[ch]"))
+    return inputs_key(CRATE / "Cargo.toml", CRATE / "Cargo.lock", *sorted(CRATE.glob("src/*.rs")), *chosen)
+
+
+def boot_files() -> dict[str, bytes]:
+    """What the boot archive needs so that apps run (docs/appd.md): the host without compilers, the compiler, and what they are."""
+    host, compiler = programs("runtime") / "boot" / "wasmhost", programs("full") / "boot" / "wasmc"
+    identity = f"engine = wasmtime {version()}\nsettings = {settings()}\n"
+    return {f"{BOOT}/wasmhost": host.read_bytes(), f"{BOOT}/wasmc": compiler.read_bytes(), f"{BOOT}/engine": identity.encode()}
+
+
+def with_apps(variant: build.Build) -> build.Build:
+    """The same system with these in its boot archive."""
+    packages.require("wasm")
+    archive = variant.folder / "initrd-apps.cpio"
+    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, boot_files()))
+    variant.initrd = archive
+    return variant

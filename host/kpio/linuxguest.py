@@ -31,13 +31,13 @@ class Command:
         return [*environment, f"d{self.directory}", *(f"a{word}" for word in self.arguments), f"g{self.program or self.arguments[0]}"]
 
 
-def archive(raw: bytes, commands: list[Command], files: dict[str, bytes]) -> bytes:
-    """The boot archive `raw` with these commands, and these files to be put into the root."""
+def archive(raw: bytes, commands: list[Command], files: dict[str, bytes], more: dict[str, bytes] = {}) -> bytes:
+    """The boot archive `raw` with these commands, these files to be put into the root, and more of the archive's own."""
     entries = [(entry.name, entry.data) for entry in cpio.unpack(raw) if entry.name not in (".pad", cpio.TRAILER)]
     script = "".join(f"{word}\0" for command in commands for word in command.words())
     if commands:
         entries.append(("linux/commands", script.encode("utf-8", "surrogateescape")))
-    return archives.pack(entries + [(f"rootfs{place}", data) for place, data in sorted(files.items())])
+    return archives.pack(entries + [(f"rootfs{place}", data) for place, data in sorted(files.items())] + sorted(more.items()))
 
 
 @dataclass

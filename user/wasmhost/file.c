@@ -36,7 +36,7 @@ static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
     return comment || module || (bytes - at >= 10 && memcmp(data + at, "(component", 10) == 0) ? FILE_TEXT : FILE_UNKNOWN;
 }
 
-static bool map(const char *name, int fd, struct whole_file *out) {
+bool file_map(const char *name, int fd, struct whole_file *out) {
     struct stat status;
     int error = fstat(fd, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : 0;
     if (error != 0) {
@@ -62,7 +62,7 @@ bool file_open(const char *name, struct whole_file *out) {
         report_text(name, "%s", strerror(errno));
         return false;
     }
-    bool opened = map(name, fd, out);
+    bool opened = file_map(name, fd, out);
     close(fd);
     return opened;
 }

@@ -12,6 +12,7 @@ struct whole_file {
     enum file_kind kind;
 };
 
-// False with a message that says what is wrong.
+// False with a message that says what is wrong. file_map: of an open file, which may be closed then.
+bool file_map(const char *name, int fd, struct whole_file *out);
 bool file_open(const char *name, struct whole_file *out);
 void file_close(struct whole_file *file);

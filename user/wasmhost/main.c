@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
         report_text(options.file, "no thread to watch its time");
         return STATUS_USAGE;
     }
-    if (!file_open(options.file, &file)) return STATUS_USAGE;
+    if (!file_open(options.place, &file)) return STATUS_USAGE;
     bool loaded = program_load(&options, &file, &program);
     file_close(&file);
     if (!loaded) return STATUS_USAGE;

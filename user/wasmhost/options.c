@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: wasmhost [--mode aot|jit|interp] [--dir HOST[::GUEST][,ro]] [--env KEY=VALUE] [--memory SIZE]\n"
-    "                [--timeout SECONDS] [--verbose] FILE [--] [ARGS]\n"
+    "                [--timeout SECONDS] [--argv0 NAME] [--verbose] FILE [--] [ARGS]\n"
     "\n"
     "Runs a WebAssembly program: a WASI command, a component, or (--mode aot) what wasmc made of one.\n"
     "\n"
@@ -18,6 +18,7 @@ static const char usage[] =
     "  --env KEY=VALUE a variable of the program's environment, which is empty otherwise; KEY alone passes the caller's on\n"
     "  --memory SIZE   most of a linear memory, as 512K, 64M, 2G; memory.grow fails beyond\n"
     "  --timeout S     stops the program after that time, with status 124\n"
+    "  --argv0 NAME    what the program is called, by itself and in messages, in place of FILE\n"
     "  --verbose       tells which compiler made its code\n"
     "\n"
     "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
@@ -97,6 +98,7 @@ static void take(struct options *o, const char *name, char *value) {
     if (strcmp(name, "mode") == 0) o->mode = mode_of(value);
     else if (strcmp(name, "dir") == 0) add_preopen(o, value);
     else if (strcmp(name, "env") == 0) add_variable(o, value);
+    else if (strcmp(name, "argv0") == 0) o->file = value;
     else if (strcmp(name, "memory") == 0) o->memory = size_of(value);
     else if (strcmp(name, "timeout") == 0) o->timeout_nanos = nanos_of(value);
     else wrong("--%s: no such option", name);
@@ -125,7 +127,9 @@ void options_parse(int argc, char **argv, struct options *out) {
     while (i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') i += option(out, argv + i);
     if (i < argc && strcmp(argv[i], "--") == 0) i++;
     if (i == argc) wrong("no FILE");
-    out->file = argv[i];
+    out->place = argv[i];
+    if (out->file == NULL) out->file = argv[i];
+    argv[i] = (char *)(uintptr_t)out->file;
     // The name stands before the arguments, a `--` in between is ours.
     if (i + 1 < argc && strcmp(argv[i + 1], "--") == 0) {
         argv[i + 1] = argv[i];

@@ -20,7 +20,8 @@ struct preopen {
 
 struct options {
     enum mode mode;
-    const char *file;
+    const char *file;             // what it is called, by itself and in messages
+    const char *place;            // where it is
     const char **arguments;       // of the program, its name first
     size_t argument_count;
     struct preopen *preopens;

@@ -9,8 +9,8 @@
 static bool load_artifact(const struct options *options, const struct whole_file *file, struct program *p) {
     wasmtime_error_t *error;
     p->engine = engine_make(COMPILER_CRANELIFT, CPU_NATIVE);
-    if (file->kind == FILE_MODULE_ARTIFACT) error = wasmtime_module_deserialize_file(p->engine, options->file, &p->module);
-    else error = wasmtime_component_deserialize_file(p->engine, options->file, &p->component);
+    if (file->kind == FILE_MODULE_ARTIFACT) error = wasmtime_module_deserialize_file(p->engine, options->place, &p->module);
+    else error = wasmtime_component_deserialize_file(p->engine, options->place, &p->component);
     if (error != NULL) report_error(options->file, error);
     return error == NULL;
 }

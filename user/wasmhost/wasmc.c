@@ -1,4 +1,5 @@
-// Compiles one module or component into one artifact for wasmhost --mode aot.
+// Compiles one module or component into one artifact for wasmhost --mode aot. With `-` for either, that is the standard input (a file)
+// or output: then it needs no name of any file.
 #include "user/wasmhost/engine.h"
 #include "user/wasmhost/file.h"
 #include "user/wasmhost/options.h"
@@ -6,29 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <kpio_wasmtime.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <wasmtime.h>
 
 static wasmtime_error_t *compile(const struct whole_file *file, enum cpu_level level, wasm_byte_vec_t *out) {
     wasm_engine_t *engine = engine_make(COMPILER_CRANELIFT, level);
-    wasmtime_error_t *error;
-    if (file->kind == FILE_COMPONENT) {
-        wasmtime_component_t *component;
-        error = wasmtime_component_new(engine, file->data, file->bytes, &component);
-        if (error == NULL) {
-            error = wasmtime_component_serialize(component, out);
-            wasmtime_component_delete(component);
-        }
-    } else {
-        wasmtime_module_t *module;
-        error = wasmtime_module_new(engine, file->data, file->bytes, &module);
-        if (error == NULL) {
-            error = wasmtime_module_serialize(module, out);
-            wasmtime_module_delete(module);
-        }
-    }
+    wasmtime_error_t *error = kpio_wasmtime_precompile(engine, file->data, file->bytes, file->kind == FILE_COMPONENT, out);
     wasm_engine_delete(engine);
     return error;
 }
@@ -41,7 +27,7 @@ static bool write_all(int fd, const char *data, size_t bytes) {
         data += n;
         bytes -= (size_t)n;
     }
-    return fsync(fd) == 0;
+    return true;
 }
 
 // The artifact appears under its name when it is whole, or not at all. It is code: with the execute bits it may be mapped as such.
@@ -49,12 +35,18 @@ static int store(const char *name, const wasm_byte_vec_t *artifact) {
     char part[4096];
     if ((size_t)snprintf(part, sizeof part, "%s.part", name) >= sizeof part) errno = ENAMETOOLONG;
     int fd = strlen(name) + 6 < sizeof part ? open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755) : -1;
-    bool ok = fd >= 0 && write_all(fd, artifact->data, artifact->size);
+    bool ok = fd >= 0 && write_all(fd, artifact->data, artifact->size) && fsync(fd) == 0;
     if (fd >= 0 && close(fd) != 0) ok = false;
     if (ok) ok = rename(part, name) == 0;
     if (ok) return 0;
     report_text(name, "%s", strerror(errno));
     if (fd >= 0) unlink(part);
+    return 1;
+}
+
+static int pass_on(const wasm_byte_vec_t *artifact) {
+    if (write_all(STDOUT_FILENO, artifact->data, artifact->size)) return 0;
+    report_text("the artifact", "%s", strerror(errno));
     return 1;
 }
 
@@ -82,17 +74,19 @@ int main(int argc, char **argv) {
         fputs("usage: wasmc [--cpu native|x86-64|x86-64-v2|x86-64-v3] MODULE ARTIFACT\n", stderr);
         return STATUS_USAGE;
     }
-    if (!file_open(argv[1], &file)) return STATUS_USAGE;
+    bool input = strcmp(argv[1], "-") == 0, output = strcmp(argv[2], "-") == 0;
+    const char *name = input ? "the module" : argv[1];
+    if (!(input ? file_map(name, STDIN_FILENO, &file) : file_open(name, &file))) return STATUS_USAGE;
     if (file.kind != FILE_MODULE && file.kind != FILE_COMPONENT) {
-        report_text(argv[1], "neither a WebAssembly module nor a component");
+        report_text(name, "neither a WebAssembly module nor a component");
         return STATUS_USAGE;
     }
     wasmtime_error_t *error = compile(&file, level, &artifact);
     if (error != NULL) {
-        report_error(argv[1], error);
+        report_error(name, error);
         return STATUS_USAGE;
     }
-    int status = store(argv[2], &artifact);
+    int status = output ? pass_on(&artifact) : store(argv[2], &artifact);
     wasm_byte_vec_delete(&artifact);
     file_close(&file);
     return status;

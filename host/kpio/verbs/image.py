@@ -2,7 +2,7 @@
 import argparse
 from pathlib import Path
 
-from .. import build, packages
+from .. import build, engine, packages
 from ..errors import OK, USAGE, KpioError
 from ..image import build as image
 
@@ -21,6 +21,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--from", dest="source", metavar="FOLDER", help="what the root file system is to hold")
     verb.add_argument("--root-size", type=int, metavar="MIB", help="size of the root file system (default: as needed)")
     verb.add_argument("--append", default="", metavar="TEXT", help="more for the kernel's command line")
+    verb.add_argument("--apps", action="store_true", help="with the engine that apps need (docs/appd.md)")
     verb.add_argument("--build", choices=("release", "debug"), default="release", help="default release")
 
 
@@ -29,7 +30,10 @@ def execute(arguments: argparse.Namespace) -> int:
         raise KpioError(f"--root-size {arguments.root_size}: at least 8 MiB", USAGE)
     packages.require("build", "image")
     out = Path(arguments.output).absolute()
-    image.make(image.Wanted(format=arguments.format, out=out, variant=build.ensure(build.Build(arguments.build)),
+    variant = build.ensure(build.Build(arguments.build))
+    if arguments.apps:
+        variant = engine.with_apps(variant)
+    image.make(image.Wanted(format=arguments.format, out=out, variant=variant,
                             source=Path(arguments.source) if arguments.source else None, root_mib=arguments.root_size,
                             append=arguments.append))
     print(f"{arguments.output}  {out.stat().st_size / (1 << 20):.0f} MiB")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 
-from .. import accel, build, hostrun, linuxguest, machine, packages, progress, terminal
+from .. import accel, build, engine, hostrun, linuxguest, machine, packages, progress, terminal
 from ..errors import FAILED, OK, USAGE, KpioError
 from ..rootfs import tree
 
@@ -38,6 +38,7 @@ def add_arguments(verb):
     shell.add_argument("-c", dest="command", metavar="COMMAND", help="run it instead of an interactive shell")
     shell.add_argument("--with", nargs="*", default=[], dest="groups", metavar="GROUP", help="groups of packages besides `shell`")
     shell.add_argument("--root", metavar="FILE", help="an image with the root file system, written to")
+    shell.add_argument("--apps", action="store_true", help="with --monitor: with the engine that apps need (docs/appd.md)")
     shell.add_argument("--monitor", action="store_true", help="KPIO's monitor instead of bash")
 
 
@@ -47,6 +48,8 @@ def execute(arguments):
             raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with and --root do not go with it", USAGE)
         return monitor(arguments)
     piped = arguments.command is not None or not sys.stdin.isatty()
+    if arguments.apps:
+        raise KpioError("--apps goes with --monitor", USAGE)
     progress.silent = piped and not arguments.verbose
     packages.require("build", "run", "image")
     variant = build.ensure(build.Build(arguments.build))
@@ -90,6 +93,8 @@ def run_command(variant, guest, root, arguments):
 def monitor(arguments):
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
+    if arguments.apps:
+        variant = engine.with_apps(variant)
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
     argv = chosen.arguments(variant.kernel, variant.initrd, f"kpio.mode=shell {arguments.append}".strip())
     argv += ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]

@@ -63,7 +63,7 @@ static bool find_rights(struct grant *grant, struct text rest, const struct righ
 }
 
 static const char *parse_rights(struct grant *grant, struct text rest) {
-    if (grant->kind == GRANT_ROOT && !find_rights(grant, rest, root_names, ARRAY_SIZE(root_names)))
+    if (grant->kind != GRANT_SYSTEM && !find_rights(grant, rest, root_names, ARRAY_SIZE(root_names)))
         return "unknown right: read write execute inspect manage transfer duplicate";
     if (grant->kind == GRANT_SYSTEM && !find_rights(grant, rest, right_names, ARRAY_SIZE(right_names)))
         return "unknown right: inspect log power device audit transfer duplicate";
@@ -95,20 +95,21 @@ static const char *parse_functions(struct grant *grant, struct text rest) {
 }
 
 static const char *set_grant(struct service_manifest *m, struct text value) {
-    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root"};
+    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root", "memory"};
     struct text word = next_word(&value);
     struct grant grant = {0};
     size_t kind = 0;
     while (kind < ARRAY_SIZE(kinds) && !text_equal(word, text_of(kinds[kind]))) kind++;
-    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer root";
+    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer root memory";
     if (m->grant_count == SERVICE_GRANTS_MAX) return "too many grants";
     for (uint32_t i = 0; i < m->grant_count; i++)
         if (m->grants[i].kind == (enum grant_kind)kind) return "granted twice";
     grant.kind = (enum grant_kind)kind;
-    const char *wrong = grant.kind == GRANT_SYSTEM || grant.kind == GRANT_ROOT ? parse_rights(&grant, value)
-                        : grant.kind == GRANT_PCI  ? parse_functions(&grant, value)
-                        : value.size != 0          ? "this grant takes nothing more"
-                                                   : NULL;
+    bool has_rights = grant.kind == GRANT_SYSTEM || grant.kind == GRANT_ROOT || grant.kind == GRANT_MEMORY;
+    const char *wrong = has_rights                ? parse_rights(&grant, value)
+                        : grant.kind == GRANT_PCI ? parse_functions(&grant, value)
+                        : value.size != 0         ? "this grant takes nothing more"
+                                                  : NULL;
     if (wrong == NULL) m->grants[m->grant_count++] = grant;
     return wrong;
 }

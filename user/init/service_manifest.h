@@ -4,7 +4,8 @@
 //     argument = TEXT                   more of them: in order
 //     needs    = NAME NAME              services that must be ready before it starts
 //     patience = 10s                    how long it waits for them; then it starts without
-//     grant    = console | archive | job | control | framebuffer | system RIGHT ... | root RIGHT ... | pci VENDOR:DEVICE ...
+//     grant    = console | archive | job | control | framebuffer | system RIGHT ... | root RIGHT ... | memory RIGHT ... |
+//                pci VENDOR:DEVICE ...
 //                                       what it gets beyond itself, "init" and "service"; one line each. The handle's name
 //                                       is the first word; of several PCI functions the first that is there and
 //                                       that no other driver has.
@@ -31,12 +32,13 @@
 #define SERVICE_SETTINGS_MAX 8u
 #define SERVICE_PCI_MAX 4u
 
-enum grant_kind { GRANT_CONSOLE, GRANT_ARCHIVE, GRANT_JOB, GRANT_CONTROL, GRANT_SYSTEM, GRANT_PCI, GRANT_FRAMEBUFFER, GRANT_ROOT };
+enum grant_kind { GRANT_CONSOLE, GRANT_ARCHIVE, GRANT_JOB, GRANT_CONTROL, GRANT_SYSTEM, GRANT_PCI, GRANT_FRAMEBUFFER, GRANT_ROOT,
+                  GRANT_MEMORY };
 enum restart_rule { RESTART_ALWAYS, RESTART_FAILURE, RESTART_NEVER };
 
 struct grant {
     enum grant_kind kind;
-    uint32_t rights;                      // GRANT_SYSTEM, GRANT_ROOT
+    uint32_t rights;                      // GRANT_SYSTEM, GRANT_ROOT, GRANT_MEMORY
     uint32_t functions[SERVICE_PCI_MAX];  // GRANT_PCI: vendor | device << 16
     uint32_t function_count;
 };

@@ -57,6 +57,14 @@ static int64_t add_virtio_mmio(struct grants *g, const struct grant *grant) {
     return result;
 }
 
+// A file system in memory for this start alone: init has the right to make one that may be executed from.
+static int64_t add_memory(struct grants *g, const struct grant *grant) {
+    g->what = "a file system in memory";
+    int64_t made = kpio_fs_mount("tmpfs", KPIO_HANDLE_NONE, 0, NULL);
+    if (made > 0) add(g, "memory", (kpio_handle)made, grant->rights, KPIO_SEND_MOVE);
+    return made;
+}
+
 static int64_t add_grant(struct grants *g, const struct grant *grant, const struct supervised *s) {
     int64_t handle;
     switch (grant->kind) {
@@ -74,6 +82,7 @@ static int64_t add_grant(struct grants *g, const struct grant *grant, const stru
         if (root_directory() == KPIO_HANDLE_NONE) return -ENODEV;
         add(g, "root", root_directory(), grant->rights, KPIO_SEND_COPY);
         return 0;
+    case GRANT_MEMORY: return add_memory(g, grant);
     case GRANT_CONTROL: return 0;  // a word in the manifest that names.c asks for
     case GRANT_PCI:
         g->what = "its PCI function";

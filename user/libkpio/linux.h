@@ -5,6 +5,7 @@
 
 struct linux_spec {
     const char *path;                     // of the executable, from root
+    kpio_handle program;                  // the executable's file, copied, where `path` only names it; or 0
     const char *const *arguments;         // argv, NULL at its end
     const char *const *environment;       // "KEY=value", NULL at its end; may be NULL
     kpio_handle job;

@@ -42,6 +42,11 @@ static int64_t open_files(struct spawning *s) {
     result = lx_image_open(&s->image, &s->what);
     if (result < 0) return result;
     s->what = "the program";
+    if (s->spec->program > 0) {
+        result = kpio_handle_dup(s->spec->program, KPIO_RIGHTS_SAME);
+        if (result > 0) s->program = (kpio_handle)result;
+        return result;
+    }
     result = kpio_path_open(s->spec->root, s->spec->path, 0, 0, KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE);
     if (result < 0) return result;
     s->program = (kpio_handle)(uint32_t)result;

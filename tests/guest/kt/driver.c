@@ -118,7 +118,10 @@ int64_t kt_init_stop(void) {
 
 // ---- a driver's life -----------------------------------------------------------------------------------------------------
 
-static int64_t ready_wait(uint32_t before) {
+kpio_handle kt_init_endpoint(void) { return fake_init.endpoint; }
+uint32_t kt_init_readies(void) { return __atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE); }
+
+int64_t kt_init_wait(uint32_t before) {
     uint64_t deadline = time_after_ms(PATIENCE_MS);
     while (__atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE) == before) {
         int64_t error = kpio_futex_wait((uint64_t)&fake_init.ready, before, UINT32_MAX, deadline, 0);
@@ -164,7 +167,7 @@ int64_t kt_driver_start(struct kt_driver *d) {
         return endpoint;
     }
     d->endpoint = (kpio_handle)kpio_handle_dup((kpio_handle)endpoint, calling);
-    uint32_t before = __atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE);
+    uint32_t before = kt_init_readies();
     int64_t process = spawn(d, &device, (kpio_handle)endpoint);
     if (process < 0) {
         device_close(&device);
@@ -172,7 +175,7 @@ int64_t kt_driver_start(struct kt_driver *d) {
         return process;
     }
     d->process = (kpio_handle)process;
-    return ready_wait(before);
+    return kt_init_wait(before);
 }
 
 // The process is at its end: what is left of it here goes.

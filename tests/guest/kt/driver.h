@@ -26,6 +26,10 @@ static inline void kt_device_need(uint32_t device, unsigned nth) {
 // Before the first start: a thread that plays init. Ends with kt_init_stop.
 [[nodiscard]] int64_t kt_init_start(void);
 [[nodiscard]] int64_t kt_init_stop(void);
+// For services that the suite starts by itself: whom they ask, how often one was ready so far, and a wait for one more.
+kpio_handle kt_init_endpoint(void);
+uint32_t kt_init_readies(void);
+[[nodiscard]] int64_t kt_init_wait(uint32_t before);
 
 // Starts it and waits until it takes calls.
 [[nodiscard]] int64_t kt_driver_start(struct kt_driver *driver);

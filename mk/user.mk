@@ -36,7 +36,9 @@ PROGRAMS += $(1)
 endef
 PROGRAMS :=
 USER_NAMES := $(filter-out libkpio liblinux wasmhost,$(notdir $(patsubst %/,%,$(sort $(dir $(wildcard user/*/*.c))))))
-$(foreach n,$(USER_NAMES),$(eval $(call program,$(if $(filter init,$(n)),sbin/init,bin/$(n)),$(filter-out %_test.c,$(wildcard user/$(n)/*.c)),)))
+# appd's digests: a packaged library, of which the linker takes what is used.
+appd_MORE := /usr/lib/x86_64-linux-gnu/libbearssl.a
+$(foreach n,$(USER_NAMES),$(eval $(call program,$(if $(filter init,$(n)),sbin/init,bin/$(n)),$(filter-out %_test.c,$(wildcard user/$(n)/*.c)),$($(n)_MORE))))
 DRIVER_FOLDERS := $(sort $(patsubst %/,%,$(dir $(wildcard drivers/*/*/*.c))))
 $(foreach d,$(DRIVER_FOLDERS),$(eval $(call program,drv/$(notdir $(d)),$(wildcard $(d)/*.c),$(patsubst %.c,$(OUT)/uobj/%.o,$(wildcard $(dir $(d))*.c drivers/*.c)))))
 SUITES := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))

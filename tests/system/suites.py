@@ -86,8 +86,8 @@ OPTIONS = {"disk": {"disks": block_disks},
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.
 WITH_KPTI = ["boot", "thread", "process", "revoke"]
 
-# Programs that are no suites by themselves: tests/system/modes.py boots them.
-OTHERS = {"takeover"}
+# Programs that are booted elsewhere: tests/system/modes.py, test_appd.py.
+OTHERS = {"takeover", "appd"}
 
 
 def boots():

@@ -26,6 +26,8 @@ int64_t run_caps(unsigned count, char **words);
 int64_t run_services(unsigned count, char **words);
 int64_t run_control(unsigned count, char **words);
 int64_t run_bench(unsigned count, char **words);
+// Apps (apps.c).
+int64_t run_app(unsigned count, char **words);
 // Files (files.c).
 int64_t run_ls(unsigned count, char **words);
 int64_t run_cat(unsigned count, char **words);

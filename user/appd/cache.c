@@ -148,13 +148,16 @@ static enum verdict check(const struct artifact *a, struct sealed *sealed) {
     return verdict;
 }
 
-static void remove_files(const struct artifact *a) {
+// The entry first: there is none without its artifact.
+static bool remove_named(const char *hex) {
     char name[STORE_NAME_MAX];
-    file_name(name, a, "entry");
-    (void)store_remove(cache.store->cache, name);
-    file_name(name, a, "aot");
-    (void)store_remove(cache.store->cache, name);
+    (void)fmt_print(name, sizeof name, "%s.entry", hex);
+    if (store_remove(cache.store->cache, name) < 0) return false;
+    (void)fmt_print(name, sizeof name, "%s.aot", hex);
+    return store_remove(cache.store->cache, name) == 0;
 }
+
+static void remove_files(const struct artifact *a) { (void)remove_named(a->name); }
 
 bool cache_check(struct artifact *a, const char **dropped) {
     struct sealed sealed;
@@ -329,17 +332,25 @@ static bool forget(const struct digest *module) {
     return !pinned;
 }
 
-// Names are HEX, with an ending in the cache. What is none was not put there by us, and stays.
+// Whether a name is one that we give: HEX, with an ending in the cache. Others stay.
+static bool is_ours(kpio_handle directory, const char *name, struct digest *module) {
+    struct text end = text_of(name), hex = text_split(&end, '.');
+    const bool good = directory != cache.store->cache ? end.data == NULL : text_equal(end, TEXT("aot")) || text_equal(end, TEXT("entry"));
+    return good && digest_from_hex(hex, module);
+}
+
 static bool collect_one(kpio_handle directory) {
     struct directory_reader reader;
     const struct kpio_directory_entry *entry;
     struct digest module;
+    char hex[DIGEST_HEX];
     bool removed = false;
     mutex_lock(&cache.collecting);
     directory_rewind(&reader, directory);
     while (!removed && directory_next(&reader, &entry) > 0) {
-        struct text rest = text_of(entry->name);
-        if (digest_from_hex(text_split(&rest, '.'), &module) && forget(&module)) removed = store_remove(directory, entry->name) == 0;
+        if (!is_ours(directory, entry->name, &module) || !forget(&module)) continue;
+        digest_to_hex(&module, hex);
+        removed = directory == cache.store->cache ? remove_named(hex) : store_remove(directory, hex) == 0;
     }
     mutex_unlock(&cache.collecting);
     return removed;

@@ -309,7 +309,12 @@ KT_TEST(leftovers_go) {
     KT_EQUAL(file_save(root(), path, "nobody's", 8), 0);
     fmt_print(path, sizeof path, TOP "/modules/%s", digits);
     KT_EQUAL(file_save(root(), path, "nobody's", 8), 0);
+    KT_EQUAL(file_save(root(), TOP "/cache/readme", "a person's", 10), 0);
+    fmt_print(path, sizeof path, TOP "/cache/%s.text", digits);
+    KT_EQUAL(file_save(root(), path, "a person's", 10), 0);
     expect_valid();
+    KT_EQUAL(kpio_path_unlink(root(), path, 0), 0);
+    KT_EQUAL(kpio_path_unlink(root(), TOP "/cache/readme", 0), 0);
     for (unsigned i = 0; i < 3; i++) {
         fmt_print(path, sizeof path, TOP "/%s", folders[i]);
         KT_EQUAL(count_files(path), before[i]);

@@ -120,6 +120,22 @@ def test_a_host_with_compilers(tmp_path):
     boot(tmp_path, disk(tmp_path), "kpio.case=the_other_modes kpio.compilers=1", more)
 
 
+def system_app(version):
+    """Of the boot archive; and another one that cannot be installed."""
+    folder = f"{engine.BOOT}/apps"
+    return {f"{folder}/first.app": f"name = first\nversion = {version}\n".encode(),
+            f"{folder}/first.wasm": (modules() / f"v{version}.wasm").read_bytes(),
+            f"{folder}/other.app": b"name = other\nversion = 1\n"}
+
+
+def test_apps_of_the_boot_archive(tmp_path):
+    disks = disk(tmp_path)
+    for version in VERSIONS[:2]:
+        lines = boot(tmp_path, disks, f"kpio.case=system_apps kpio.system={version}", system_app(version))
+        assert sum(f"lib/kpio/apps/first.app: installed: first {version}" in line for line in lines) == 1
+        assert any("lib/kpio/apps/other.app: no module of its name beside it" in line for line in lines)
+
+
 # ---- the monitor ------------------------------------------------------------------------------------------------------------------
 
 def test_the_monitor_installs_and_runs(tmp_path):

@@ -29,16 +29,21 @@ static int64_t check_name(const struct install *in, const char *name, char *text
     return in->rule == APPS_REPLACE && error < 0 ? say(text, error, "it is not installed") : 0;
 }
 
-// All of the module as it is now; *data is the caller's.
-static int64_t read_module(kpio_handle file, void **data, char *text) {
+// All of a file as it is now.
+static int64_t read_file(kpio_handle file, void **data) {
     struct kpio_stat stat;
     int64_t result = kpio_path_stat(file, NULL, 0, &stat);
     if (result == 0 && stat.size > MODULE_MAX) result = -EFBIG;
     *data = result == 0 ? heap_alloc(stat.size + 1) : NULL;
-    if (result == 0) result = *data == NULL ? -ENOMEM : file_read_all(file, *data, stat.size, 0);
-    if (result >= 8 && memcmp(*data, "\0asm", 4) == 0) return result;
-    heap_free(*data);
-    if (result < 0) return say(text, result, "the module");
+    return result == 0 ? (*data == NULL ? -ENOMEM : file_read_all(file, *data, stat.size, 0)) : result;
+}
+
+// The module's bytes: those of the file are copied, and *copy is to be freed whatever comes of it.
+static int64_t read_module(const struct install *in, const void **data, void **copy, char *text) {
+    int64_t size = in->module > 0 ? read_file(in->module, copy) : (int64_t)in->size;
+    *data = in->module > 0 ? *copy : in->data;
+    if (size >= 8 && memcmp(*data, "\0asm", 4) == 0) return size;
+    if (size < 0) return say(text, size, "the module");
     (void)fmt_print(text, INSTALL_TEXT_MAX, "the module is no WebAssembly");
     return -ENOEXEC;
 }
@@ -65,17 +70,21 @@ static int64_t install_pinned(const struct install *in, struct app_version *vers
 
 int64_t install_app(const struct install *in, char text[INSTALL_TEXT_MAX]) {
     struct app_version version = {.record = {.grants = in->grants}};
-    void *data;
+    void *copy = NULL;
+    const void *data;
     text[0] = 0;
     int64_t error = read_manifest(in, &version.record.manifest, text);
     if (error == 0) error = check_name(in, version.record.manifest.name, text);
     if (error < 0) return error;
-    int64_t size = read_module(in->module, &data, text);
-    if (size < 0) return size;
+    int64_t size = read_module(in, &data, &copy, text);
+    if (size < 0) {
+        heap_free(copy);
+        return size;
+    }
     version.record.module = digest_of(data, (size_t)size);
     version.artifact = cache_pin(&version.record.module);
     error = version.artifact == NULL ? say(text, -ENOMEM, "it") : install_pinned(in, &version, data, (uint64_t)size, text);
-    heap_free(data);
+    heap_free(copy);
     if (version.artifact != NULL) cache_unpin(version.artifact);
     cache_collect();  // the version before, or what a failure has left
     return error;

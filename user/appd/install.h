@@ -6,7 +6,9 @@
 
 struct install {
     struct text manifest;
-    kpio_handle module;              // a file to read, the caller's
+    kpio_handle module;              // a file to read, the caller's; 0: the module is in memory
+    const void *data;
+    uint64_t size;
     struct app_grants grants;        // but for directories, which are granted afterwards
     enum apps_rule rule;
 };

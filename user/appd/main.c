@@ -5,6 +5,7 @@
 #include "user/appd/engine.h"
 #include "user/appd/launch.h"
 #include "user/appd/requests.h"
+#include "user/appd/system.h"
 #include "user/appd/work.h"
 #include "user/libkpio/kpio.h"
 
@@ -45,6 +46,7 @@ static int64_t look_at_all(void *unused) {
     struct cache_counts c = cache_count();
     if (c.checked > 0) print("%u of %u artifacts are valid\n", c.valid, c.checked);
     compile_all();
+    system_apps_install(engine_archive());
     requests_checked(key_lost);
     return 0;
 }

@@ -1,6 +1,7 @@
 // Boots of one disk in systems that differ (tests/system/test_appd.py): what kpio.found says must come of the artifacts. In a run of
 // all cases these come last, in the same system. Leaky: in a run of one case the root
 // gets its files.
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "tests/guest/appd/world.h"
 
@@ -88,4 +89,23 @@ KT_TEST_FLAGS(the_other_modes, KT_LEAKY) {
     must(app_remove("refused"));
     must(app_remove("slow"));
     appd_stop();
+}
+
+// Apps of the boot archive are there without anybody's doing, and follow what the archive has.
+KT_TEST_FLAGS(system_apps, KT_LEAKY) {
+    struct appd_status_reply status;
+    const char *version = startup_setting("system");
+    char line[32];
+    if (version == NULL) return;  // this archive has none
+    appd_start(&status);
+    fmt_print(line, sizeof line, "version %s", version);
+    must_print("first", "", line);
+    KT_EQUAL(status.compiled, 1);
+    appd_stop();
+    appd_start(&status);
+    KT_EQUAL(status.valid, 1);
+    KT_EQUAL(status.compiled, 0);
+    must_print("first", "", line);
+    appd_stop();
+    KT_EQUAL(kpio_fs_sync(0), 0);
 }

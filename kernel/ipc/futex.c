@@ -8,7 +8,8 @@
 #include "kernel/object/id.h"
 #include "kernel/object/process.h"
 
-#define OWNER_MASK 0x3fffffffu
+#define OWNER_MASK   0x3fffffffu
+#define OWNER_WAITED (1u << 31)
 
 // Finds what the word is known by. A shared one comes with a reference to its VMO (key_put).
 static int key_get(uint64_t address, uint32_t flags, struct futex_key *key) {
@@ -37,7 +38,7 @@ static int begin_inherit(uint32_t value) {
     struct object *o = id_find(value & OWNER_MASK);
     // A Linux program's first thread has the process's id.
     if (o != NULL && o->kind == KPIO_KIND_PROCESS) o = id_find(process_of(o)->first_thread);
-    if (o == NULL || o->kind != KPIO_KIND_THREAD) return -EOWNERDEAD;
+    if (o == NULL || o->kind != KPIO_KIND_THREAD) return -ENOENT;
     return futex_inherit_begin(&thread_of(o)->thread);
 }
 
@@ -113,6 +114,50 @@ int64_t futex_wake(uint64_t address, uint32_t count, uint32_t mask, uint32_t fla
     }
     key_put(key, flags);
     return woken;
+}
+
+// What a word says of its owner: the reverse of begin_inherit.
+static uint32_t owner_word(const struct thread *t) {
+    const struct process *p = t->process;
+    return OWNER_WAITED | ((uint32_t)(p->first_thread == t->id ? p->id : t->id) & OWNER_MASK);
+}
+
+// b->lock is held. 1: t, or 0: nobody has it; -EAGAIN, -EINVAL; -EFAULT: the word is not there just now.
+static int give_word(struct thread *t, uint64_t address, uint32_t value, uint32_t bits) {
+    uint32_t word, fresh = bits | (t != NULL ? owner_word(t) : 0);
+    if (t != NULL && !(futex_flags_of(t) & FUTEX_INHERIT)) return -EINVAL;
+    if (copy_from_user_resident(&word, user_ptr(address), sizeof(word)) != 0) return -EFAULT;
+    if (word != value) return -EAGAIN;
+    return copy_to_user_resident(user_ptr(address), &fresh, sizeof(fresh)) != 0 ? -EFAULT : t != NULL;
+}
+
+static int hand_over_once(struct futex_key key, uint64_t address, uint32_t value, uint32_t bits) {
+    struct futex_bucket *b = futex_bucket_of(key);
+    struct object *owner = NULL;
+    spin_lock(&b->lock);
+    struct thread *t = futex_most_urgent_locked(b, key, ~0u);
+    int result = give_word(t, address, value, bits);
+    if (result > 0) {
+        owner = &thread_object(t)->object;
+        object_get(owner);  // it may run and end at once
+        futex_give_locked(t);
+        futex_hand_on_locked(b, key, &thread_of(owner)->thread);
+    }
+    spin_unlock(&b->lock);
+    if (owner != NULL) object_put(owner);
+    return result;
+}
+
+int64_t futex_hand_over(uint64_t address, uint32_t value, uint32_t bits, uint32_t flags) {
+    struct futex_key key;
+    if (!(flags & FUTEX_INHERIT)) return -EINVAL;
+    int error = key_get(address, flags, &key);
+    if (error != 0) return error;
+    int64_t result;
+    do result = hand_over_once(key, address, value, bits);
+    while (result == -EFAULT && (error = user_fault_in(user_ptr(address), sizeof(uint32_t), true)) == 0 && !sched_preempt_point());
+    key_put(key, flags);
+    return result == -EFAULT && error == 0 ? -EINTR : result == -EFAULT ? error : result;
 }
 
 static int64_t requeue(uint64_t address, struct futex_key from, struct futex_key to, uint32_t wake, uint32_t move,

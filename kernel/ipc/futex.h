@@ -20,12 +20,16 @@ struct thread;
 enum { FUTEX_SHARED = 1 << 0, FUTEX_INHERIT = 1 << 1 };
 
 void futex_init(void);
-// 0 when woken; -EAGAIN the value differs; -EFAULT; -ETIMEDOUT, -EINTR; with FUTEX_INHERIT -EDEADLK (the owner waits for
-// the caller, or is it) and -EOWNERDEAD (the owner has ended: the caller tries to take the word over).
+// 0 when woken; -EAGAIN the value differs; -EFAULT; -ETIMEDOUT, -EINTR; with FUTEX_INHERIT 1 (the word was handed over to the
+// caller), -EDEADLK (the owner waits for the caller, or is it), -ENOENT (nobody has the owner's id) and -EOWNERDEAD (the owner has
+// ended meanwhile: the caller tries to take the word over).
 [[nodiscard]] int64_t futex_wait(uint64_t address, uint32_t value, uint32_t mask, nanos_t deadline, uint32_t flags);
 // Wakes up to count waiters whose mask meets this one, the longest waiting first; with FUTEX_INHERIT the most urgent
 // first, and the first one woken counts as the owner for those that go on waiting.
 [[nodiscard]] int64_t futex_wake(uint64_t address, uint32_t count, uint32_t mask, uint32_t flags);
+// If the word has the value: hands it over to the most urgent waiter with FUTEX_INHERIT, whose id is then in it, with bit 31 and
+// `bits`; the others wait for that one. 1; or 0, when nobody waits, and the word is `bits`. -EAGAIN, -EINVAL, -EFAULT.
+[[nodiscard]] int64_t futex_hand_over(uint64_t address, uint32_t value, uint32_t bits, uint32_t flags);
 // If the word has the value: wakes up to `wake`, moves up to `move` others to `target`. Returns how many in all.
 [[nodiscard]] int64_t futex_requeue(uint64_t address, uint32_t wake, uint64_t target, uint32_t move, uint32_t value,
                                     uint32_t flags);

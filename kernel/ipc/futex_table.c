@@ -54,10 +54,13 @@ static bool is_meant(const struct thread *t, struct futex_key key, uint32_t mask
     return same_key(t, key) && (futex_mask_of(t) & mask) != 0;
 }
 
-void futex_wake_one_locked(struct thread *t) {
+static void end_wait(struct thread *t, int64_t result) {
     unlink_waiter(t);
-    wait_wake_locked(t, 0);
+    wait_wake_locked(t, result);
 }
+
+void futex_wake_one_locked(struct thread *t) { end_wait(t, 0); }
+void futex_give_locked(struct thread *t) { end_wait(t, 1); }
 
 static void note_wake(struct futex_bucket *b) { __atomic_store_n(&b->wakes, b->wakes + 1, __ATOMIC_RELEASE); }
 
@@ -109,8 +112,7 @@ void futex_hand_on_locked(struct futex_bucket *b, struct futex_key key, struct t
     wait_walk_begin(&walk, &b->waiters);
     for (struct thread *t; (t = wait_walk_next(&walk)) != NULL; rest_if_long(&walk, b, b)) {
         if (!same_key(t, key) || t->pi_owner == NULL || futex_inherit_move(t, owner)) continue;
-        unlink_waiter(t);
-        wait_wake_locked(t, -EOWNERDEAD);
+        end_wait(t, -EOWNERDEAD);
     }
     wait_walk_end(&walk);
 }

@@ -38,6 +38,7 @@ uint32_t futex_wake_locked(struct futex_bucket *b, struct futex_bucket *other, s
 struct thread *futex_most_urgent_locked(struct futex_bucket *b, struct futex_key key, uint32_t mask);
 // Wakes a waiter of a bucket whose lock is held. It may have ended when this returns.
 void futex_wake_one_locked(struct thread *t);
+void futex_give_locked(struct thread *t);  // the same; it was handed what it waits for
 // Those that wait for the key now wait for owner, to which the caller has a reference. -EOWNERDEAD ends their wait when it
 // has ended.
 void futex_hand_on_locked(struct futex_bucket *b, struct futex_key key, struct thread *owner);

@@ -19,6 +19,13 @@ int64_t sys_futex_wake(uint64_t address, uint64_t count, uint64_t mask, uint64_t
     return woken;
 }
 
+int64_t sys_futex_hand_over(uint64_t address, uint64_t value, uint64_t bits, uint64_t flags, uint64_t e, uint64_t f) {
+    if (!fits_u32(value, bits, flags)) return -EINVAL;
+    int64_t given = futex_hand_over(address, (uint32_t)value, (uint32_t)bits, (uint32_t)flags);
+    sched_let_run();
+    return given;
+}
+
 int64_t sys_futex_requeue(uint64_t address, uint64_t wake, uint64_t target, uint64_t move, uint64_t value, uint64_t flags) {
     if (!fits_u32(wake, move, value) || flags >> 32) return -EINVAL;
     return futex_requeue(address, (uint32_t)wake, target, (uint32_t)move, (uint32_t)value, (uint32_t)flags);

@@ -7,21 +7,22 @@
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/object_flags.h"
 #include "user/liblinux/socket_names.h"
+#include "user/liblinux/socket_time.h"
 
 // ---- connect: streams and seqpackets ------------------------------------------------------------------------------------
 
 // Sends the server's ends there.
-static int64_t send_ends(struct lx_thread *t, kpio_handle queue, const struct lx_fd *side, bool nonblock) {
+static int64_t send_ends(struct lx_thread *t, const struct lx_fd *fd, kpio_handle queue, const struct lx_fd *side, bool nonblock) {
     const kpio_handle ends[2] = {side->handle, side->second};
     const uint8_t greeting = 0;
     for (unsigned i = 0; i < 2; i++)
         t->block->handles[i] = (struct kpio_message_handle){.handle = ends[i], .rights = KPIO_RIGHTS_SAME, .mode = KPIO_SEND_MOVE};
     const uint64_t options = KPIO_PIPE_SEND_HANDLES(2) | (nonblock ? KPIO_PIPE_NOWAIT : 0);
-    int64_t result =
-        lx_block(t, SYS_pipe_write, (uint64_t)queue, (uint64_t)&greeting, sizeof greeting, options, KPIO_TIME_NEVER, 0);
+    int64_t result = lx_block(t, SYS_pipe_write, (uint64_t)queue, (uint64_t)&greeting, sizeof greeting, options,
+                              lx_socket_deadline(fd, LX_SOCKET_SEND), 0);
     if (result >= 0) return 0;
     lx_fd_close(side);
-    return result == -EPIPE ? -ECONNREFUSED : lx_wait_result(t, result);
+    return result == -EPIPE ? -ECONNREFUSED : lx_socket_result(t, fd, LX_SOCKET_SEND, result);
 }
 
 static bool is_nonblock(const struct lx_fd *fd) {
@@ -48,10 +49,11 @@ static int64_t join(struct lx_thread *t, uint64_t number, const struct lx_fd *ol
     lx_socket_label(old->handle, &name);
     name_ends(&pair, &name, &found->name);
     own->flags = old->flags & (uint8_t)~LX_FD_NONBLOCK;
+    own->extra = old->extra;
     if (lx_socket_wants_credentials(old)) lx_socket_want_credentials(own, true);
     (void)kpio_pipe_demand(pair.side[1].handle, 1);  // until it is accepted: who accepts it may ask for credentials then
     if (nonblock) (void)lx_object_status(own, 0, LX_O_NONBLOCK);
-    result = send_ends(t, found->pipe, &pair.side[1], nonblock);
+    result = send_ends(t, old, found->pipe, &pair.side[1], nonblock);
     if (result == 0) result = lx_fd_replace(p, number, old, own);
     if (result < 0) lx_fd_close(own);
     else if (old->handle > 0) (void)kpio_handle_close((uint64_t)old->handle);  // of its name
@@ -101,11 +103,12 @@ LX_CALL(connect) {
 
 // The next connection.
 static int64_t receive_ends(struct lx_thread *t, const struct lx_fd *fd, struct lx_fd *out) {
+    const uint64_t deadline = lx_socket_deadline(fd, LX_SOCKET_RECEIVE);
     for (;;) {
         uint8_t greeting;
         int64_t result = lx_block(t, SYS_pipe_read, (uint64_t)fd->handle, (uint64_t)&greeting, sizeof greeting,
-                                  KPIO_PIPE_TAKE_HANDLES, KPIO_TIME_NEVER, 0);
-        if (result <= 0) return result == 0 ? -EINVAL : lx_wait_result(t, result);
+                                  KPIO_PIPE_TAKE_HANDLES, deadline, 0);
+        if (result <= 0) return result == 0 ? -EINVAL : lx_socket_result(t, fd, LX_SOCKET_RECEIVE, result);
         out->handle = t->block->handles[0].handle;
         out->second = t->block->handles[1].handle;
         if (out->handle > 0 && out->second > 0) return 0;

@@ -5,14 +5,14 @@
 #include "user/liblinux/fcntl.h"
 #include "user/liblinux/file_flags.h"
 
-static uint32_t access_of(const struct lx_fd *fd) {
-    if (fd->kind == LX_KIND_PATH || (fd->extra & LX_O_ACCMODE) == LX_O_ACCMODE) return fd->extra & LX_O_ACCMODE;
-    uint8_t both = LX_FD_READ | LX_FD_WRITE;
-    return (fd->flags & both) == both ? LX_O_RDWR : fd->flags & LX_FD_WRITE ? LX_O_WRONLY : 0;
-}
-
 static bool has_extra(const struct lx_fd *fd) {
     return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PATH;
+}
+
+static uint32_t access_of(const struct lx_fd *fd) {
+    if (fd->kind == LX_KIND_PATH || (has_extra(fd) && (fd->extra & LX_O_ACCMODE) == LX_O_ACCMODE)) return fd->extra & LX_O_ACCMODE;
+    uint8_t both = LX_FD_READ | LX_FD_WRITE;
+    return (fd->flags & both) == both ? LX_O_RDWR : fd->flags & LX_FD_WRITE ? LX_O_WRONLY : 0;
 }
 
 // Of kinds whose kernel object has status flags: what they are then. -LX_NO_OBJECT: there is none.

@@ -135,9 +135,31 @@ static int64_t wake_op(uint64_t first, uint64_t wake, uint64_t wake_second, uint
     return more < 0 ? more : woken + more;
 }
 
+// ---- waiting for a word, then for a lock ----------------------------------------------------------------------------------
+
+static int64_t wait_then_lock(struct lx_thread *t, uint64_t address, uint32_t value, uint64_t timeout, bool real, uint64_t lock,
+                              uint32_t flags) {
+    uint64_t ns = 0;
+    if (address == lock || (lock & 3) != 0) return -EINVAL;
+    int64_t result = timeout != 0 ? lx_timespec_in(timeout, &ns) : 0;
+    if (result < 0) return result;
+    const uint64_t deadline = timeout != 0 ? lx_deadline_at(ns, real) : KPIO_TIME_NEVER;
+    result = wait(t, address, value, ALL, deadline, flags, -LX_RESTART_ALWAYS);
+    if (result != 0) return result;
+    result = lx_futex_lock_pi_until(t, lock, deadline, flags);
+    return result == -LX_RESTART_ALWAYS ? -EAGAIN : result;  // made again it would wait for a word that has changed
+}
+
+static int64_t wake_to_lock(uint64_t address, uint64_t wake, uint64_t move, uint64_t lock, uint32_t value, uint32_t flags) {
+    uint32_t word;
+    if (wake != 1 || (int32_t)move < 0 || address == lock || ((address | lock) & 3) != 0) return -EINVAL;
+    if (lx_load(lock, &word) < 0) return -EFAULT;
+    return requeue_if(address, 1 + (uint64_t)(uint32_t)move, 0, lock, value, flags);
+}
+
 // ---- the call -----------------------------------------------------------------------------------------------------------
 
-// ABI futex: WAIT_REQUEUE_PI and CMP_REQUEUE_PI are ENOSYS; a lock with inheritance that is given back goes to who takes it first
+// ABI futex: CMP_REQUEUE_PI wakes those that it moves: they wait for the lock by themselves
 LX_CALL(futex) {
     const uint32_t operation = (uint32_t)a1, flags = operation & FUTEX_PRIVATE ? 0 : SHARED;
     const bool real = operation & FUTEX_REALTIME;
@@ -155,6 +177,8 @@ LX_CALL(futex) {
     case FUTEX_LOCK_PI2: return lx_futex_lock_pi(t, a0, a3, real, flags);
     case FUTEX_TRYLOCK_PI: return lx_futex_try_pi(t, a0, flags);
     case FUTEX_UNLOCK_PI: return lx_futex_unlock_pi(t, a0, flags);
+    case FUTEX_WAIT_REQUEUE_PI: return wait_then_lock(t, a0, (uint32_t)a2, a3, real, a4, flags);
+    case FUTEX_CMP_REQUEUE_PI: return wake_to_lock(a0, a2, a3, a4, (uint32_t)a5, flags);
     default: return -ENOSYS;
     }
 }

@@ -7,6 +7,7 @@
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/message.h"
 #include "user/liblinux/socket_names.h"
+#include "user/liblinux/socket_time.h"
 #include "user/liblinux/time.h"
 
 enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
@@ -159,14 +160,15 @@ static int64_t put_control(struct lx_thread *t, const struct lx_fd *fd, struct l
     return error;
 }
 
-static int64_t receive_rest(struct lx_thread *t, const struct lx_fd *fd, const struct lx_msghdr *m, uint64_t done, uint64_t how) {
+static int64_t receive_rest(struct lx_thread *t, const struct lx_fd *fd, const struct lx_msghdr *m, uint64_t done, uint64_t how,
+                            uint64_t deadline) {
     uint64_t skip = done;
     for (uint64_t i = 0; i < m->count; i++) {
         struct lx_iovec part;
         if (lx_copy_in(&part, m->parts + i * sizeof part, sizeof part) < 0) break;
         while (skip < part.size) {
             int64_t more =
-                lx_block(t, SYS_pipe_read, (uint64_t)fd->handle, part.base + skip, part.size - skip, how, KPIO_TIME_NEVER, 0);
+                lx_block(t, SYS_pipe_read, (uint64_t)fd->handle, part.base + skip, part.size - skip, how, deadline, 0);
             if (more <= 0) return (int64_t)done;
             done += (uint64_t)more;
             skip += (uint64_t)more;
@@ -189,13 +191,14 @@ static int64_t receive(struct lx_thread *t, const struct lx_fd *fd, struct lx_be
                                    .handles = (uint64_t)b->handles,
                                    .handle_count = 2 * room};
     b->note.fds = 0;
-    int64_t result = lx_block(t, SYS_pipe_receive, (uint64_t)fd->handle, (uint64_t)&pm, how, KPIO_TIME_NEVER, 0, 0);
-    if (unlikely(result < 0)) return lx_wait_result(t, result);
+    const uint64_t deadline = lx_socket_deadline(fd, LX_SOCKET_RECEIVE);
+    int64_t result = lx_block(t, SYS_pipe_receive, (uint64_t)fd->handle, (uint64_t)&pm, how, deadline, 0, 0);
+    if (unlikely(result < 0)) return lx_socket_result(t, fd, LX_SOCKET_RECEIVE, result);
     const uint64_t message_bytes = t->block->message_bytes;
     lx_note_name(&b->note, pm.note_size, &from);
     if (lx_socket_is(fd, LX_SOCK_DGRAM) == false) lx_socket_label(fd->second, &from);
     int64_t error = put_control(t, fd, b, &pm, m, flags);
-    if (flags & LX_MSG_WAITALL && !peek && stream && result > 0) result = receive_rest(t, fd, m, (uint64_t)result, wait);
+    if (flags & LX_MSG_WAITALL && !peek && stream && result > 0) result = receive_rest(t, fd, m, (uint64_t)result, wait, deadline);
     const uint64_t whole = stream || (uint64_t)result < size ? (uint64_t)result : message_bytes;
     if (!stream && whole > size) {
         m->flags |= LX_MSG_TRUNC;

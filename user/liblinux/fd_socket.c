@@ -7,13 +7,14 @@
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/message.h"
 #include "user/liblinux/object_flags.h"
+#include "user/liblinux/socket_time.h"
 
 static int64_t socket_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
     if (offset != KPIO_OFFSET_CURRENT) return -ESPIPE;
     if (unlikely(fd->second <= 0)) return lx_socket_unconnected(fd);
     if (size == 0 && (fd->device & LX_SOCKET_TYPES) == LX_SOCK_STREAM) return 0;
-    int64_t result = lx_block(t, SYS_pipe_read, (uint64_t)fd->handle, buffer, size, 0, KPIO_TIME_NEVER, 0);
-    return likely(result >= 0) ? result : lx_wait_result(t, result);
+    int64_t result = lx_block(t, SYS_pipe_read, (uint64_t)fd->handle, buffer, size, 0, lx_socket_deadline(fd, LX_SOCKET_RECEIVE), 0);
+    return likely(result >= 0) ? result : lx_socket_result(t, fd, LX_SOCKET_RECEIVE, result);
 }
 
 static int64_t socket_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
@@ -21,7 +22,7 @@ static int64_t socket_write(struct lx_thread *t, const struct lx_fd *fd, uint64_
     const struct lx_iovec part = {buffer, size};
     const struct lx_outgoing o = {.parts = (uint64_t)&part, .count = 1, .size = size};
     if (unlikely(!lx_socket_is_plain(fd) || size == 0)) return lx_socket_send(t, fd, &o, 0, 0);
-    int64_t result = lx_block(t, SYS_pipe_write, (uint64_t)fd->second, buffer, size, 0, KPIO_TIME_NEVER, 0);
+    int64_t result = lx_block(t, SYS_pipe_write, (uint64_t)fd->second, buffer, size, 0, lx_socket_deadline(fd, LX_SOCKET_SEND), 0);
     return likely(result >= 0) ? result : lx_socket_send_again(t, fd, result, &o);
 }
 
@@ -29,8 +30,9 @@ static int64_t socket_vector(struct lx_thread *t, const struct lx_fd *fd, uint64
     if (count == 0) return 0;
     if (!write) {
         if (fd->second <= 0) return lx_socket_unconnected(fd);
-        int64_t result = lx_block(t, SYS_pipe_read_vector, (uint64_t)fd->handle, at, count, 0, KPIO_TIME_NEVER, 0);
-        return likely(result >= 0) ? result : lx_wait_result(t, result);
+        int64_t result =
+            lx_block(t, SYS_pipe_read_vector, (uint64_t)fd->handle, at, count, 0, lx_socket_deadline(fd, LX_SOCKET_RECEIVE), 0);
+        return likely(result >= 0) ? result : lx_socket_result(t, fd, LX_SOCKET_RECEIVE, result);
     }
     const struct lx_msghdr m = {.parts = at, .count = count};
     struct lx_outgoing o = {.parts = at, .count = count};

@@ -125,6 +125,7 @@ _Static_assert(sizeof(struct lx_flock) == 32, "ABI");
 
 // ---- sockets -------------------------------------------------------------------------------------------------------
 #ifndef ENOTSOCK
+#define EDOM            33
 #define ENOTSOCK        88
 #define EDESTADDRREQ    89
 #define ENOPROTOOPT     92

@@ -32,10 +32,14 @@ static void mark(const struct lx_thread *t, uint64_t entry, int64_t offset, bool
     for (;;) {
         uint32_t seen = word;
         if ((word & LX_FUTEX_TID_MASK) != t->tid) return;
+        if (inherit && seen & LX_FUTEX_WAITERS) {
+            int64_t result = kpio_futex_hand_over(address, seen, LX_FUTEX_OWNER_DIED, SHARED | INHERIT);
+            if ((result != -EAGAIN && result != -EINTR) || lx_load(address, &word) < 0) return;
+            continue;
+        }
         if (lx_exchange(address, &word, (seen & LX_FUTEX_WAITERS) | LX_FUTEX_OWNER_DIED) < 0) return;
         if (word != seen) continue;
-        if (!(seen & LX_FUTEX_WAITERS)) return;
-        (void)kpio_futex_wake(address, 1, UINT32_MAX, inherit ? SHARED | INHERIT : SHARED);
+        if (seen & LX_FUTEX_WAITERS) (void)kpio_futex_wake(address, 1, UINT32_MAX, SHARED);
         return;
     }
 }

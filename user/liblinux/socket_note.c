@@ -9,6 +9,7 @@
 #include "user/liblinux/linux.h"
 #include "user/liblinux/object_flags.h"
 #include "user/liblinux/socket_names.h"
+#include "user/liblinux/socket_time.h"
 
 struct lx_beside *lx_beside_begin(struct lx_thread *t) {
     struct lx_beside *b = lx_alloc(lx_space(t), sizeof *b);
@@ -61,7 +62,8 @@ int64_t lx_note_send(struct lx_thread *t, const struct lx_fd *fd, kpio_handle to
     }
     bool nowait = flags & LX_MSG_DONTWAIT;
     if (fd->device & (LX_SOCKET_SHARED | LX_SOCKET_ALONE)) nowait |= lx_object_flags(fd->handle, 0, 0) & KPIO_OBJECT_NONBLOCK;
-    return lx_block(t, SYS_pipe_send, (uint64_t)to, (uint64_t)&m, nowait ? KPIO_PIPE_NOWAIT : 0, KPIO_TIME_NEVER, 0, 0);
+    const uint64_t deadline = lx_socket_deadline(fd, LX_SOCKET_SEND);
+    return lx_block(t, SYS_pipe_send, (uint64_t)to, (uint64_t)&m, nowait ? KPIO_PIPE_NOWAIT : 0, deadline, 0, 0);
 }
 
 // ---- receiving ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "user/liblinux/object_flags.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/socket_names.h"
+#include "user/liblinux/socket_time.h"
 
 #define MESSAGE_MAX 212960u       // bytes, as Linux's default
 #define RING_MAX    (256u << 10)  // that holds one
@@ -26,7 +27,7 @@ static bool takes_no_more(kpio_handle to) {
 
 static int64_t failed(struct lx_thread *t, const struct lx_fd *fd, kpio_handle to, int64_t error, uint32_t flags) {
     if (error == -EBUSY) return -ETOOMANYREFS;
-    if (error != -EPIPE) return lx_wait_result(t, error);
+    if (error != -EPIPE) return lx_socket_result(t, fd, LX_SOCKET_SEND, error);
     if (lx_socket_is(fd, LX_SOCK_DGRAM)) return takes_no_more(to) ? -EPIPE : -ECONNREFUSED;
     if (!(flags & LX_MSG_NOSIGNAL) && lx_socket_is(fd, LX_SOCK_STREAM)) lx_signal_raise(t, LX_SIGPIPE);
     return error;
@@ -52,7 +53,8 @@ static int64_t send_noted(struct lx_thread *t, const struct lx_fd *fd, kpio_hand
 
 static int64_t send_plain(struct lx_thread *t, const struct lx_fd *fd, const struct lx_outgoing *o) {
     const uint64_t options = o->flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0;
-    return lx_block(t, SYS_pipe_write_vector, (uint64_t)fd->second, o->parts, o->count, options, KPIO_TIME_NEVER, 0);
+    return lx_block(t, SYS_pipe_write_vector, (uint64_t)fd->second, o->parts, o->count, options,
+                    lx_socket_deadline(fd, LX_SOCKET_SEND), 0);
 }
 
 int64_t lx_socket_send_again(struct lx_thread *t, const struct lx_fd *fd, int64_t error, const struct lx_outgoing *o) {
@@ -73,7 +75,7 @@ static int64_t send_to_name(struct lx_thread *t, const struct lx_fd *fd, const s
     if (result == 0) result = lx_socket_key_find(t, &name, &key);
     if (result == 0) result = lx_socket_find(t, &key, LX_SOCK_DGRAM, &found);
     if (result < 0) return result;
-    const struct lx_fd way = {.handle = fd->handle, .device = fd->device | LX_SOCKET_SHARED};
+    const struct lx_fd way = {.handle = fd->handle, .extra = fd->extra, .device = fd->device | LX_SOCKET_SHARED};
     result = send_noted(t, &way, found.pipe, o);
     (void)kpio_handle_close((uint64_t)found.pipe);
     return result;

@@ -136,14 +136,14 @@ KT_TEST(the_owner_ends) {
     release = true;
     KT_EQUAL(join(&waiter), -EOWNERDEAD);
     KT_EQUAL(join(&owner), 0);
-    KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);  // the id names nobody now
+    KT_ERROR(wait_for(&word, kt_soon()), ENOENT);  // the id names nobody now
 }
 
 KT_TEST(owners_that_are_none) {
     word = NOBODY;
-    KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);
+    KT_ERROR(wait_for(&word, kt_soon()), ENOENT);
     word = 0;
-    KT_ERROR(wait_for(&word, kt_soon()), EOWNERDEAD);
+    KT_ERROR(wait_for(&word, kt_soon()), ENOENT);
     word = (uint32_t)thread_self()->process_id;  // stands for its first thread, which is this one
     KT_ERROR(wait_for(&word, kt_soon()), EDEADLK);
     word = own_id();
@@ -181,4 +181,69 @@ KT_TEST(a_deadline_and_an_interrupt_end_it) {
     KT_ERROR(kpio_futex_requeue((uint64_t)&word, 1, (uint64_t)&other_word, 1, word, INHERIT), EINVAL);
     release = true;
     KT_EQUAL(join(&owner), 0);
+}
+
+// ---- handing over ---------------------------------------------------------------------------------------------------------
+
+static int64_t hand_over(uint32_t value, uint32_t bits) { return kpio_futex_hand_over((uint64_t)&word, value, bits, INHERIT); }
+
+static uint32_t got[3];
+static int64_t wait_then_hand_on(void *arg) {
+    int64_t result = wait_for(&word, kt_soon());
+    if (result != 1) return result;
+    got[*(unsigned *)arg] = __atomic_load_n(&word, __ATOMIC_RELAXED);
+    return 10 + hand_over(own_id() | 3u << 30, 1u << 30);
+}
+
+// The third comes last but is the most urgent; the others follow in the order in which they came.
+KT_TEST(a_word_is_handed_over_in_order) {
+    static struct thread waiters[3];
+    static const unsigned numbers[] = {0, 1, 2};
+    word = own_id() | 1u << 31;
+    for (unsigned i = 0; i < 3; i++) {
+        start(&waiters[i], wait_then_hand_on, (void *)&numbers[i]);
+        kt_blocked(waiters[i].handle);
+    }
+    schedule(&waiters[2], KPIO_SCHED_REALTIME, 10);
+    KT_EQUAL(hand_over(own_id(), 0), -EAGAIN);
+    KT_EQUAL(hand_over(own_id() | 1u << 31, 1u << 30), 1);
+    KT_EQUAL(join(&waiters[2]), 11);
+    KT_EQUAL(join(&waiters[0]), 11);
+    KT_EQUAL(join(&waiters[1]), 10);  // nobody waited any more
+    for (unsigned i = 0; i < 3; i++) KT_EQUAL(got[i] >> 30, 3);
+    KT_EQUAL(word, 1u << 30);
+}
+
+// Its end, with what it was given, is told to those that wait for it then.
+static int64_t wait_and_end(void *arg) { return wait_for(&word, kt_soon()); }
+KT_TEST(the_next_owner_ends) {
+    static struct thread first, second;
+    word = own_id() | 1u << 31;
+    start(&first, wait_and_end, NULL);
+    kt_blocked(first.handle);
+    start(&second, wait_and_end, NULL);
+    kt_blocked(second.handle);
+    KT_EQUAL(hand_over(word, 0), 1);
+    KT_EQUAL(join(&first), 1);
+    KT_EQUAL(join(&second), -EOWNERDEAD);
+}
+
+KT_TEST(nobody_to_hand_it_to) {
+    static struct thread plain;
+    word = own_id();
+    KT_EQUAL(hand_over(own_id(), 0), 0);
+    KT_EQUAL(word, 0);
+    KT_EQUAL(hand_over(0, 5), 0);
+    KT_EQUAL(word, 5);
+    KT_EQUAL(hand_over(4, 0), -EAGAIN);
+    KT_EQUAL(kpio_futex_hand_over((uint64_t)&word, 5, 0, 0), -EINVAL);
+    KT_EQUAL(kpio_futex_hand_over((uint64_t)&word + 1, 5, 0, INHERIT), -EINVAL);
+    KT_EQUAL(kpio_futex_hand_over((uint64_t)KT_UNMAPPED_ADDRESS, 5, 0, INHERIT), -EFAULT);
+    KT_EQUAL(kpio_futex_hand_over((uint64_t)KT_KERNEL_ADDRESS, 5, 0, INHERIT), -EFAULT);
+    start(&plain, wait_plainly, NULL);
+    kt_blocked(plain.handle);
+    KT_EQUAL(hand_over(5, 0), -EINVAL);  // who waits does not know of owners
+    KT_EQUAL(word, 5);
+    (void)kpio_futex_wake((uint64_t)&word, 1, UINT32_MAX, 0);
+    (void)join(&plain);
 }

@@ -103,16 +103,19 @@ bool aspace_shows(struct aspace *a, uint64_t address, uint64_t size, const struc
 // Makes the page of address accessible as prot asks (PROT_READ, WRITE or EXECUTE): 0, -EFAULT, -ENOMEM, -EIO, -EINTR, or
 // -ECANCELED for a revoked mapping. May block when the page comes from a pager.
 [[nodiscard]] int aspace_fault(struct aspace *a, uint64_t address, unsigned prot);
-// Between memory of an address space, which need not be the caller's, and the caller's memory at `user`, as both are mapped now and
-// without waiting for either: bytes that were NOT copied. to_space: into it. *absent becomes true when it was memory of `a` that
-// could not be had at once. No lock held; interrupts may be let in.
-[[nodiscard]] size_t aspace_copy(struct aspace *a, uint64_t address, struct user_ptr user, size_t bytes, bool to_space, bool *absent);
-// Why the last fault in the kernel on this CPU could not be resolved; for usercopy, right after it.
-int aspace_fault_error(void);
-// From here on faults of the kernel on this CPU that would have to wait for a pager are -EAGAIN at once; and back.
-void aspace_fault_no_wait(bool no_wait);
-// From here on faults of the kernel on this CPU fail at once; and back. No interrupt is let in between.
-void aspace_fault_refuse(bool refuse);
+// Between memory of an address space, which need not be the caller's, and the caller's memory from an offset in `user` on, as both are
+// mapped now and without waiting for either: bytes that were NOT copied. to_space: into it. *absent becomes true when it was memory of
+// `a` that could not be had at once. No lock held; interrupts may be let in.
+struct user_parts;
+[[nodiscard]] size_t aspace_copy(struct aspace *a, uint64_t address, struct user_parts *user, uint64_t offset, size_t bytes, bool to_space,
+                                 bool *absent);
+// Of faults of the kernel on this CPU.
+struct kernel_faults {
+    int error;      // why the last one could not be resolved; for usercopy, right after it
+    bool no_wait;   // those that would have to wait for a pager are -EAGAIN at once
+    bool refuse;    // all fail at once. No interrupt is let in meanwhile
+} cacheline_aligned;
+extern struct kernel_faults kernel_faults[CONFIG_MAX_CPUS];
 
 // ---- mappings and handles: provided by object/aspace_object.c -----------------------------------------------------------
 // m belongs to the handle from now on: 0 or -EBADF when that is being revoked.

@@ -19,15 +19,7 @@ enum {  // error code of a page fault
 #define RUN_PAGES 32u          // mapped without a preemption point
 #define RFLAGS_AC (1ul << 18)  // set while a usercopy helper touches user memory (SMAP)
 
-static struct {
-    int error;
-    bool no_wait;  // a copy is at work that must not block
-    bool refuse;   // ... that must not be served at all
-} cacheline_aligned fault_errors[CONFIG_MAX_CPUS];
-
-int aspace_fault_error(void) { return fault_errors[cpu_id()].error; }
-void aspace_fault_no_wait(bool no_wait) { fault_errors[cpu_id()].no_wait = no_wait; }
-void aspace_fault_refuse(bool refuse) { fault_errors[cpu_id()].refuse = refuse; }
+struct kernel_faults kernel_faults[CONFIG_MAX_CPUS];
 
 struct mapping *aspace_find_elsewhere(struct aspace *a, uint64_t address) {
     struct mapping *m = mapping_tree_from(&a->mappings, address);
@@ -124,6 +116,10 @@ static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t 
     return 0;
 }
 
+int aspace_show_page_locked(struct mapping *m, uint64_t address, uint64_t index, unsigned prot) {
+    return map_page_locked(m->aspace, m, address, index, prot);
+}
+
 uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
     spin_lock(&a->lock);
     struct mapping *m = aspace_find(a, address);
@@ -186,13 +182,13 @@ int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
 
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
-    bool may_wait = frame->cs & 3 || !fault_errors[cpu_id()].no_wait;
+    bool may_wait = frame->cs & 3 || !kernel_faults[cpu_id()].no_wait;
     if (error == -EAGAIN && may_wait) {
         error = fault_slowly(a, align_down(address, PAGE_SIZE), prot);
         if (frame->cs & 3) sched_note_pause();
     }
     if (error == 0) return true;
-    if (!(frame->cs & 3)) fault_errors[cpu_id()].error = error;
+    if (!(frame->cs & 3)) kernel_faults[cpu_id()].error = error;
     else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;
     else if (error == -ECANCELED) frame->vector = KPIO_EXC_REVOKED;
     return false;
@@ -207,7 +203,7 @@ static inline bool is_forbidden(const struct trap_frame *frame, uint64_t address
 
 bool aspace_handle_fault(struct trap_frame *frame, uint64_t address, uint64_t error) {
     struct aspace *a = current_thread()->aspace;
-    bool refused = !(frame->cs & 3) && fault_errors[cpu_id()].refuse;
+    bool refused = !(frame->cs & 3) && kernel_faults[cpu_id()].refuse;
     if (unlikely(!a || refused || is_forbidden(frame, address, error))) return unresolved(frame, a, address, 0, -EFAULT);
     unsigned prot = error & FAULT_WRITE ? PROT_WRITE : error & FAULT_FETCH ? PROT_EXECUTE : PROT_READ;
     int result = fault_once(a, align_down(address, PAGE_SIZE), prot);

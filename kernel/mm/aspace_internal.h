@@ -93,6 +93,8 @@ static inline struct mapping *aspace_find(struct aspace *a, uint64_t address) {
     if (likely(m && address >= m->start && address < m->end)) return m;
     return aspace_find_elsewhere(a, address);
 }
+// Makes the page table show a page of m as prot asks, which m allows: 0, or as vmo_frame_locked. a->lock and the VMO's held.
+[[nodiscard]] int aspace_show_page_locked(struct mapping *m, uint64_t address, uint64_t index, unsigned prot);
 // Makes address a boundary between mappings. 0, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_cut_locked(struct aspace *a, uint64_t address);
 // Whether nobody else ever sees the pages that m shows.

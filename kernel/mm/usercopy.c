@@ -6,7 +6,7 @@
 #include "kernel/sched/thread.h"
 
 // Something was left over: the fault handler has said why.
-static coldpath int failed(void) { return aspace_fault_error() == -ENOMEM ? -ENOMEM : -EFAULT; }
+static coldpath int failed(void) { return kernel_faults[cpu_id()].error == -ENOMEM ? -ENOMEM : -EFAULT; }
 
 int copy_from_user(void *to, struct user_ptr from, size_t size) {
     if (unlikely(!user_range_valid(from, size))) return -EFAULT;
@@ -19,30 +19,34 @@ int copy_to_user(struct user_ptr to, const void *from, size_t size) {
 }
 
 size_t copy_to_user_nowait(struct user_ptr to, const void *from, size_t size) {
-    aspace_fault_no_wait(true);
+    bool *no_wait = &kernel_faults[cpu_id()].no_wait;
+    *no_wait = true;
     size_t left = arch_copy_to_user(to.v, from, size);
-    aspace_fault_no_wait(false);
+    *no_wait = false;
     return left;
 }
 
 size_t copy_from_user_nowait(void *to, struct user_ptr from, size_t size) {
-    aspace_fault_no_wait(true);
+    bool *no_wait = &kernel_faults[cpu_id()].no_wait;
+    *no_wait = true;
     size_t left = arch_copy_from_user(to, from.v, size);
-    aspace_fault_no_wait(false);
+    *no_wait = false;
     return left;
 }
 
 size_t copy_to_user_resident(struct user_ptr to, const void *from, size_t size) {
-    aspace_fault_refuse(true);
+    bool *refuse = &kernel_faults[cpu_id()].refuse;
+    *refuse = true;
     size_t left = arch_copy_to_user(to.v, from, size);
-    aspace_fault_refuse(false);
+    *refuse = false;
     return left;
 }
 
 size_t copy_from_user_resident(void *to, struct user_ptr from, size_t size) {
-    aspace_fault_refuse(true);
+    bool *refuse = &kernel_faults[cpu_id()].refuse;
+    *refuse = true;
     size_t left = arch_copy_from_user(to, from.v, size);
-    aspace_fault_refuse(false);
+    *refuse = false;
     return left;
 }
 

@@ -9,21 +9,6 @@
 #define HEAD_BYTES 4096u                              // headers and arguments of a request, also of a reply
 #define BUFFER_BYTES (WRITE_MOST + 65536u + HEAD_BYTES)  // data, or the largest attribute
 
-// A reply: its header and body, then what was added.
-struct fuse_parts {
-    uint32_t count;
-    uint32_t bytes;      // of what was added
-    struct kpio_io_vector part[FUSE_PARTS_MAX];
-};
-
-bool fuse_call_add(const struct fuse_call *call, const void *data, uint32_t bytes) {
-    struct fuse_parts *p = call->parts;
-    if (p->count == FUSE_PARTS_MAX) return false;
-    p->part[p->count++] = (struct kpio_io_vector){(uint64_t)data, bytes};
-    p->bytes += bytes;
-    return true;
-}
-
 static int64_t init(const struct fuse_driver *d, const struct fuse_call *call) {
     const struct fuse_init_in *in = call->body;
     uint32_t most = d->max_write != 0 ? MIN(d->max_write, WRITE_MOST) : WRITE_MOST;

@@ -12,7 +12,13 @@
 
 #define FUSE_REPLY_NONE INT64_MAX  // FORGET, INTERRUPT: nothing is sent
 
-#define FUSE_PARTS_MAX 512u        // of one reply, its head included
+#define FUSE_PARTS_MAX 512u
+// A reply: its header and body, then what was added.
+struct fuse_parts {
+    uint32_t count;
+    uint32_t bytes;                // of what was added
+    struct kpio_io_vector part[FUSE_PARTS_MAX];
+};
 
 struct fuse_call {
     const struct fuse_in_header *header;
@@ -34,7 +40,13 @@ struct fuse_driver {
 
 // Memory of the driver's that comes behind what it puts into call->reply, without being copied there: it must not change until this
 // thread answers the next call. False: there are too many already.
-bool fuse_call_add(const struct fuse_call *call, const void *data, uint32_t bytes);
+static inline bool fuse_call_add(const struct fuse_call *call, const void *data, uint32_t bytes) {
+    struct fuse_parts *p = call->parts;
+    if (p->count == FUSE_PARTS_MAX) return false;
+    p->part[p->count++] = (struct kpio_io_vector){(uint64_t)data, bytes};
+    p->bytes += bytes;
+    return true;
+}
 // Answers requests until none can come any more: -ENOTCONN (unmounted, or given up), -EBADF, -ECANCELED, or -ENOMEM.
 int64_t fuse_run(struct fuse_driver *driver);
 // Tells the mount that something cached is out of date: 0, -ENOENT (it has not), -ENOTCONN. Offset < 0: attributes only.

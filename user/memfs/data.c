@@ -81,12 +81,13 @@ bool memfs_show(const struct memfs_node *n, uint64_t offset, uint32_t bytes, con
     bytes = (uint32_t)MIN((uint64_t)bytes, n->size - offset);
     if (bytes / PAGE_BYTES + 2 >= FUSE_PARTS_MAX) return false;
     const struct memfs_page *p = page_from(n, offset / PAGE_BYTES);
-    for (uint32_t done = 0, part; done < bytes; done += part) {
-        uint64_t at = offset + done, in = at % PAGE_BYTES;
-        part = (uint32_t)MIN(PAGE_BYTES - in, (uint64_t)(bytes - done));
-        bool here = p != NULL && p->index == at / PAGE_BYTES;
+    uint32_t in = offset % PAGE_BYTES;
+    for (uint64_t index = offset / PAGE_BYTES; bytes > 0; index++, in = 0) {
+        uint32_t part = MIN(PAGE_BYTES - in, bytes);
+        bool here = p != NULL && p->index == index;
         (void)fuse_call_add(call, here ? p->data + in : zeros, part);
         if (here) p = page_next(p);
+        bytes -= part;
     }
     return true;
 }

@@ -96,33 +96,20 @@ void fuse_channel_info(struct fuse_channel *channel, struct kpio_fuse_info *out)
 
 // ---- the driver's memory ------------------------------------------------------------------------------------------------
 
-struct pieces {
+struct memory {
     struct fuse_user user;
     bool out;                        // from the kernel
-    const struct kpio_io_vector *parts;
-    uint32_t count;
-    uint32_t at;                     // the piece that was last used,
-    uint64_t before;                 // and the bytes before it
+    struct user_parts parts;
 };
 
-// The next bytes from an offset on that lie in one piece, at most so many: 0 behind the last one. Offsets mostly grow.
-static size_t find(struct pieces *p, uint64_t offset, size_t most, struct user_ptr *address) {
-    if (offset < p->before) p->at = 0, p->before = 0;
-    for (; p->at < p->count; p->before += p->parts[p->at++].size) {
-        const struct kpio_io_vector *part = &p->parts[p->at];
-        uint64_t in = offset - p->before;
-        if (in >= part->size) continue;
-        *address = user_ptr(part->address + in);
-        return MIN(most, part->size - in);
-    }
-    return 0;
+static size_t copy_piece(const struct memory *m, struct user_ptr at, void *kernel, size_t bytes) {
+    return m->out ? copy_to_user_nowait(at, kernel, bytes) : copy_from_user_nowait(kernel, at, bytes);
 }
 
-static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
-    struct pieces *p = container_of(u, struct pieces, user);
+static __attribute__((noinline)) size_t copy_pieces(struct memory *m, uint64_t offset, void *kernel, size_t bytes) {
     struct user_ptr at;
-    for (size_t n; bytes > 0 && (n = find(p, offset, bytes, &at)) != 0; bytes -= n) {
-        size_t left = p->out ? copy_to_user_nowait(at, kernel, n) : copy_from_user_nowait(kernel, at, n);
+    for (size_t n; bytes > 0 && (n = user_parts_find(&m->parts, offset, bytes, &at)) != 0; bytes -= n) {
+        size_t left = copy_piece(m, at, kernel, n);
         if (left != 0) return bytes - n + left;
         kernel = (uint8_t *)kernel + n;
         offset += n;
@@ -130,24 +117,25 @@ static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t by
     return bytes;
 }
 
-static size_t copy_space(struct fuse_user *u, uint64_t offset, struct aspace *space, uint64_t address, size_t bytes, bool *absent) {
-    struct pieces *p = container_of(u, struct pieces, user);
+// Mostly all is in one piece.
+static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
+    struct memory *m = container_of(u, struct memory, user);
     struct user_ptr at;
-    for (size_t n; bytes > 0 && (n = find(p, offset, bytes, &at)) != 0; bytes -= n) {
-        size_t left = aspace_copy(space, address, at, n, !p->out, absent);
-        if (left != 0) return bytes - n + left;
-        address += n;
-        offset += n;
-    }
-    return bytes;
+    if (likely(user_parts_find(&m->parts, offset, bytes, &at) == bytes)) return copy_piece(m, at, kernel, bytes);
+    return copy_pieces(m, offset, kernel, bytes);
+}
+
+static size_t copy_space(struct fuse_user *u, uint64_t offset, struct aspace *space, uint64_t address, size_t bytes, bool *absent) {
+    struct memory *m = container_of(u, struct memory, user);
+    return aspace_copy(space, address, &m->parts, offset, bytes, !m->out, absent);
 }
 
 static int fault_in(struct fuse_user *u, uint64_t offset, size_t bytes) {
-    struct pieces *p = container_of(u, struct pieces, user);
+    struct memory *m = container_of(u, struct memory, user);
     struct user_ptr at;
     for (size_t n; bytes > 0; bytes -= n, offset += n) {
-        n = find(p, offset, bytes, &at);
-        int error = n != 0 ? user_fault_in(at, n, p->out) : -EFAULT;
+        n = user_parts_find(&m->parts, offset, bytes, &at);
+        int error = n != 0 ? user_fault_in(at, n, m->out) : -EFAULT;
         if (error != 0) return error;
     }
     return sched_preempt_point() ? -EINTR : 0;
@@ -158,10 +146,10 @@ static const struct fuse_user_ops user_ops = {.copy = copy, .copy_space = copy_s
 // ---- a driver's calls -----------------------------------------------------------------------------------------------------
 
 int fuse_channel_reply(struct fuse_channel *channel, const struct kpio_io_vector *parts, uint32_t count, struct thread **next) {
-    struct pieces p = {.user.ops = &user_ops, .parts = parts, .count = count};
+    struct memory m = {.user.ops = &user_ops, .parts = {.parts = parts, .count = count}};
     for (uint32_t i = 0; i < count; i++)
-        if (!checked_add(p.user.bytes, parts[i].size, &p.user.bytes)) return -EINVAL;
-    return fuse_reply(&channel->connection, &p.user, fuse_notify, next);
+        if (!checked_add(m.user.bytes, parts[i].size, &m.user.bytes)) return -EINVAL;
+    return fuse_reply(&channel->connection, &m.user, fuse_notify, next);
 }
 
 // Whether the running thread waits now, through that handle: 0, and then it has been queued. 1: there is something to do.
@@ -197,11 +185,11 @@ static int64_t await_work(struct fuse_channel *channel, kpio_handle via, nanos_t
 int64_t fuse_channel_receive(struct fuse_channel *channel, kpio_handle via, struct user_ptr to, uint64_t bytes, nanos_t deadline,
                              struct thread *next) {
     const struct kpio_io_vector whole = {to.v, bytes};
-    struct pieces p = {.user = {&user_ops, bytes}, .out = true, .parts = &whole, .count = 1};
+    struct memory m = {.user = {&user_ops, bytes}, .out = true, .parts = {.parts = &whole, .count = 1}};
     // With `next` there was nothing to do a moment ago.
     int64_t n = next != NULL ? await_work(channel, via, deadline, next) : 0;
     while (n == 0) {
-        n = fuse_take(&channel->connection, &p.user, fuse_current_process());
+        n = fuse_take(&channel->connection, &m.user, fuse_current_process());
         if (n == -EAGAIN) n = await_work(channel, via, deadline, NULL);
     }
     return n;

@@ -53,17 +53,12 @@ struct fuse_request *fuse_request_alloc(uint32_t opcode, uint64_t nodeid, uint32
     uint32_t in = (uint32_t)sizeof(struct fuse_in_header) + arguments, room = (uint32_t)align_up(in, 8);
     struct fuse_request *r = kmalloc(sizeof *r + room + reply);
     if (r == NULL) return NULL;
-    memset(r, 0, sizeof *r + room);
-    r->opcode = opcode;
-    r->epoch = FUSE_ANY_EPOCH;
-    r->replays = is_repeatable(opcode);
-    r->in_bytes = in;
-    r->out = r->body + room;
-    r->out_least = r->out_most = reply;
-    struct fuse_in_header *h = (struct fuse_in_header *)r->body;
-    h->opcode = opcode;
-    h->nodeid = nodeid;
-    h->pid = (uint32_t)fuse_current_process();
+    *r = (struct fuse_request){
+        .opcode = opcode, .epoch = FUSE_ANY_EPOCH, .replays = is_repeatable(opcode), .in_bytes = in, .out = r->body + room,
+        .out_least = reply, .out_most = reply};
+    *(struct fuse_in_header *)r->body =
+        (struct fuse_in_header){.opcode = opcode, .nodeid = nodeid, .pid = (uint32_t)fuse_current_process()};
+    memset(fuse_arguments(r), 0, room - sizeof(struct fuse_in_header));
     return r;
 }
 

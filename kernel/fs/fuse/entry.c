@@ -11,24 +11,26 @@
 // Asks something whose answer names a node. Then *out, or with e->nodeid 0 NULL.
 static int ask_entry(struct fuse_question *q, bool resizes, struct fuse_entry_out *e, void *rest, struct inode **out) {
     struct fuse_node *dir = q->node;
+    struct fuse_fs *f = fuse_of_node(dir);
     int error = fuse_check_node(dir);
-    struct fuse_forget *forget = error == 0 ? fuse_forget_alloc() : NULL;
+    struct fuse_forget *forget = error == 0 ? fuse_forget_take(f) : NULL;
     if (forget == NULL) return error != 0 ? error : -ENOMEM;
     struct {
         struct fuse_entry_out entry;
         struct fuse_open_out opened;
     } answer;
-    q->out = &answer;
-    q->out_least = q->out_most = sizeof answer.entry + (rest != NULL ? (uint32_t)sizeof answer.opened : 0);
-    int64_t result = fuse_ask(fuse_of_node(dir), q);
+    q->out = rest != NULL ? (void *)&answer : e;
+    q->out_least = q->out_most = rest != NULL ? sizeof answer : sizeof *e;
+    int64_t result = fuse_ask(f, q);
+    if (result >= 0 && rest != NULL) {
+        *e = answer.entry;
+        memcpy(rest, &answer.opened, sizeof answer.opened);
+    }
     *out = NULL;
-    if (result < 0 || answer.entry.nodeid == 0) {
-        kfree(forget);
-        if (result >= 0) *e = answer.entry;
+    if (result < 0 || e->nodeid == 0) {
+        fuse_forget_leave(f, forget);
         return result < 0 ? (int)result : 0;
     }
-    *e = answer.entry;
-    if (rest != NULL) memcpy(rest, &answer.opened, sizeof answer.opened);
     return fuse_node_get(dir, e, forget, resizes, out);
 }
 

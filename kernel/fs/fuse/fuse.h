@@ -15,6 +15,7 @@ struct fuse_fs {
     struct fuse_channel *channel;   // referenced
     struct fuse_connection *c;      // in it
     struct spinlock lock;
+    struct fuse_forget *spare;      // one that was not needed, for the next answer; atomic
     uint64_t missing;               // operations that the driver does not have, by opcode; atomic
     bool finishing;                 // under finish.lock
     struct wait_queue finish;       // its thread
@@ -85,7 +86,8 @@ static inline bool fuse_is_missing(const struct fuse_fs *f, uint32_t opcode) {
 struct inode *fuse_alloc_inode(struct filesystem *fs);
 void fuse_free_inode(struct inode *inode);
 int fuse_read_inode(struct inode *inode);
-[[nodiscard]] struct fuse_forget *fuse_forget_alloc(void);
+[[nodiscard]] struct fuse_forget *fuse_forget_take(struct fuse_fs *f);
+void fuse_forget_leave(struct fuse_fs *f, struct fuse_forget *forget);  // that was not needed
 uint64_t fuse_number_of(uint64_t nodeid, uint64_t epoch);  // of the inode
 // The inode of an answer that counts as a lookup, with a reference; `forget` is taken over. -EIO: it cannot be. The caller holds no
 // lock of that inode if `resizes`.

@@ -47,7 +47,7 @@ struct listing {
 // What came with an entry is kept for who asks for it next. Its lookup counts, whatever becomes of it.
 static void keep(struct fuse_node *dir, const struct fuse_listed *l) {
     struct component c = {.text = l->name, .bytes = l->bytes, .hash = NAME_HASH_START};
-    struct fuse_forget *forget = fuse_forget_alloc();
+    struct fuse_forget *forget = fuse_forget_take(fuse_of_node(dir));
     struct inode *inode;
     if (forget == NULL || fuse_node_get(dir, &l->entry, forget, true, &inode) != 0) return;
     for (uint32_t i = 0; i < c.bytes; i++) c.hash = name_hash_add(c.hash, c.text[i]);

@@ -58,7 +58,11 @@ static void statistics(struct filesystem *fs, struct fs_statistics *out) {
 
 static nanos_t name_until(struct inode *inode) { return fuse_node_of(inode)->name_until; }
 
-static void fuse_free(struct rcu_head *head) { kfree(container_of(head, struct fuse_fs, rcu)); }
+static void fuse_free(struct rcu_head *head) {
+    struct fuse_fs *f = container_of(head, struct fuse_fs, rcu);
+    kfree(f->spare);
+    kfree(f);
+}
 
 // RELEASE and FORGET have nobody who waits for them; still a driver wants to know of them.
 static void drain(struct fuse_connection *c) {

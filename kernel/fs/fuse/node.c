@@ -33,7 +33,14 @@ void fuse_free_inode(struct inode *inode) {
     kfree(node);
 }
 
-struct fuse_forget *fuse_forget_alloc(void) { return kzalloc(sizeof(struct fuse_forget)); }
+struct fuse_forget *fuse_forget_take(struct fuse_fs *f) {
+    struct fuse_forget *spare = __atomic_exchange_n(&f->spare, NULL, __ATOMIC_ACQUIRE);
+    return spare != NULL ? spare : kzalloc(sizeof(struct fuse_forget));
+}
+
+void fuse_forget_leave(struct fuse_fs *f, struct fuse_forget *forget) {
+    kfree(__atomic_exchange_n(&f->spare, forget, __ATOMIC_ACQ_REL));
+}
 
 // Numbers of inodes tell drivers apart: a file that an earlier one named is another than the next one's.
 uint64_t fuse_number_of(uint64_t nodeid, uint64_t epoch) {
@@ -60,7 +67,7 @@ int fuse_read_inode(struct inode *inode) {
     struct source *s = inode->vfs;
     inode->vfs = NULL;
     if (s == NULL && inode->number != FUSE_ROOT) return -ESTALE;
-    node->forget = s != NULL ? s->forget : fuse_forget_alloc();
+    node->forget = s != NULL ? s->forget : fuse_forget_take(f);
     if (node->forget == NULL) return -ENOMEM;
     if (s != NULL) s->forget = NULL;
     node->nodeid = s != NULL ? s->nodeid : FUSE_ROOT;
@@ -189,14 +196,14 @@ int fuse_node_get(struct fuse_node *dir, const struct fuse_entry_out *e, struct 
     if (error == 0) error = inode_get_from(&f->fs, fuse_number_of(e->nodeid, epoch), &source, &inode);
     if (error != 0) {
         if (e->nodeid != 0) give_back(f, e->nodeid, forget);
-        else kfree(forget);
+        else fuse_forget_leave(f, forget);
         return error;
     }
     struct fuse_node *node = fuse_node_of(inode);
     bool known = source.forget != NULL;
     if (known) error = take_known(node, e, epoch, resizes);
     if (known && node->nodeid != e->nodeid) give_back(f, e->nodeid, forget);
-    else if (known) kfree(forget);
+    else if (known) fuse_forget_leave(f, forget);
     node->name_until = fuse_valid_until(arch_now(), e->entry_valid, e->entry_valid_nsec);
     if (error != 0) inode_put(inode);
     else *out = inode;

@@ -28,8 +28,7 @@ int vector_read(struct vector *v, uint64_t address, uint64_t count) {
     return error;
 }
 
-void vector_end(struct vector *v) {
-    if (v->parts == NULL || v->parts == v->small) return;
+void vector_free(struct vector *v) {
     kfree(v->parts);
     job_uncharge(current_process()->job, JOB_KERNEL_BYTES, bytes_of(v));
 }

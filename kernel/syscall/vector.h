@@ -13,4 +13,7 @@ struct vector {
 
 // Reads and checks it. -EINVAL: more than KPIO_IO_VECTORS_MAX or INT64_MAX bytes; -EFAULT, -ENFILE, -ENOMEM. vector_end in every case.
 [[nodiscard]] int vector_read(struct vector *v, uint64_t address, uint64_t count);
-void vector_end(struct vector *v);
+void vector_free(struct vector *v);
+static inline void vector_end(struct vector *v) {
+    if (unlikely(v->parts != NULL && v->parts != v->small)) vector_free(v);
+}

@@ -30,9 +30,9 @@ def json_lines(lines: list[str]) -> list[dict]:
     return found
 
 
-def boot(build: Build, machine: Machine, suite: str, on_line=None) -> list[dict]:
+def boot(build: Build, machine: Machine, suite: str, on_line=None, words: str = "") -> list[dict]:
     """Boots a benchmark and returns what it printed; a guest that does not come to its end is an error."""
-    outcome = guest.boot(machine, build.kernel, build.initrd, f"kpio.bench={suite} nokaslr", silence=SILENCE,
+    outcome = guest.boot(machine, build.kernel, build.initrd, f"kpio.bench={suite} nokaslr {words}".rstrip(), silence=SILENCE,
                          on_line=on_line)
     if outcome.end is not guest.End.SUCCESS:
         raise KpioError(f"the benchmark guest did not reach its end: {outcome.report()}",
@@ -45,12 +45,15 @@ def image_size(build: Build) -> dict:
     return {"name": "kernel_image", "unit": "bytes", "value": size, "min": size, "max": size, "n": 1}
 
 
-def profile(build: Build, name: str, detail=lambda text: None, suite: str = "kernel") -> list[tuple[str, float]]:
+def boot_kernel(build: Build, detail, extra: tuple) -> list[dict]:
+    return boot(build, Machine(memory_mib=GIB, accelerator="icount", net="pair", extra=extra), "kernel", detail)
+
+
+def profile(build: Build, name: str, detail=lambda text: None, boot_suite=boot_kernel) -> list[tuple[str, float]]:
     """The functions that one benchmark runs, with their instructions for each operation, most first. User programs are one."""
     with tempfile.TemporaryDirectory(prefix="kpio-bench-") as folder:
         out = Path(folder, "counts")
-        machine = Machine(memory_mib=GIB, accelerator="icount", net="pair", extra=plugin.arguments(out, profile=True))
-        marks = {line["name"]: line.get("mark") for line in boot(build, machine, suite, detail)}
+        marks = {line["name"]: line.get("mark") for line in boot_suite(build, detail, plugin.arguments(out, profile=True))}
         record = plugin.read(out).get(marks.get(name))
     if not record:
         raise KpioError(f"there is nothing to profile under the name {name}", USAGE)

@@ -152,6 +152,7 @@ def bench_policy(arguments):
 
 
 def bench_fuse(arguments):
+    packages.require("linux")
     if arguments.profile:
         return show_profile(arguments)
     variant = prepared()

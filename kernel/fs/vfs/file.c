@@ -147,11 +147,13 @@ static __attribute__((noinline)) int64_t read_slowly(struct file *f, struct user
     return done;
 }
 
-// At a given place of a file that was read before: nothing but its content is looked at.
+// At a given place of a file that was read before, or whose driver sees who reads: nothing but its content is looked at.
 int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t offset) {
     struct inode *inode = f->inode;
-    bool plain = offset >= 0 && f->opened == NULL && bytes <= INT64_MAX && check_regular(inode) == 0 && is_noted(inode);
-    return likely(plain) ? content_read(inode, (uint64_t)offset, to, bytes) : read_slowly(f, to, bytes, offset);
+    bool placed = offset >= 0 && bytes <= INT64_MAX && check_regular(inode) == 0;
+    if (likely(placed && f->opened == NULL && is_noted(inode))) return content_read(inode, (uint64_t)offset, to, bytes);
+    if (placed && f->opened != NULL) return read_opened(f, (uint64_t)offset, to, bytes);
+    return read_slowly(f, to, bytes, offset);
 }
 
 static int64_t read_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {

@@ -1,4 +1,5 @@
-// `kpio bench fuse`: what a file system behind a channel costs, bin/memfs serving it with one thread. Both sides count.
+// `kpio bench fuse`: what a file system behind a channel costs, bin/memfs serving it with one thread. Both sides count. The same is done
+// with the ext4 of the first disk.
 #include "abi/gen/errors.h"
 #include "lib/string.h"
 #include "lib/util.h"
@@ -25,6 +26,14 @@ static void mount(struct mounted *m, const char *const *settings) {
     (void)kpio_handle_close((uint64_t)channel);
     m->file = (kpio_handle)bench_check("file", file_open(m->root, "file", KPIO_OPEN_CREATE, KPIO_RIGHT_READ | KPIO_RIGHT_WRITE));
     (void)bench_check("fill", file_write_all(m->file, buffer, sizeof buffer, 0));
+}
+
+static void mount_disk(struct mounted *m) {
+    kpio_handle disk = (kpio_handle)bench_check("disk", kpio_disk_open(startup_handle("system"), (const uint8_t *)"vda", 3));
+    m->root = (kpio_handle)bench_check("mount", kpio_fs_mount("ext4", disk, 0, NULL));
+    m->file = (kpio_handle)bench_check("file", file_open(m->root, "file", KPIO_OPEN_CREATE, KPIO_RIGHT_READ | KPIO_RIGHT_WRITE));
+    (void)bench_check("fill", file_write_all(m->file, buffer, sizeof buffer, 0));
+    (void)bench_check("sync", kpio_file_sync(m->file, 0));
 }
 
 static void unmount(const struct mounted *m) {
@@ -72,5 +81,9 @@ int main(int argc, char **argv) {
     bench_run(&(struct bench){"fuse_stat_warm", "insns", 20, 50, NULL, stat_file, NULL, &m});
     bench_run(&(struct bench){"fuse_read_warm_4k", "insns", 20, 50, NULL, read_4k, NULL, &m});
     unmount(&m);
+    mount_disk(&m);
+    bench_run(&(struct bench){"ext4_read_1m_warm", "insns", 9, 4, NULL, read_1m, NULL, &m});
+    bench_run(&(struct bench){"ext4_stat_warm", "insns", 20, 50, NULL, stat_file, NULL, &m});
+    bench_run(&(struct bench){"ext4_read_warm_4k", "insns", 20, 50, NULL, read_4k, NULL, &m});
     return 0;
 }

@@ -368,6 +368,69 @@ TEST(data_of_a_read_go_into_pages) {
     driver_host_end(&c);
 }
 
+// As transfer, with memory of the caller's address space.
+static int transfer_space(uint32_t opcode, uint8_t *memory, uint32_t bytes, bool *absent) {
+    struct fuse_request *r = fuse_request_alloc(opcode, 9, sizeof(struct fuse_read_in), opcode == FUSE_READ ? 0 : 8);
+    r->space = (struct aspace *)memory;
+    r->address = (uint64_t)memory;
+    r->bytes = bytes;
+    int error = fuse_call(&c, r);
+    *absent = r->absent;
+    fuse_request_free(&c, r);
+    return error;
+}
+
+TEST(data_go_to_and_from_the_callers_memory) {
+    uint8_t memory[5000];
+    bool absent;
+    for (unsigned holes = 0; holes < 4; holes++) {
+        begin(answers, 0);
+        memset(memory, 0x11, sizeof memory);
+        memset(answer, 0x33, sizeof answer);
+        answer_bytes = 4000;
+        driver_host.holes = holes;
+        CHECK_EQ(transfer_space(FUSE_READ, memory, 4500, &absent), 0);
+        CHECK(memory[0] == 0x33 && memory[3999] == 0x33 && memory[4000] == 0x11);
+        answer_bytes = 8;
+        CHECK_EQ(transfer_space(FUSE_WRITE, memory, 4500, &absent), 0);
+        CHECK(buffer[80] == 0x33 && buffer[80 + 4000] == 0x11);
+        CHECK(!absent);
+        driver_host_end(&c);
+    }
+}
+
+// The driver has answered; who asked has to see to its memory, and asks again.
+TEST(memory_of_the_callers_that_is_absent_is_told) {
+    uint8_t memory[100];
+    bool absent;
+    begin(answers, 0);
+    driver_host.absent = true;
+    answer_bytes = 100;
+    CHECK_EQ(transfer_space(FUSE_READ, memory, 100, &absent), -EFAULT);
+    CHECK(absent);
+    CHECK_EQ(last_reply, 0);
+    driver_host_end(&c);
+}
+
+// A write with such memory is not taken at all, and the driver gets what comes behind it.
+static bool takes_nothing(struct fuse_connection *connection) {
+    (void)connection;
+    CHECK_EQ(take(), -EAGAIN);
+    return true;
+}
+
+TEST(a_write_from_absent_memory_does_not_reach_the_driver) {
+    uint8_t memory[100] = {0};
+    bool absent;
+    begin(takes_nothing, 0);
+    driver_host.absent = true;
+    CHECK_EQ(transfer_space(FUSE_WRITE, memory, 100, &absent), -EFAULT);
+    CHECK(absent);
+    CHECK_EQ(c.counts.queued, 0);
+    CHECK_EQ(c.counts.sent, 0);
+    driver_host_end(&c);
+}
+
 TEST(a_driver_without_memory_gets_the_request_again) {
     begin(only_takes, -ECANCELED);
     driver_host.unmapped = true;

@@ -188,7 +188,8 @@ static uint8_t *moving;
 static volatile bool stop;
 
 static int64_t replace_on(void *arg) {
-    while (!stop) (void)kpio_aspace_map(kt_aspace(), 0, 0, 64 * PAGE, KPIO_MAP_ANONYMOUS | KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_FIXED, (uint64_t)moving);
+    const uint32_t flags = KPIO_MAP_ANONYMOUS | KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_FIXED;
+    while (!stop) (void)kpio_aspace_map(kt_aspace(), 0, 0, 64 * PAGE, flags, (uint64_t)moving);
     return 0;
 }
 

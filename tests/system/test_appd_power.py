@@ -23,7 +23,7 @@ def record(tmp_path_factory):
     (image,) = disk(folder)
     shutil.copyfile(image.file, folder / "before")
     (folder / "log").write_bytes(b"")
-    boot(folder, (Disk(image.file, log=folder / "log"),), "kpio.case=steps_of_power kpio.cut=1")
+    boot(folder, (Disk(image.file, log=folder / "log"),), "kpio.case=steps_of_power")
     return folder / "before", writelog.read(folder / "log")
 
 
@@ -107,7 +107,7 @@ def test_what_is_left_runs(record, tmp_path, request):
     before, entries = record
     for at in places(entries, BOOTS_LONG if request.config.getoption("--long") else BOOTS, 2)[1:-1]:
         writelog.cut(before, entries, at, random.Random(at), tmp_path / "ext4")
-        boot(tmp_path, (replace(Disk(tmp_path / "ext4"), durable=False),), "kpio.case=after_the_cut kpio.cut=1")
+        boot(tmp_path, (replace(Disk(tmp_path / "ext4"), durable=False),), "kpio.case=after_the_cut")
 
 
 def test_a_record_without_its_flushes_is_seen(record, tmp_path):

@@ -92,13 +92,11 @@ KT_TEST_FLAGS(the_other_modes, KT_LEAKY) {
 }
 
 // Apps of the boot archive are there without anybody's doing, and follow what the archive has.
-KT_TEST_FLAGS(system_apps, KT_LEAKY) {
+KT_TEST_FLAGS(system_apps, KT_ALONE | KT_LEAKY) {
     struct appd_status_reply status;
-    const char *version = startup_setting("system");
     char line[32];
-    if (version == NULL) return;  // this archive has none
+    fmt_print(line, sizeof line, "version %lu", (unsigned long)kt_setting("system", 0));
     appd_start(&status);
-    fmt_print(line, sizeof line, "version %s", version);
     must_print("first", "", line);
     KT_EQUAL(status.compiled, 1);
     appd_stop();

@@ -15,8 +15,7 @@ static void done(void) {
     kt_close(file);
 }
 
-KT_TEST_FLAGS(steps_of_power, KT_LEAKY) {
-    if (startup_setting("cut") == NULL) return;  // they are for a disk of their own
+KT_TEST_FLAGS(steps_of_power, KT_ALONE | KT_LEAKY) {
     appd_start(NULL);
     must(app_install("hello", "1", "", "/m/v1.wasm", 0));
     done();
@@ -34,13 +33,12 @@ KT_TEST_FLAGS(steps_of_power, KT_LEAKY) {
 }
 
 // Whatever a cut has left: what is installed runs, as the version that its record tells.
-KT_TEST_FLAGS(after_the_cut, KT_LEAKY) {
+KT_TEST_FLAGS(after_the_cut, KT_ALONE | KT_LEAKY) {
     static const struct {
         const char *version, *line;
     } versions[] = {{"1", "version 1"}, {"2", "version 2"}, {"3", "version 3"}, {"4", "version 1"}};
     struct appd_status_reply status;
     char text[2048], line[64];
-    if (startup_setting("cut") == NULL) return;
     appd_start(&status);
     KT_EQUAL(status.failed, 0);
     KT_EQUAL(status.key_lost, 0);

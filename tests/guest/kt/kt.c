@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     const char *only = startup_setting("case");
     kt_balance_warm_up();
     for (const struct kt_case *test = __start_kt_cases; test < __stop_kt_cases; test++)
-        if (only == NULL || strcmp(only, test->name) == 0) run_case(test);
+        if (only == NULL ? !(test->flags & KT_ALONE) : strcmp(only, test->name) == 0) run_case(test);
     print("KTEST done %u passed %u failed\n", state.passed, state.failed);
     return state.failed != 0;
 }

@@ -13,6 +13,7 @@
 
 enum {
     KT_LEAKY = 1 << 0,   // no comparison before and after (the case says why)
+    KT_ALONE = 1 << 1,   // only where kpio.case names it: it wants a machine of its own
 };
 
 struct kt_case {

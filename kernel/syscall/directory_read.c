@@ -1,4 +1,5 @@
 // Reading directories and extended attributes: calls that fill a buffer.
+#include "kernel/fs/vfs/attributes.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/entry.h"
 #include "kernel/syscall/path.h"
@@ -51,13 +52,16 @@ static bool emit(void *context, const char *name, size_t bytes, uint64_t number,
 static int fill(struct directory *d, struct reading *r, uint64_t offset) {
     struct inode *dir = d->at.inode;
     r->next = offset;
-    int error = rw_mutex_lock_shared_killable(&dir->lock);
+    // The root of a mount of FUSE has a number from its driver once it was asked.
+    bool unknown = dir->flags & INODE_REMOTE && dir->number_shown == 0;
+    int error = unknown && offset == COOKIE_DOT ? inode_refresh(dir) : 0;
+    if (error == 0) error = rw_mutex_lock_shared_killable(&dir->lock);
     if (error != 0) return error;
     error = dir->flags & INODE_DELETED ? -ENOENT : dir->flags & INODE_BAD ? -EIO : 0;
-    if (error == 0 && r->next == COOKIE_DOT) (void)put_entry(r, ".", 1, dir->number, FS_DIRECTORY, COOKIE_DOT_DOT);
+    if (error == 0 && r->next == COOKIE_DOT) (void)put_entry(r, ".", 1, inode_number(dir), FS_DIRECTORY, COOKIE_DOT_DOT);
     bool top = dir == d->root.inode;
     if (error == 0 && r->next == COOKIE_DOT_DOT)
-        (void)put_entry(r, "..", 2, top ? dir->number : dir->parent->number, FS_DIRECTORY, COOKIE_REST);
+        (void)put_entry(r, "..", 2, inode_number(top ? dir : dir->parent), FS_DIRECTORY, COOKIE_REST);
     if (error == 0 && r->next >= COOKIE_REST && !r->full) error = dir->ops->read_directory(dir, r->next - COOKIE_REST, emit, r);
     rw_mutex_unlock_shared(&dir->lock);
     if (error == 0 && r->used == 0 && r->full) error = -EINVAL;  // not even one fits

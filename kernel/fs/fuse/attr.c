@@ -22,17 +22,26 @@ static int set(struct inode *inode, struct fuse_setattr_in *in) {
     return result < 0 ? shown(result) : fuse_take_attr(node, &out.attr, out.attr_valid, out.attr_valid_nsec);
 }
 
+// A driver may do the one after the other, and a new owner takes away set-id bits where its file system is Linux's: so the owner
+// comes before the mode.
+static int change_owner(struct inode *inode, const struct inode_change *c) {
+    struct fuse_setattr_in in = {.uid = c->uid, .gid = c->gid};
+    if (c->what & FS_SET_UID) in.valid |= FATTR_UID;
+    if (c->what & FS_SET_GID) in.valid |= FATTR_GID;
+    return in.valid != 0 ? set(inode, &in) : 0;
+}
+
 int fuse_change(struct inode *inode, const struct inode_change *c) {
     struct fuse_setattr_in in = {0};
+    int error = change_owner(inode, c);
+    if (error != 0 || (c->what & ~(unsigned)(FS_SET_UID | FS_SET_GID)) == 0) return error;
     if (c->what & FS_SET_MODE) in.valid |= FATTR_MODE, in.mode = c->mode;
-    if (c->what & FS_SET_UID) in.valid |= FATTR_UID, in.uid = c->uid;
-    if (c->what & FS_SET_GID) in.valid |= FATTR_GID, in.gid = c->gid;
     in.atime = (uint64_t)c->accessed.seconds, in.atimensec = c->accessed.nanoseconds;
     in.mtime = (uint64_t)c->modified.seconds, in.mtimensec = c->modified.nanoseconds;
     if (c->what & FS_SET_ACCESSED) in.valid |= FATTR_ATIME;
     if (c->what & FS_SET_MODIFIED) in.valid |= FATTR_MTIME;
     fuse_node_of(inode)->wrote = true;  // another time is no sign of other data
-    int error = set(inode, &in);
+    error = set(inode, &in);
     // The times that memory has kept back count no more, where they were set now.
     if (error == 0 && c->what & FS_SET_MODIFIED) inode->modified = c->modified;
     return error;
@@ -77,15 +86,27 @@ int64_t fuse_seek(struct inode *inode, uint64_t offset, bool data) {
     return out.offset < offset || out.offset > size ? -EIO : (int64_t)out.offset;
 }
 
+// What is to be synced must be open at the driver: of a directory, nothing may be.
+static int sync_handle(struct fuse_node *node, struct fuse_handle **opened, uint64_t *fh) {
+    *opened = NULL;
+    if (FS_TYPE(node->inode.mode) != FS_DIRECTORY) return fuse_handle_any(node, false, fh);
+    int error = fuse_open_directory(node, opened);
+    if (error == 0) *fh = (*opened)->fh;
+    return error == -ENOSYS ? 0 : error;
+}
+
 int fuse_sync(struct inode *inode, bool data_only) {
     struct fuse_node *node = fuse_node_of(inode);
+    struct fuse_handle *opened = NULL;
     bool directory = FS_TYPE(inode->mode) == FS_DIRECTORY;
     struct fuse_fsync_in in = {.fsync_flags = data_only ? FUSE_FSYNC_FDATASYNC : 0};
     const struct fuse_question q = {
         .opcode = directory ? FUSE_FSYNCDIR : FUSE_FSYNC, .node = node, .in = &in, .in_bytes = sizeof in};
     int error = fuse_check_node(node);
-    if (error == 0 && !directory) error = fuse_handle_any(node, false, &in.fh);
+    if (error == 0 && fuse_is_missing(fuse_of(inode->fs), q.opcode)) return 0;
+    if (error == 0) error = sync_handle(node, &opened, &in.fh);
     if (error == -EBADF) return 0;  // nobody has it open: nothing of it is kept back
     int64_t result = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
+    if (opened != NULL) fuse_handle_release(node, opened);
     return result == -ENOSYS ? 0 : (int)result;
 }

@@ -95,6 +95,14 @@ void fuse_finish_unlock(struct fuse_connection *c, struct fuse_request *r, int e
     if (waiter != NULL) sched_wake(waiter);
 }
 
+// The lock is held. There is no driver, and the next one goes on where the last one was: what is asked meanwhile is for that one.
+static bool waits_for_next_locked(const struct fuse_connection *c) { return c->state == FUSE_GONE && c->stateless && !c->closed; }
+
+// The lock is held. What nobody waits for will be heard by a driver.
+static bool is_heard_locked(const struct fuse_connection *c) {
+    return c->state == FUSE_READY || c->state == FUSE_STARTING || waits_for_next_locked(c);
+}
+
 static void announce(struct fuse_connection *c) {
     if (c->changed != NULL) c->changed(c);
 }
@@ -148,7 +156,7 @@ static int begin_call(struct fuse_connection *c, const struct fuse_request *r, n
     for (;;) {
         spin_lock(&c->idle.lock);
         uint64_t self = fuse_current_process();
-        bool waits = c->state == FUSE_STARTING || (c->state == FUSE_GONE && c->stateless && !c->closed);
+        bool waits = c->state == FUSE_STARTING || waits_for_next_locked(c);
         int error = c->state == FUSE_ENDED || (c->state == FUSE_GONE && !waits) ? -ENOTCONN : 0;
         if (error == 0 && self != 0 && self == c->driver) error = -EDEADLK;
         if (error == 0 && !waits && !c->stateless && r->epoch != FUSE_ANY_EPOCH && r->epoch != c->epoch) error = -ESTALE;
@@ -245,8 +253,7 @@ void fuse_request_free(struct fuse_connection *c, struct fuse_request *r) {
 void fuse_send(struct fuse_connection *c, struct fuse_request *r) {
     r->detached = true;
     spin_lock(&c->idle.lock);
-    bool possible = c->state == FUSE_READY || c->state == FUSE_STARTING;
-    if (!possible) {
+    if (!is_heard_locked(c)) {
         fuse_finish_unlock(c, r, -ENOTCONN);
         return;
     }
@@ -260,7 +267,7 @@ void fuse_send_forget(struct fuse_connection *c, struct fuse_forget *f) {
     if (f == NULL) return;
     f->next = NULL;
     spin_lock(&c->idle.lock);
-    bool wanted = f->one.nlookup != 0 && (c->state == FUSE_READY || c->state == FUSE_STARTING);
+    bool wanted = f->one.nlookup != 0 && is_heard_locked(c);
     if (wanted) {
         bool first = c->forgets == NULL;
         *c->forgets_end = f;
@@ -303,9 +310,9 @@ void fuse_connection_ready(struct fuse_connection *c) {
     spin_unlock(&c->idle.lock);
 }
 
-// Whether the next driver can be asked; then it waits for that one.
-static bool kept_locked(const struct fuse_connection *c, const struct fuse_request *r) {
-    return c->state == FUSE_GONE && c->stateless && !c->closed && !r->detached && r->replays && r->state != FUSE_ORPHANED;
+// Whether what was sent may be asked of the next driver.
+static bool may_repeat_locked(const struct fuse_connection *c, const struct fuse_request *r) {
+    return waits_for_next_locked(c) && !r->detached && r->replays && r->state != FUSE_ORPHANED;
 }
 
 // The lock is held: some request that is to end now, out of the lists; NULL: there is none.
@@ -314,14 +321,14 @@ static struct fuse_request *next_lost_locked(struct fuse_connection *c) {
         struct fuse_request *r = list_pop_front_entry(&c->table[i], struct fuse_request, node);
         if (r == NULL) continue;
         c->counts.sent--;
-        if (!kept_locked(c, r)) return r;
+        if (!may_repeat_locked(c, r)) return r;
         r->state = FUSE_QUEUED;
         list_push_back(&c->queue, &r->node);
         c->counts.queued++;
         i--;
     }
     list_for_each_entry_safe(r, &c->queue, struct fuse_request, node) {
-        if (kept_locked(c, r)) continue;
+        if (waits_for_next_locked(c) && r->opcode != FUSE_INIT) continue;
         list_remove(&r->node);
         c->counts.queued--;
         return r;
@@ -345,7 +352,7 @@ static void drop_forgets(struct fuse_forget *f) {
 
 // The lock is held in a state in which nobody enqueues any more, and released.
 static void end_all_unlock(struct fuse_connection *c) {
-    struct fuse_forget *forgets = take_forgets_locked(c);
+    struct fuse_forget *forgets = waits_for_next_locked(c) ? NULL : take_forgets_locked(c);
     for (struct fuse_request *r; (r = next_lost_locked(c)) != NULL;) {
         fuse_finish_unlock(c, r, -ENOTCONN);
         spin_lock(&c->idle.lock);

@@ -45,6 +45,13 @@ int fuse_find(struct inode *dir, const char *name, size_t bytes, struct inode **
     return 0;
 }
 
+// What comes of a change. Whether it was done cannot be known where the answer was lost, with the driver or with who waited for it.
+static int changed(int error, struct inode *dir, const char *name, size_t bytes) {
+    bool lost = error == -ENOTCONN || error == -ETIMEDOUT || error == -EINTR || error == -EIO;
+    if (lost) fuse_forget_name(dir, name, bytes);
+    return error == -ENOSYS ? -EOPNOTSUPP : error;
+}
+
 // ---- new ones -----------------------------------------------------------------------------------------------------------
 
 // The directory's times and links are the driver's to know; so are those of what lost or got a name.
@@ -106,16 +113,16 @@ static int make_symlink(struct fuse_node *dir, const char *name, size_t bytes, c
     return ask_made(&q, FS_SYMLINK, NULL, out);
 }
 
-static int shown(int error) { return error == -ENOSYS ? -EOPNOTSUPP : error; }
-
 int fuse_create(struct inode *inode, const char *name, size_t bytes, const struct inode_new *init, struct inode **out) {
     struct fuse_node *dir = fuse_node_of(inode);
     uint32_t type = FS_TYPE(init->mode);
+    int error;
     touch(inode);
-    if (type == FS_DIRECTORY) return shown(make_directory(dir, name, bytes, init, out));
-    if (type == FS_SYMLINK) return shown(make_symlink(dir, name, bytes, init, out));
-    if (type == FS_REGULAR) return shown(make_file(dir, name, bytes, init, out));
-    return shown(make_node(dir, name, bytes, init, out));
+    if (type == FS_DIRECTORY) error = make_directory(dir, name, bytes, init, out);
+    else if (type == FS_SYMLINK) error = make_symlink(dir, name, bytes, init, out);
+    else if (type == FS_REGULAR) error = make_file(dir, name, bytes, init, out);
+    else error = make_node(dir, name, bytes, init, out);
+    return changed(error, inode, name, bytes);
 }
 
 int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *inode) {
@@ -126,7 +133,7 @@ int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *i
     struct inode *linked;
     int error = fuse_check_node(fuse_node_of(inode));
     if (error == 0) error = ask_entry(&q, false, &e, NULL, &linked);
-    if (error != 0) return shown(error);
+    if (error != 0) return changed(error, dir, name, bytes);
     if (linked != NULL) inode_put(linked);  // not the last: the caller has one, if it is the same
     touch(dir);
     return linked == inode ? 0 : -EIO;
@@ -140,7 +147,7 @@ int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode 
         .opcode = directory ? FUSE_RMDIR : FUSE_UNLINK, .node = fuse_node_of(dir), .name = {name}, .name_bytes = {bytes}};
     int error = fuse_check_node(fuse_node_of(dir));
     if (error == 0) error = (int)fuse_ask(fuse_of(dir->fs), &q);
-    if (error != 0) return shown(error);
+    if (error != 0) return changed(error, dir, name, bytes);
     fuse_lose_name(inode);
     touch(dir);
     return 0;
@@ -159,7 +166,9 @@ int fuse_rename(struct inode *from_dir, const char *from_name, size_t from_bytes
     int error = fuse_check_node(fuse_node_of(from_dir));
     if (error == 0) error = fuse_check_node(fuse_node_of(to_dir));
     if (error == 0) error = (int)fuse_ask(fuse_of(from_dir->fs), &q);
-    if (error != 0) return error == -ENOSYS && exchange ? -EINVAL : shown(error);
+    if (error == -ENOSYS && exchange) return -EINVAL;
+    (void)changed(error, from_dir, from_name, from_bytes);
+    if (error != 0) return changed(error, to_dir, to_name, to_bytes);
     if (replaced != NULL && !exchange) fuse_lose_name(replaced);
     else if (replaced != NULL) fuse_expire(replaced);
     fuse_expire(inode);

@@ -59,6 +59,9 @@ static inline bool fuse_wants(const struct fuse_fs *f, uint32_t flag) { return f
 // ---- notify.c: as fuse_reply's notify -----------------------------------------------------------------------------------------
 int fuse_notify(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes);
 
+// Name and attributes of the directory are asked for when they are next wanted. Of a good name.
+void fuse_forget_name(struct inode *dir, const char *name, size_t bytes);
+
 // ---- ask.c ----------------------------------------------------------------------------------------------------------------
 // One request with fixed arguments, up to two names (each gets its NUL) and a reply without pages.
 struct fuse_question {

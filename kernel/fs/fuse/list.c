@@ -8,6 +8,13 @@
 #define LIST_BYTES 8192u     // of one READDIR
 #define LISTS_MAX 100u      // answers without an entry that is wanted, in one call
 
+// Places in a directory are shown as offsets, the last two of which are the VFS's (for "." and ".."). Linux file systems call the end
+// of a directory INT64_MAX: that is shown as the highest place that can be.
+#define PLACE_MOST ((uint64_t)INT64_MAX - 2)
+static bool place_is_good(uint64_t place) { return place < PLACE_MOST || place == INT64_MAX; }
+static uint64_t place_shown(uint64_t place) { return place == INT64_MAX ? PLACE_MOST : place; }
+static uint64_t place_asked(uint64_t cookie) { return cookie == PLACE_MOST ? INT64_MAX : cookie; }
+
 // ---- the handle that a directory is read through: one, kept between calls ---------------------------------------------------
 
 static struct fuse_handle *take_reading(struct fuse_node *dir) { return fuse_handle_take(dir, &dir->reading); }
@@ -59,15 +66,16 @@ static void keep(struct fuse_node *dir, const struct fuse_listed *l) {
 static bool is_dot(const struct fuse_listed *l) { return l->name[0] == '.' && (l->bytes == 1 || (l->bytes == 2 && l->name[1] == '.')); }
 
 static int show(struct listing *list, const struct fuse_listed *l) {
+    if (!place_is_good(l->next)) return -EIO;
     if (is_dot(l)) {
-        list->cookie = l->next;
+        list->cookie = place_shown(l->next);
         return 0;
     }
-    if (!fuse_name_is_good(l->name, l->bytes) || l->next > INT64_MAX - 2) return -EIO;
-    if (!list->full) list->full = !list->emit(list->context, l->name, l->bytes, l->number, l->type << 12, l->next);
+    if (!fuse_name_is_good(l->name, l->bytes)) return -EIO;
+    if (!list->full) list->full = !list->emit(list->context, l->name, l->bytes, l->number, l->type << 12, place_shown(l->next));
     if (list->full) return 0;
     list->any = true;
-    list->cookie = l->next;
+    list->cookie = place_shown(l->next);
     return 0;
 }
 
@@ -85,7 +93,7 @@ static int show_all(struct listing *list, const uint8_t *answer, uint32_t bytes,
 // Bytes of the next entries.
 static int64_t ask_entries(struct fuse_node *dir, const struct fuse_handle *h, uint64_t cookie, uint8_t *answer, bool *plus) {
     struct fuse_fs *f = fuse_of_node(dir);
-    struct fuse_read_in in = {.fh = h != NULL ? h->fh : 0, .offset = cookie, .size = LIST_BYTES};
+    struct fuse_read_in in = {.fh = h != NULL ? h->fh : 0, .offset = place_asked(cookie), .size = LIST_BYTES};
     *plus = fuse_wants(f, FUSE_DO_READDIRPLUS) && !fuse_is_missing(f, FUSE_READDIRPLUS);
     struct fuse_question q = {
         .opcode = *plus ? FUSE_READDIRPLUS : FUSE_READDIR, .node = dir, .in = &in, .in_bytes = sizeof in,

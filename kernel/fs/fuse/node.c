@@ -48,6 +48,7 @@ uint64_t fuse_number_of(uint64_t nodeid, uint64_t epoch) {
 }
 
 static void set_attr(struct inode *inode, const struct fuse_attr *a) {
+    inode->number_shown = a->ino;
     inode->mode = a->mode & 0177777u;
     inode->links = a->nlink;
     inode->uid = a->uid;

@@ -43,14 +43,18 @@ static int inval_inode(struct fuse_fs *f, const uint8_t *body, uint32_t bytes) {
     return 0;
 }
 
-static int forget_name(struct fuse_fs *f, uint64_t parent, const char *name, uint32_t namelen) {
-    if (!fuse_name_is_good(name, namelen)) return -EINVAL;
-    struct component c = {.text = name, .bytes = namelen, .hash = NAME_HASH_START};
-    for (uint32_t i = 0; i < namelen; i++) c.hash = name_hash_add(c.hash, name[i]);
-    struct inode *dir = find(f, parent);
-    if (dir == NULL) return -ENOENT;
+void fuse_forget_name(struct inode *dir, const char *name, size_t bytes) {
+    struct component c = {.text = name, .bytes = (uint32_t)bytes, .hash = NAME_HASH_START};
+    for (size_t i = 0; i < bytes; i++) c.hash = name_hash_add(c.hash, name[i]);
     name_forget(dir, &c);
     fuse_expire(dir);
+}
+
+static int forget_name(struct fuse_fs *f, uint64_t parent, const char *name, uint32_t namelen) {
+    if (!fuse_name_is_good(name, namelen)) return -EINVAL;
+    struct inode *dir = find(f, parent);
+    if (dir == NULL) return -ENOENT;
+    fuse_forget_name(dir, name, namelen);
     inode_put(dir);
     return 0;
 }

@@ -13,7 +13,7 @@ void place_stat(const struct place *at, struct kpio_stat *out) {
     if (unlikely(inode == at->mount->root)) flags |= KPIO_STAT_MOUNT_ROOT;
     if (unlikely(inode->flags & INODE_DELETED)) flags |= KPIO_STAT_DELETED;
     *out = (struct kpio_stat){
-        .inode = inode->number,
+        .inode = inode_number(inode),
         .fs = inode->fs->id,
         .size = inode_size(inode),
         .blocks = inode->blocks,

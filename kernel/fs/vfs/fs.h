@@ -45,6 +45,7 @@ struct inode {
     struct filesystem *fs;
     const struct inode_ops *ops;
     uint64_t number;          // unique in the file system
+    uint64_t number_shown;    // to programs, where that is another one (a driver's); 0: the same
     uint32_t generation;
     uint32_t refs;            // atomic
     uint32_t flags;           // INODE_*; atomic
@@ -226,6 +227,7 @@ void filesystem_init(struct filesystem *fs, const struct fs_type *type, const st
 struct inode *inode_find(struct filesystem *fs, uint64_t number);
 // Enters a new inode that create has filled (number set), with a reference. -ENOMEM.
 [[nodiscard]] int inode_enter(struct filesystem *fs, uint64_t number, struct inode **out);
+static inline uint64_t inode_number(const struct inode *inode) { return inode->number_shown != 0 ? inode->number_shown : inode->number; }
 static inline void inode_hold(struct inode *inode) { __atomic_fetch_add(&inode->refs, 1, __ATOMIC_RELAXED); }
 // Takes a reference unless the inode is on its way out of memory: for one found without a lock (RCU).
 [[nodiscard]] bool inode_tryhold(struct inode *inode);

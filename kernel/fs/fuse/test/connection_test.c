@@ -296,6 +296,40 @@ TEST(requests_go_before_forgets_but_not_for_ever) {
     driver_host_end(&c);
 }
 
+// A stateless mount keeps for the next driver what the last one has not taken; what that one had is over.
+TEST(what_was_not_taken_waits_for_the_next_driver) {
+    static const struct fuse_init_out out = {.major = FUSE_MAJOR, .minor = FUSE_MINOR};
+    begin(answers, 0);
+    c.stateless = true;
+    fuse_send(&c, fuse_request_alloc(FUSE_RELEASE, 9, 0, 0));
+    CHECK(take() > 0);
+    fuse_send(&c, fuse_request_alloc(FUSE_RELEASE, 10, 0, 0));
+    send_forgets(1);
+    fuse_connection_lose(&c, "killed");
+    fuse_send(&c, fuse_request_alloc(FUSE_RELEASE, 11, 0, 0));
+    send_forgets(1);
+    CHECK_EQ(take(), -ENOTCONN);
+    fuse_connection_start(&c);
+    CHECK(take() > 0);
+    CHECK_EQ(asked->opcode, FUSE_INIT);
+    CHECK_EQ(driver_host_reply(&c, asked->unique, 0, &out, sizeof out), 0);
+    CHECK(take() > 0);
+    CHECK_EQ(asked->nodeid, 10);
+    CHECK(take() > 0);
+    CHECK_EQ(asked->nodeid, 11);
+    CHECK_EQ(take(), 40 + 8 + 2 * 16);
+    CHECK_EQ(take(), -EAGAIN);
+    // Nobody comes any more: nothing is kept.
+    fuse_send(&c, fuse_request_alloc(FUSE_RELEASE, 12, 0, 0));
+    send_forgets(1);
+    fuse_connection_lose(&c, "killed");
+    fuse_connection_close(&c);
+    CHECK_EQ(c.counts.queued, 0);
+    fuse_send(&c, fuse_request_alloc(FUSE_RELEASE, 13, 0, 0));
+    CHECK_EQ(c.counts.queued, 0);
+    driver_host_end(&c);
+}
+
 static unsigned told;
 static void count_done(struct fuse_connection *connection, struct fuse_request *r) { told += r->error != 0 ? 100 : 1, (void)connection; }
 

@@ -62,7 +62,7 @@ size_t virtq_bytes(uint16_t size);
 // `memory` is zeroed.
 void virtq_init(struct virtq *q, void *memory, uint16_t size);
 
-// Adds a chain of 1 or 2 buffers, those that the device reads first. 0, or -ENOSPC. The device sees it after
+// Adds a chain of buffers, those that the device reads first. 0, or -ENOSPC. The device sees it after
 // virtq_publish.
 int virtq_add(struct virtq *q, const struct virtq_buffer *buffers, unsigned count, uint32_t cookie);
 // Shows the device what was added. Returns whether it wants to be told.

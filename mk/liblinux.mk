@@ -35,5 +35,3 @@ PROGRAMS += lib/liblinux.so
 
 # Runs a Linux program where a guest suite would run (tests/linux).
 $(eval $(call program,test/linux,tests/linux/runner/run.c tests/guest/kt/balance.c,))
-# Runs a Linux program of the host (./kpio run FILE).
-$(eval $(call program,test/hostrun,user/hostrun/main.c,))

@@ -2,8 +2,9 @@
 #include "tests/guest/fs_conformance/fs.h"
 
 #include "lib/fmt.h"
+#include "tests/guest/kt/driver.h"
 
-static kpio_handle root, home;
+static kpio_handle root, home, fs_driver;
 static char home_name[32];
 
 const char *fs_type(void) {
@@ -14,29 +15,57 @@ const char *fs_type(void) {
 bool fs_has_links(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_modes(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_is_far(void) { return startup_setting("driver") != NULL; }
+bool fs_names_deleted(void) { return !fs_is_far(); }
 bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0 && strcmp(fs_type(), "fuse") != 0; }
 
-// bin/memfs behind a channel that only it still has a handle on: it ends when it is unmounted.
-static int64_t mount_memfs(void) {
+// What the driver of a file system of FUSE gets besides its end of the channel.
+static int64_t driver_spec(const char **path, struct process_grant grants[2], const char *const **settings) {
     static const char *const through[] = {"threads", "2", NULL}, *const back[] = {"threads", "2", "writeback", "1", "plus", "1", NULL};
+    if (startup_setting("driver") == NULL) {
+        *path = "/bin/memfs";
+        *settings = startup_setting("writeback") != NULL ? back : through;
+        return 0;
+    }
+    *path = "/drv/virtio_fs";
+    *settings = NULL;
+    return kt_device_open(0x1af4 | 0x105a << 16, 0, grants);
+}
+
+// A driver behind a channel that only it still has a handle on: it ends when it is unmounted.
+static int64_t mount_fuse(void) {
+    struct process_grant grants[4];
     struct program program;
+    const char *path, *const *settings;
+    int64_t parts = driver_spec(&path, grants, &settings);
+    if (parts < 0) return parts;
     int64_t channel = kpio_fuse_create();
     if (channel < 0) return channel;
     int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, NULL), end = kpio_fuse_serve((kpio_handle)channel);
     (void)kpio_handle_close((uint64_t)channel);
     if (handle < 0 || end < 0) return handle < 0 ? handle : end;
-    const struct process_grant grant = {"fuse", (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
-    int64_t error = archive_program(kt_archive(), "/bin/memfs", &program);
+    grants[parts++] = (struct process_grant){"fuse", (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    grants[parts++] = (struct process_grant){"console", kt_system(), KPIO_RIGHT_LOG, KPIO_SEND_COPY};
+    int64_t error = archive_program(kt_archive(), path, &program);
     if (error != 0) return error;
-    const struct process_spec spec = {.name = "memfs", .job = kt_job(), .program = &program, .grants = &grant, .grant_count = 1,
-                                      .settings = startup_setting("writeback") != NULL ? back : through};
+    const struct process_spec spec = {.name = "driver", .job = kt_job(), .program = &program, .grants = grants,
+                                      .grant_count = (uint32_t)parts, .settings = settings};
     int64_t process = process_spawn(&spec, NULL);
-    if (process > 0) (void)kpio_handle_close((uint64_t)process);
+    if (process > 0 && fs_driver > 0) (void)kpio_handle_close((uint64_t)fs_driver);
+    if (process > 0) fs_driver = (kpio_handle)process;
     return process < 0 ? process : handle;
 }
 
+// The driver of the last mount ends a little after it.
+void fs_await_end(void) {
+    if (fs_driver == KPIO_HANDLE_NONE) return;
+    (void)wait_terminated(fs_driver, kt_soon(), NULL);
+    kt_close(fs_driver);
+    fs_driver = KPIO_HANDLE_NONE;
+}
+
 static int64_t mount(void) {
-    if (strcmp(fs_type(), "fuse") == 0) return mount_memfs();
+    if (strcmp(fs_type(), "fuse") == 0) return mount_fuse();
     if (strcmp(fs_type(), "tmpfs") == 0) return kpio_fs_mount("tmpfs", 0, 0, NULL);
     const char *name = startup_setting("disk");
     if (name == NULL) name = "vda";
@@ -66,9 +95,14 @@ kpio_handle fs_begin(void) {
     return home;
 }
 
-void fs_end(void) {
+void fs_leave(void) {
     kt_close(home);
     kt_close(root);
+}
+
+void fs_end(void) {
+    fs_leave();
+    fs_await_end();
 }
 
 kpio_handle fs_open(kpio_handle dir, const char *path, uint32_t flags, uint32_t rights) {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Optional, Union
 
 import pytest
-from kpio import coverage, guest, ktest
+from kpio import coverage, folders, guest, ktest
 from kpio.build import DEFAULT_COMPILER, Build, ensure, processors
 from kpio.errors import KpioError
 from kpio.machine import Machine
@@ -55,6 +55,7 @@ class Boot:
     long: bool = False  # only in the long form
     long_append: str = ""  # more for the command line there
     disks: Optional[Callable[[Path], tuple]] = None  # makes images in a folder: the machine's disks
+    shares: Optional[Callable[[Path], list]] = None  # the same with folders of this machine (folders.Share)
     # Looks at those images when the guest has ended well: names, and what is wrong with each ("": nothing).
     examine: Optional[Callable[[Path], list[tuple[str, str]]]] = None
     least_coverage: float = 0.0  # per cent of the kernel's lines, on a coverage build
@@ -151,7 +152,8 @@ class GuestItem(CaseItem):
             machine = self.boot.config.machine
             if self.boot.disks:
                 machine = replace(machine, disks=self.boot.disks(Path(folder)))
-            with guest.Guest(machine, variant.kernel, initrd, self.append) as running:
+            shares = self.boot.shares(Path(folder)) if self.boot.shares else []
+            with folders.Served(machine, shares) as served, guest.Guest(served.machine, variant.kernel, initrd, self.append) as running:
                 for _ in running.follow(self.boot.silence, self.boot.total, stopping):
                     pass
                 outcome = running.outcome()

@@ -3,7 +3,7 @@ import struct
 
 import images
 from guests import Boot, Config
-from kpio import command, fuzzed
+from kpio import command, folders, fuzzed
 from kpio.machine import Disk, Machine
 from kpio.paths import ROOT
 
@@ -52,6 +52,13 @@ def examine(folder):
     return [(name, fuzzed.flaw(folder / name, check)) for name, check in volumes if (folder / name).exists()]
 
 
+def shared_folder(folder):
+    """One of this machine's, as the guest's first virtio-fs device."""
+    shared = folder / "shared"
+    shared.mkdir()
+    return [folders.Share(shared, "/mnt")]
+
+
 def fat32_disk(folder):
     image = images.blank(folder / "fat32", 64)
     command.check(["mkfs.fat", "-F", "32", str(image)])
@@ -60,8 +67,12 @@ def fat32_disk(folder):
 
 # Suites that run once more for each of these: what their command lines say besides, and their disks.
 VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk),
-                               ("fuse", "kpio.fs=fuse", None), ("fuse-writeback", "kpio.fs=fuse kpio.writeback=1", None)],
+                               ("fuse", "kpio.fs=fuse", None), ("fuse-writeback", "kpio.fs=fuse kpio.writeback=1", None),
+                               ("virtiofs", "kpio.fs=fuse kpio.driver=virtio_fs", None)],
             "power": [("ext4", "", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
+
+# Those that get folders of this machine.
+SHARES = {"virtiofs": shared_folder}
 
 MACHINES = {
     "boot": ENDS,
@@ -98,7 +109,8 @@ def boots():
             machine = f"kpio.cpus={config.machine.cpus} kpio.mib={config.machine.memory_mib}"
             for variant, words, disks in VARIANTS.get(name, [("", "", options.pop("disks", None))]):
                 full = f"{name}[{config}{'-' if variant else ''}{variant}]"
-                made.append(Boot(full, f"kpio.test={name} {machine} {words}".rstrip(), config, disks=disks, **options))
+                made.append(Boot(full, f"kpio.test={name} {machine} {words}".rstrip(), config, disks=disks,
+                                 shares=SHARES.get(variant or name), **options))
         if name in WITH_KPTI:
             machine = f"kpio.cpus={DEFAULT.machine.cpus} kpio.mib={DEFAULT.machine.memory_mib}"
             made.append(Boot(f"{name}[{DEFAULT}-kpti]", f"kpio.test={name} {machine} kpti=on", DEFAULT))

@@ -1,5 +1,6 @@
 // From the boot archive's /etc/init/* to the table of services.
 #include "lib/cpio.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "user/init/run.h"
 #include "user/init/supervisor.h"
@@ -22,6 +23,15 @@ static bool program_is_good(struct supervised *s) {
     return false;
 }
 
+// NAME2, NAME3 and so on: one for each mount.
+static void load_more(const struct supervised *first) {
+    for (size_t number = 2; number <= supervisor.options->mount_count && supervisor.count < SERVICES_MAX; number++) {
+        struct supervised *s = &supervisor.services[supervisor.count++];
+        *s = *first;
+        (void)fmt_print(s->manifest.name, sizeof(s->manifest.name), "%s%zu", first->manifest.name, number);
+    }
+}
+
 static void load_one(const struct cpio_entry *entry) {
     const char *name = entry->name + strlen(FOLDER);
     struct supervised *s = &supervisor.services[supervisor.count];
@@ -40,6 +50,7 @@ static void load_one(const struct cpio_entry *entry) {
         s->state = SERVICE_REFUSED;
     s->backoff = (struct backoff){.first = s->manifest.backoff_first, .longest = s->manifest.backoff_longest};
     supervisor.count++;
+    if (s->state != SERVICE_REFUSED && service_is_granted(&s->manifest, GRANT_MOUNT)) load_more(s);
 }
 
 static void plan(void) {
@@ -60,8 +71,9 @@ static void plan(void) {
     }
 }
 
-void supervisor_load(const struct archive *archive) {
+void supervisor_load(const struct archive *archive, const struct options *options) {
     supervisor.archive = archive;
+    supervisor.options = options;
     size_t position = 0;
     struct cpio_entry entry;
     const char *what = "";

@@ -34,11 +34,11 @@ int main(int argc, char **argv) {
     if (error)
         print("init: initrd: cannot be read: %s\n", error_name(error));
     else
-        supervisor_load(&archive);
+        supervisor_load(&archive, &options);
     if (error == 0 && (options.mode == MODE_TEST || options.mode == MODE_BENCH))
         action = run_suite(&archive, &options);
     else if (error == 0)
-        action = supervisor_run(&options) == 0 ? POWER_EXIT_SUCCESS : POWER_EXIT_FAILURE;
+        action = supervisor_run() == 0 ? POWER_EXIT_SUCCESS : POWER_EXIT_FAILURE;
     int64_t result = kpio_system_power(startup_handle("system"), (uint32_t)action);
     print("init: cannot switch off: %s\n", error_name(result));
     for (;;) (void)kpio_thread_yield();

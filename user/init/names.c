@@ -2,6 +2,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "protocols/gen/init.h"
+#include "user/init/mounts.h"
 #include "user/init/run.h"
 #include "user/init/supervisor.h"
 
@@ -115,17 +116,13 @@ static int64_t do_list(void *context, uint64_t badge, const struct init_list_req
     return 0;
 }
 
-static bool may_control(const struct supervised *s) {
-    for (uint32_t i = 0; s != NULL && i < s->manifest.grant_count; i++)
-        if (s->manifest.grants[i].kind == GRANT_CONTROL) return true;
-    return false;
-}
+static bool may(const struct supervised *s, enum grant_kind what) { return s != NULL && service_is_granted(&s->manifest, what); }
 
 static int64_t do_control(void *context, uint64_t badge, const struct init_control_request *request,
                           struct init_control_reply *reply) {
     static const char *const names[] = {"start", "stop", "restart", "replace", "kill"};
     struct supervised *s = supervisor_find(request->name);
-    if (!may_control(sender(badge))) return -EACCES;
+    if (!may(sender(badge), GRANT_CONTROL)) return -EACCES;
     if (s == NULL) return -ENOENT;
     if (request->program[0] != 0) {
         if (strcmp(request->command, "replace") != 0) return -EINVAL;
@@ -152,9 +149,24 @@ static int64_t do_keep(void *context, uint64_t badge, const struct init_keep_req
     return 0;
 }
 
+// The end is moved: a copy that stays here would keep the kernel from seeing that the driver is gone.
+static int64_t do_serve(void *context, uint64_t badge, const struct init_serve_request *request, struct init_serve_reply *reply) {
+    struct supervised *s = sender(badge);
+    if (!may(s, GRANT_MOUNT)) return -EACCES;
+    int64_t end = mounts_serve(s, request->tag, request->fresh != 0);
+    int64_t saved = end < 0 ? end : kpio_reply_save();
+    if (saved >= 0) {
+        message_handle(0, (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
+        if (kpio_reply_send((kpio_handle)saved, KPIO_MESSAGE(0, 0, 1)) == 0) return KPIO_REPLY_LATER;
+        (void)kpio_handle_close((uint64_t)saved);
+    }
+    if (end > 0) (void)kpio_handle_close((uint64_t)end);
+    return saved < 0 ? saved : KPIO_REPLY_LATER;
+}
+
 int64_t names_main(void *arg) {
     static const struct init_server server = {.connect = do_connect, .ready = do_ready, .log = do_log,
-                                              .list = do_list, .control = do_control, .keep = do_keep};
+                                              .list = do_list, .control = do_control, .keep = do_keep, .serve = do_serve};
     int64_t header = kpio_ipc_receive(supervisor.endpoint, KPIO_TIME_NEVER);
     for (;;) {
         uint64_t reply = KPIO_REPLY_NONE;

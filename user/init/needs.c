@@ -14,27 +14,26 @@ static enum readiness readiness_of(const struct supervised *s) {
     }
 }
 
-static const struct supervised *needed(const struct supervised *s, uint32_t i) {
-    char name[SERVICE_NAME_MAX + 1];
-    return text_copy(name, sizeof(name), s->manifest.needs[i]) ? supervisor_find(name) : NULL;
+static bool is_needed(const struct supervised *s, const struct supervised *other) {
+    for (uint32_t i = 0; i < s->manifest.need_count; i++)
+        if (text_equal(s->manifest.needs[i], text_of(other->manifest.family))) return true;
+    return false;
 }
 
 static void say_what_lacks(const struct supervised *s) {
-    for (uint32_t i = 0; i < s->manifest.need_count; i++) {
-        const struct supervised *need = needed(s, i);
-        enum readiness readiness = need != NULL ? readiness_of(need) : ABSENT;
-        if (readiness == READY) continue;
-        print("init: %s: starts without %.*s, which ", s->manifest.name, TEXT_ARG(s->manifest.needs[i]));
+    for (size_t i = 0; i < supervisor.count; i++) {
+        const struct supervised *need = &supervisor.services[i];
+        enum readiness readiness = readiness_of(need);
+        if (readiness == READY || !is_needed(s, need) || supervisor_has_no_work_for(need)) continue;
+        print("init: %s: starts without %s, which ", s->manifest.name, need->manifest.name);
         if (readiness == ABSENT) print("does not run\n");
         else print("is not ready after %lu ms\n", (unsigned long)(s->manifest.patience / 1000000));
     }
 }
 
 bool needs_are_met(const struct supervised *s, uint64_t now) {
-    for (uint32_t i = 0; i < s->manifest.need_count && now < s->due; i++) {
-        const struct supervised *need = needed(s, i);
-        if (need != NULL && readiness_of(need) == COMING) return false;
-    }
+    for (size_t i = 0; i < supervisor.count && now < s->due; i++)
+        if (readiness_of(&supervisor.services[i]) == COMING && is_needed(s, &supervisor.services[i])) return false;
     say_what_lacks(s);
     return true;
 }

@@ -11,14 +11,14 @@ static const char *mode_set(struct options *options, const char *value) {
     static const struct {
         const char *name;
         enum option_mode mode;
-    } modes[] = {{"demo", MODE_DEMO}, {"shell", MODE_SHELL}, {"idle", MODE_IDLE}, {"linux", MODE_LINUX}};
+    } modes[] = {{"demo", MODE_DEMO}, {"shell", MODE_SHELL}, {"idle", MODE_IDLE}, {"linux", MODE_LINUX}, {"run", MODE_RUN}};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (strcmp(value, modes[i].name) == 0) {
             options->mode = modes[i].mode;
             return NULL;
         }
     }
-    return "unknown mode: demo, shell, idle or linux";
+    return "unknown mode: demo, shell, idle, linux or run";
 }
 
 static const char *suite_set(struct options *options, const char *value, enum option_mode mode) {
@@ -27,6 +27,42 @@ static const char *suite_set(struct options *options, const char *value, enum op
     if (strchr(value, '/') != NULL) return "the name of a suite has no slash";
     memcpy(options->suite, value, length + 1);
     options->mode = mode;
+    return NULL;
+}
+
+static int digit_of(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+// In place; false: a % that nothing good follows, or a NUL.
+static bool decode(char *text) {
+    char *to = text;
+    for (; *text != 0; text++, to++) {
+        *to = *text;
+        if (*text != '%') continue;
+        int high = digit_of(text[1]), low = high >= 0 ? digit_of(text[2]) : -1;
+        if (low < 0 || high + low == 0) return false;
+        *to = (char)(high << 4 | low);
+        text += 2;
+    }
+    *to = 0;
+    return true;
+}
+
+static const char *mount_add(struct options *options, const char *value) {
+    struct option_mount *m = &options->mounts[options->mount_count];
+    const size_t size = strlen(value) + 1;
+    if (options->mount_count == OPTION_MOUNTS_MAX) return "too many mounts";
+    if (size > sizeof(options->text) - options->text_used) return "too long";
+    char *tag = options->text + options->text_used, *path, *flag;
+    memcpy(tag, value, size);
+    path = strchr(tag, ':');
+    if (path == NULL || path == tag || path[1] != '/') return "TAG:/PATH or TAG:/PATH:ro is expected";
+    *path++ = 0;
+    flag = strchr(path, ':');
+    if (flag != NULL) *flag++ = 0;
+    if ((flag != NULL && strcmp(flag, "ro") != 0) || !decode(path)) return "TAG:/PATH or TAG:/PATH:ro is expected";
+    *m = (struct option_mount){.tag = tag, .path = path, .read_only = flag != NULL};
+    options->mount_count++;
+    options->text_used += size;
     return NULL;
 }
 
@@ -55,6 +91,7 @@ static const char *word_take(struct options *options, char *word) {
     const char *wrong = strcmp(key, "mode") == 0    ? mode_set(options, value)
                         : strcmp(key, "test") == 0  ? suite_set(options, value, MODE_TEST)
                         : strcmp(key, "bench") == 0 ? suite_set(options, value, MODE_BENCH)
+                        : strcmp(key, "mount") == 0 ? mount_add(options, value)
                                                     : setting_add(options, key, value);
     if (equals != NULL) *equals = '=';  // a complaint shows the whole word
     return wrong;

@@ -2,9 +2,9 @@
 
 #include "lib/string.h"
 
-static size_t find(const struct service_manifest *services, size_t count, struct text name) {
-    size_t i = 0;
-    while (i < count && !text_equal(text_of(services[i].name), name)) i++;
+// The next one from `i` on that a need of that name means.
+static size_t find(const struct service_manifest *services, size_t count, size_t i, struct text name) {
+    while (i < count && !text_equal(text_of(services[i].family), name)) i++;
     return i;
 }
 
@@ -20,16 +20,18 @@ static enum readiness check_needs(const struct service_manifest *services, size_
                                   const uint32_t *order, size_t placed, const char *wrong[]) {
     enum readiness result = READY;
     for (uint32_t n = 0; n < services[index].need_count; n++) {
-        size_t need = find(services, count, services[index].needs[n]);
+        size_t need = find(services, count, 0, services[index].needs[n]);
         if (need == count) {
             wrong[index] = "needs a service that does not exist";
             return NEVER;
         }
-        if (wrong[need] != NULL) {
-            wrong[index] = "needs a service that was refused";
-            return NEVER;
+        for (; need < count; need = find(services, count, need + 1, services[index].needs[n])) {
+            if (wrong[need] != NULL) {
+                wrong[index] = "needs a service that was refused";
+                return NEVER;
+            }
+            if (!is_placed(order, placed, need)) result = WAITS;
         }
-        if (!is_placed(order, placed, need)) result = WAITS;
     }
     return result;
 }

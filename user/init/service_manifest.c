@@ -95,12 +95,12 @@ static const char *parse_functions(struct grant *grant, struct text rest) {
 }
 
 static const char *set_grant(struct service_manifest *m, struct text value) {
-    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root", "memory"};
+    static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root", "memory", "mount"};
     struct text word = next_word(&value);
     struct grant grant = {0};
     size_t kind = 0;
     while (kind < ARRAY_SIZE(kinds) && !text_equal(word, text_of(kinds[kind]))) kind++;
-    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer root memory";
+    if (kind == ARRAY_SIZE(kinds)) return "unknown grant: console archive job control system pci framebuffer root memory mount";
     if (m->grant_count == SERVICE_GRANTS_MAX) return "too many grants";
     for (uint32_t i = 0; i < m->grant_count; i++)
         if (m->grants[i].kind == (enum grant_kind)kind) return "granted twice";
@@ -132,8 +132,10 @@ static const char *set_modes(struct service_manifest *m, struct text value) {
             m->modes |= 1u << MODE_IDLE;
         else if (text_equal(word, TEXT("linux")))
             m->modes |= 1u << MODE_LINUX;
+        else if (text_equal(word, TEXT("run")))
+            m->modes |= 1u << MODE_RUN;
         else
-            return "unknown mode: demo shell idle linux";
+            return "unknown mode: demo shell idle linux run";
     }
     return NULL;
 }
@@ -217,6 +219,7 @@ static void set_defaults(struct service_manifest *m, const char *name) {
                                    .patience = 10000 * MILLISECOND};
     m->limits = (struct kpio_job_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     (void)text_copy(m->name, sizeof(m->name), text_of(name));
+    (void)text_copy(m->family, sizeof(m->family), text_of(name));
 }
 
 // What is wrong with an item and where; the reason NULL if nothing is.

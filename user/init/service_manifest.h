@@ -8,9 +8,10 @@
 //                pci VENDOR:DEVICE ...
 //                                       what it gets beyond itself, "init" and "service"; one line each. The handle's name
 //                                       is the first word; of several PCI functions the first that is there and
-//                                       that no other driver has.
+//                                       that no other driver has. mount: it serves what the command line mounts
+//                                       (mounts.h); there is one such service for each of them.
 //     serves   = yes                    takes calls (default); no: a program that only runs
-//     modes    = demo shell idle        in which modes it is started; default: all
+//     modes    = demo shell idle run    in which modes it is started; default: all
 //     restart  = always | failure | never          default: always
 //     backoff  = 10ms 2s                first and longest delay before a restart; it doubles, and starts again after
 //                                       10 s without an end
@@ -33,7 +34,7 @@
 #define SERVICE_PCI_MAX 4u
 
 enum grant_kind { GRANT_CONSOLE, GRANT_ARCHIVE, GRANT_JOB, GRANT_CONTROL, GRANT_SYSTEM, GRANT_PCI, GRANT_FRAMEBUFFER, GRANT_ROOT,
-                  GRANT_MEMORY };
+                  GRANT_MEMORY, GRANT_MOUNT };
 enum restart_rule { RESTART_ALWAYS, RESTART_FAILURE, RESTART_NEVER };
 
 struct grant {
@@ -45,6 +46,7 @@ struct grant {
 
 struct service_manifest {
     char name[SERVICE_NAME_MAX + 1];
+    char family[SERVICE_NAME_MAX + 1];    // the manifest's name: several services may be made of one (GRANT_MOUNT)
     struct text program, arguments[SERVICE_ARGUMENTS_MAX], needs[SERVICE_NEEDS_MAX];
     struct text setting_keys[SERVICE_SETTINGS_MAX], setting_values[SERVICE_SETTINGS_MAX];
     struct grant grants[SERVICE_GRANTS_MAX];
@@ -56,6 +58,13 @@ struct service_manifest {
     bool serves, handover, is_main;
     struct kpio_job_limits limits;
 };
+
+// Whether it is granted something of that kind.
+static inline bool service_is_granted(const struct service_manifest *m, enum grant_kind kind) {
+    for (uint32_t i = 0; i < m->grant_count; i++)
+        if (m->grants[i].kind == kind) return true;
+    return false;
+}
 
 struct manifest_error {
     unsigned line, column;

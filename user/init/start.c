@@ -83,7 +83,8 @@ static int64_t add_grant(struct grants *g, const struct grant *grant, const stru
         add(g, "root", root_directory(), grant->rights, KPIO_SEND_COPY);
         return 0;
     case GRANT_MEMORY: return add_memory(g, grant);
-    case GRANT_CONTROL: return 0;  // a word in the manifest that names.c asks for
+    case GRANT_CONTROL:
+    case GRANT_MOUNT: return 0;  // words in the manifest that names.c asks for
     case GRANT_PCI:
         g->what = "its PCI function";
         handle = open_pci(grant);

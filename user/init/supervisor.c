@@ -1,6 +1,7 @@
 #include "user/init/supervisor.h"
 
 #include "lib/string.h"
+#include "user/init/mounts.h"
 
 struct supervisor supervisor;
 
@@ -25,6 +26,7 @@ static void schedule_restart(struct supervised *s, uint64_t now) {
     if (s->backoff.in_a_row > s->manifest.attempts) {
         s->state = SERVICE_FAILED;
         print("init: %s: gave up after %u ends in a row\n", s->manifest.name, s->backoff.in_a_row);
+        mounts_lose(s);
         return;
     }
     s->state = SERVICE_WAITING;
@@ -89,6 +91,7 @@ static void service_ended(struct supervised *s, int64_t status) {
     if (failed) trial_failed(s);
     if (s->stop_wanted || (!failed && !wants_restart(s, status))) {
         s->state = SERVICE_STOPPED;
+        mounts_lose(s);
     } else if (failed) {
         start_or_wait(s);
     } else if (s->replacing) {
@@ -212,7 +215,7 @@ static int64_t start_all(void) {
     mutex_lock(&supervisor.lock);
     for (size_t i = 0; i < supervisor.ordered; i++) {
         struct supervised *s = &supervisor.services[supervisor.order[i]];
-        if (!(s->manifest.modes & 1u << supervisor.options->mode)) continue;
+        if (!(s->manifest.modes & 1u << supervisor.options->mode) || supervisor_has_no_work_for(s)) continue;
         start_or_wait(s);
         started++;
     }
@@ -221,9 +224,8 @@ static int64_t start_all(void) {
     return 0;
 }
 
-int64_t supervisor_run(const struct options *options) {
+int64_t supervisor_run(void) {
     static struct thread names, watchdog;
-    supervisor.options = options;
     int64_t result = kpio_port_create();
     if (result > 0) supervisor.port = (kpio_handle)result;
     if (result > 0) result = kpio_endpoint_create();

@@ -55,15 +55,19 @@ struct supervisor {
 extern struct supervisor supervisor;
 
 // Reads the manifests /etc/init/* into the table and plans the order of start; says what is wrong with which.
-void supervisor_load(const struct archive *archive);
+void supervisor_load(const struct archive *archive, const struct options *options);
 
 // After supervisor_load: starts what the mode asks for, and runs until a service with main = yes ends: its exit status.
-int64_t supervisor_run(const struct options *options);
+int64_t supervisor_run(void);
 
 // ---- inside init --------------------------------------------------------------------------------------------------------
 // The service of that name, or NULL.
 struct supervised *supervisor_find(const char *name);
 static inline uint32_t supervisor_index(const struct supervised *s) { return (uint32_t)(s - supervisor.services); }
+// It serves mounts, and the command line has none.
+static inline bool supervisor_has_no_work_for(const struct supervised *s) {
+    return supervisor.options->mount_count == 0 && service_is_granted(&s->manifest, GRANT_MOUNT);
+}
 // Any thread: asks the supervisor. 0 or a negative errno.
 int64_t supervisor_post(const struct supervised *s, enum command command);
 

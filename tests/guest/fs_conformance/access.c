@@ -104,9 +104,10 @@ KT_TEST(a_mapping_keeps_a_deleted_file) {
     kt_close(file);
     kt_close(vmo);
     KT_OK(kpio_path_unlink(dir, "file", 0));
-    fs_end();
+    fs_leave();
     KT_EQUAL(memcmp(at, "kept", 4), 0);
     KT_OK(kpio_aspace_unmap(kt_aspace(), (uint64_t)at, PAGE));
+    fs_await_end();
 }
 
 // ---- in a process with the JIT right, which gets EXECUTE on what it mounts: a child says the line that failed ----------------

@@ -10,13 +10,17 @@
 const char *fs_type(void);
 // A directory for this case alone, on the file system under test. fs_end closes it; the case removes nothing itself.
 kpio_handle fs_begin(void);
-void fs_end(void);
+void fs_end(void);                  // fs_leave, then fs_await_end
+void fs_leave(void);                // something keeps the mount for a while:
+void fs_await_end(void);            // now it ends. Its driver is waited for
 kpio_handle fs_mount_again(void);   // another mount of the same: only where it lives in memory, a fresh one
 kpio_handle fs_mount_quietly(void); // the same for a child: a negative errno where it cannot be
 bool fs_has_links(void);            // hard and symbolic links
 bool fs_has_modes(void);            // modes, owners, xattrs
 bool fs_has_holes(void);
 bool fs_executes(void);
+bool fs_is_far(void);               // each operation costs a trip to the host and back
+bool fs_names_deleted(void);        // a file without a name can get one: a Linux host knows how it lost its own
 
 // Short forms that must succeed.
 kpio_handle fs_open(kpio_handle dir, const char *path, uint32_t flags, uint32_t rights);

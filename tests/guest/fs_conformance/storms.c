@@ -168,7 +168,8 @@ KT_CHILD(works) {
     int64_t vmo = kpio_vmo_create(4096, 0);
     if (vmo < 0) return __LINE__;
     scratch = (kpio_handle)vmo;
-    for (unsigned i = 0, rounds = startup_handle("long") > 0 ? 20000 : 1200; i < rounds; i++) {
+    const unsigned rounds = (startup_handle("long") > 0 ? 20000 : 1200) / (startup_handle("slow") > 0 ? 8 : 1);
+    for (unsigned i = 0; i < rounds; i++) {
         int64_t error;
         name_one(a, sizeof a);
         name_one(b, sizeof b);
@@ -222,8 +223,11 @@ KT_TEST(eight_processes_on_one_tree) {
     fs_mkdir(dir, "d0");
     fs_mkdir(dir, "d1");
     fs_mkdir(dir, "d0/d2");
-    const struct process_grant grants[] = {{"dir", dir, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}, {"long", dir, 0, KPIO_SEND_COPY}};
-    for (unsigned i = 0; i < WORKERS; i++) workers[i] = kt_spawn("works", grants, kt_long() ? 2 : 1);
+    struct process_grant grants[3] = {{"dir", dir, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
+    unsigned count = 1;
+    if (kt_long()) grants[count++] = (struct process_grant){"long", dir, 0, KPIO_SEND_COPY};
+    if (fs_is_far()) grants[count++] = (struct process_grant){"slow", dir, 0, KPIO_SEND_COPY};
+    for (unsigned i = 0; i < WORKERS; i++) workers[i] = kt_spawn("works", grants, count);
     for (unsigned i = 0; i < WORKERS; i++) {
         int64_t status = -1;
         KT_EQUAL(wait_terminated(workers[i], time_after_ms(kt_long() ? 600000 : 120000), &status), 0);

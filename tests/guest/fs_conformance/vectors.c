@@ -203,6 +203,10 @@ KT_TEST(a_temporary_file_gets_a_name) {
         fs_end();
         kt_skip("no links here");
     }
+    if (!fs_names_deleted()) {
+        fs_end();
+        kt_skip("the host gives a file that was deleted no name again");
+    }
     for (unsigned i = 0; i < 3; i++) {  // some on either side of it, where nameless files are listed
         kpio_handle before = fs_open(dir, ".", KPIO_OPEN_TEMPORARY, RW), file = fs_open(dir, ".", KPIO_OPEN_TEMPORARY, RW);
         kpio_handle after = fs_open(dir, ".", KPIO_OPEN_TEMPORARY, RW);

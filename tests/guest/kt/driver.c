@@ -35,35 +35,27 @@ bool kt_device_exists(uint32_t device, unsigned nth) {
     return kt_device_find(device, nth) >= 0 || mapped_find(device, nth, &mapped);
 }
 
-// What the driver gets of its device.
-struct device {
-    kpio_handle pci, mmio, irq;  // the first, or the other two
-};
-
-static void device_close(struct device *device) {
-    kpio_handle all[] = {device->pci, device->mmio, device->irq};
-    for (unsigned i = 0; i < 3; i++)
-        if (all[i] > 0) (void)kpio_handle_close((uint64_t)all[i]);
+static int64_t open_mapped(const struct mapped *mapped, struct process_grant grants[2]) {
+    int64_t mmio = kpio_mmio_create(startup_handle("system"), mapped->base & ~4095ull, 4096);
+    if (mmio < 0) return mmio;
+    int64_t irq = kpio_irq_create(startup_handle("system"), (uint32_t)mapped->gsi, KPIO_IRQ_LEVEL);
+    if (irq < 0) {
+        (void)kpio_handle_close((uint64_t)mmio);
+        return irq;
+    }
+    grants[0] = (struct process_grant){"mmio", (kpio_handle)mmio, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    grants[1] = (struct process_grant){"irq", (kpio_handle)irq, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    return 2;
 }
 
-static int64_t device_open(uint32_t id, unsigned nth, struct device *device) {
-    kpio_handle system = startup_handle("system");
+int64_t kt_device_open(uint32_t id, unsigned nth, struct process_grant grants[2]) {
     struct mapped mapped;
-    *device = (struct device){0};
-    int64_t address = kt_device_find(id, nth), result;
-    if (address >= 0) {
-        result = kpio_pci_open(system, (uint64_t)address);
-        device->pci = result > 0 ? (kpio_handle)result : KPIO_HANDLE_NONE;
-        return result < 0 ? result : 0;
-    }
-    if (!mapped_find(id, nth, &mapped)) return -ENODEV;
-    result = kpio_mmio_create(system, mapped.base & ~4095ull, 4096);
-    if (result < 0) return result;
-    device->mmio = (kpio_handle)result;
-    result = kpio_irq_create(system, (uint32_t)mapped.gsi, KPIO_IRQ_LEVEL);
-    if (result < 0) device_close(device);
-    else device->irq = (kpio_handle)result;
-    return result < 0 ? result : 0;
+    int64_t address = kt_device_find(id, nth);
+    if (address < 0) return mapped_find(id, nth, &mapped) ? open_mapped(&mapped, grants) : -ENODEV;
+    int64_t pci = kpio_pci_open(startup_handle("system"), (uint64_t)address);
+    if (pci < 0) return pci;
+    grants[0] = (struct process_grant){"pci", (kpio_handle)pci, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    return 1;
 }
 
 // ---- init's part -------------------------------------------------------------------------------------------------------
@@ -72,6 +64,8 @@ static struct {
     kpio_handle endpoint;
     struct thread thread;
     uint32_t ready;  // calls of `ready` so far
+    uint32_t fresh;  // of `serve` that asked for a mount without a past
+    kpio_handle channel, kept;
 } fake_init;
 
 enum { LABEL_STOP = 0x7f00 };
@@ -89,8 +83,30 @@ static int64_t serve_log(void *context, uint64_t badge, const struct init_log_re
     return 0;
 }
 
+static int64_t serve_keep(void *context, uint64_t badge, const struct init_keep_request *request, struct init_keep_reply *reply) {
+    kpio_handle old = __atomic_exchange_n(&fake_init.kept, request->state, __ATOMIC_ACQ_REL);
+    if (old > 0) (void)kpio_handle_close((uint64_t)old);
+    return 0;
+}
+
+// The end is moved, or nobody would see that the driver is gone.
+static int64_t serve_serve(void *context, uint64_t badge, const struct init_serve_request *request, struct init_serve_reply *reply) {
+    int64_t end = kpio_fuse_serve(fake_init.channel), saved = end < 0 ? end : kpio_reply_save();
+    if (saved < 0) return saved;
+    if (request->fresh) __atomic_fetch_add(&fake_init.fresh, 1, __ATOMIC_RELEASE);
+    message_handle(0, (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);
+    if (kpio_reply_send((kpio_handle)saved, KPIO_MESSAGE(0, 0, 1)) == 0) return KPIO_REPLY_LATER;
+    (void)kpio_handle_close((uint64_t)saved);
+    (void)kpio_handle_close((uint64_t)end);
+    return KPIO_REPLY_LATER;
+}
+
+void kt_init_mount(kpio_handle channel) { fake_init.channel = channel; }
+uint32_t kt_init_fresh(void) { return __atomic_load_n(&fake_init.fresh, __ATOMIC_ACQUIRE); }
+kpio_handle kt_init_kept(void) { return __atomic_exchange_n(&fake_init.kept, KPIO_HANDLE_NONE, __ATOMIC_ACQ_REL); }
+
 static int64_t init_main(void *arg) {
-    static const struct init_server server = {.ready = serve_ready, .log = serve_log};
+    static const struct init_server server = {.ready = serve_ready, .log = serve_log, .keep = serve_keep, .serve = serve_serve};
     int64_t header = kpio_ipc_receive(fake_init.endpoint, KPIO_TIME_NEVER);
     while (header >= 0 || header == -ECANCELED || header == -EINTR) {
         if (header >= 0 && KPIO_MESSAGE_LABEL(header) == LABEL_STOP) break;
@@ -106,7 +122,7 @@ int64_t kt_init_start(void) {
     int64_t endpoint = kpio_endpoint_create();
     if (endpoint < 0) return endpoint;
     fake_init.endpoint = (kpio_handle)endpoint;
-    fake_init.ready = 0;
+    fake_init.ready = fake_init.fresh = 0;
     return thread_spawn(&fake_init.thread, "init", init_main, NULL, NULL, 0);
 }
 
@@ -130,7 +146,7 @@ int64_t kt_init_wait(uint32_t before) {
     return 0;
 }
 
-static int64_t spawn(struct kt_driver *d, const struct device *device, kpio_handle endpoint) {
+static int64_t spawn(struct kt_driver *d, const struct process_grant *device, unsigned parts, kpio_handle endpoint) {
     static struct archive archive;
     struct program program;
     const char *arguments[] = {d->program, NULL}, *what = "";
@@ -140,12 +156,7 @@ static int64_t spawn(struct kt_driver *d, const struct device *device, kpio_hand
         {"init", fake_init.endpoint, KPIO_RIGHT_CALL, KPIO_SEND_COPY},
     };
     unsigned count = 3;
-    if (device->pci > 0) {
-        grants[count++] = (struct process_grant){"pci", device->pci, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
-    } else {
-        grants[count++] = (struct process_grant){"mmio", device->mmio, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
-        grants[count++] = (struct process_grant){"irq", device->irq, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
-    }
+    for (unsigned i = 0; i < parts; i++) grants[count++] = device[i];
     if (d->state > 0) grants[count++] = (struct process_grant){"state", d->state, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     int64_t error = archive.data ? 0 : archive_open(&archive);
     if (!error) error = archive_program(&archive, d->program, &program);
@@ -160,18 +171,16 @@ static int64_t spawn(struct kt_driver *d, const struct device *device, kpio_hand
 
 int64_t kt_driver_start(struct kt_driver *d) {
     const uint32_t calling = KPIO_RIGHT_CALL | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER | KPIO_RIGHT_WAIT;
-    struct device device;
-    int64_t error = device_open(d->device, d->nth, &device), endpoint = error ? error : kpio_endpoint_create();
-    if (endpoint < 0) {
-        device_close(&device);
-        return endpoint;
-    }
-    d->endpoint = (kpio_handle)kpio_handle_dup((kpio_handle)endpoint, calling);
+    struct process_grant device[2];
+    int64_t parts = kt_device_open(d->device, d->nth, device), endpoint = parts < 0 ? parts : kpio_endpoint_create(), process = endpoint;
     uint32_t before = kt_init_readies();
-    int64_t process = spawn(d, &device, (kpio_handle)endpoint);
+    if (endpoint > 0) {
+        d->endpoint = (kpio_handle)kpio_handle_dup((kpio_handle)endpoint, calling);
+        process = spawn(d, device, (unsigned)parts, (kpio_handle)endpoint);
+    }
     if (process < 0) {
-        device_close(&device);
-        (void)kpio_handle_close((uint64_t)endpoint);
+        for (int64_t i = 0; i < parts; i++) (void)kpio_handle_close((uint64_t)device[i].handle);
+        if (endpoint > 0) (void)kpio_handle_close((uint64_t)endpoint);
         return process;
     }
     d->process = (kpio_handle)process;

@@ -23,6 +23,9 @@ static inline void kt_device_need(uint32_t device, unsigned nth) {
     if (!kt_device_exists(device, nth)) kt_skip("this machine has no such device");
 }
 
+// Opens it for a driver: how many of `grants` that is, or a negative errno.
+[[nodiscard]] int64_t kt_device_open(uint32_t device, unsigned nth, struct process_grant grants[2]);
+
 // Before the first start: a thread that plays init. Ends with kt_init_stop.
 [[nodiscard]] int64_t kt_init_start(void);
 [[nodiscard]] int64_t kt_init_stop(void);
@@ -30,6 +33,12 @@ static inline void kt_device_need(uint32_t device, unsigned nth) {
 kpio_handle kt_init_endpoint(void);
 uint32_t kt_init_readies(void);
 [[nodiscard]] int64_t kt_init_wait(uint32_t before);
+
+// For drivers of file systems: the channel of which they get their end, how many of them began it anew, and what they had kept last,
+// the caller's now, or 0.
+void kt_init_mount(kpio_handle channel);
+uint32_t kt_init_fresh(void);
+kpio_handle kt_init_kept(void);
 
 // Starts it and waits until it takes calls.
 [[nodiscard]] int64_t kt_driver_start(struct kt_driver *driver);

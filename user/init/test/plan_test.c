@@ -123,3 +123,45 @@ TEST(options_words) {
     CHECK_EQ(complaints, 3);
     CHECK_EQ(o.mode, MODE_DEMO);
 }
+
+TEST(a_need_means_all_of_a_family) {
+    struct service_manifest m[4];
+    uint32_t order[SERVICES_MAX];
+    const char *wrong[SERVICES_MAX];
+    CHECK_EQ(parse(&m[0], "user", "program = /a\nneeds = fs\n"), 0);
+    CHECK_EQ(parse(&m[1], "fs", "program = /a\ngrant = mount\n"), 0);
+    CHECK(service_is_granted(&m[1], GRANT_MOUNT) && !service_is_granted(&m[0], GRANT_MOUNT));
+    m[3] = m[2] = m[1];
+    memcpy(m[2].name, "fs2", 4);
+    memcpy(m[3].name, "fs3", 4);
+    CHECK_EQ(plan_order(m, 4, NULL, order, wrong), 4);
+    CHECK_EQ(order[3], 0);
+    const bool refused[] = {false, false, false, true};
+    CHECK_EQ(plan_order(m, 4, refused, order, wrong), 2);
+    CHECK(wrong[0] != NULL);
+}
+
+TEST(mounts_of_the_command_line) {
+    static struct options o;
+    complaints = 0;
+    options_parse(&o, "kpio.mode=run kpio.mount=dir0:/a%20b%3Ac kpio.mount=dir1:/data:ro", complain, NULL);
+    CHECK_EQ(complaints, 0);
+    CHECK_EQ(o.mode, MODE_RUN);
+    CHECK_EQ(o.mount_count, 2);
+    CHECK_EQ(strcmp(o.mounts[0].tag, "dir0"), 0);
+    CHECK_EQ(strcmp(o.mounts[0].path, "/a b:c"), 0);
+    CHECK(!o.mounts[0].read_only);
+    CHECK_EQ(strcmp(o.mounts[1].path, "/data"), 0);
+    CHECK(o.mounts[1].read_only);
+    static const char *const bad[] = {"kpio.mount=dir0",       "kpio.mount=:/a",       "kpio.mount=dir0:a",      "kpio.mount=dir0:/a:rw",
+                                      "kpio.mount=dir0:/a%",   "kpio.mount=dir0:/a%2", "kpio.mount=dir0:/a%0",   "kpio.mount=dir0:/a%00",
+                                      "kpio.mount=dir0:/a%2x", "kpio.mount",           "kpio.mount=dir0:/a:ro:"};
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        options_parse(&o, bad[i], complain, NULL);
+        CHECK_EQ(complaints, i + 1);
+        CHECK_EQ(o.mount_count, 0);
+    }
+    options_parse(&o, "kpio.mount=a:/1 kpio.mount=b:/2 kpio.mount=c:/3 kpio.mount=d:/4 kpio.mount=e:/5", complain, NULL);
+    CHECK_EQ(o.mount_count, OPTION_MOUNTS_MAX);
+    CHECK_EQ(complaints, sizeof bad / sizeof *bad + 1);
+}

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from . import command, libraries, linuxguest
+from . import command, folders, libraries, linuxguest
 from .build import Build
 from .errors import KpioError
 from .machine import Disk, Machine
 from .rootfs import image, tree
 
-APPEND = "kpio.test=hostrun"
+APPEND = "kpio.mode=run"
 INPUT_BYTES = 96  # of one answer, as the guest takes them
 STOPPED = 124  # as timeout(1) says it
 FOLDER = "/run"
@@ -87,7 +87,7 @@ def write_all(number: int, data: bytes) -> None:
 
 
 def run(build: Build, file: Path, arguments: list[str], machine: Machine, environment: dict, seconds: Optional[float], append: str,
-        verbose: bool) -> int:
+        verbose: bool, shares: tuple = ()) -> int:
     """Runs a program of this machine. The exit status: the program's, 128 and a signal's number, or 124 when its time was up."""
     program, root = libraries.read(file), "tmpfs"
     place = f"{FOLDER}/{file.name}"
@@ -95,8 +95,9 @@ def run(build: Build, file: Path, arguments: list[str], machine: Machine, enviro
     if program.interpreter:
         machine, root = machine.with_disk(root_disk())
         files.update(libraries.brought(file, program, tree.make("shell")))
-    ran = linuxguest.Command((str(file), *arguments), environment, program=place)
-    return run_in(build, machine, f"root={root} {append}".strip(), ran, files, seconds, verbose)
+    ran = linuxguest.Command((str(file), *arguments), environment, folders.directory_in(shares, "/"), place)
+    with folders.Served(machine, shares) as served:
+        return run_in(build, served.machine, f"root={root} {served.words} {append}".strip(), ran, files, seconds, verbose)
 
 
 def run_in(build: Build, machine: Machine, append: str, ran: linuxguest.Command, files: dict[str, bytes], seconds: Optional[float],

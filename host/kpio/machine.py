@@ -2,11 +2,10 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 from .errors import USAGE, KpioError
 
@@ -70,6 +69,18 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder of the host behind a virtio-fs device, served on a socket (folders.py)."""
+
+    tag: str
+    socket: Path
+
+    def arguments(self, device: str, place: str) -> list[str]:
+        return ["-chardev", f"socket,id={self.tag},path={self.socket}",
+                "-device", f"vhost-user-fs{device},chardev={self.tag},tag={self.tag},queue-size=128{place}"]
+
+
+@dataclass(frozen=True)
 class Machine:
     kind: str = "q35"
     cpus: int = 1
@@ -79,6 +90,7 @@ class Machine:
     rng: bool = True
     cpu: str = "max"
     disks: tuple = ()  # of Disk: vda, vdb, ...
+    folders: tuple = ()  # of Folder
     extra: tuple = ()  # more QEMU arguments
 
     def with_disk(self, disk: Disk) -> tuple[Machine, str]:
@@ -99,7 +111,11 @@ class Machine:
         return argv
 
     def machine_arguments(self) -> list[str]:
-        return ["-machine", "q35"] if self.kind == "q35" else ["-machine", "microvm,acpi=on,rtc=on,x-option-roms=on"]
+        kind = "q35" if self.kind == "q35" else "microvm,acpi=on,rtc=on,x-option-roms=on"
+        if not self.folders:
+            return ["-machine", kind]
+        # Memory that another process of the host's can map: the daemon moves data right to and from where the guest has them.
+        return ["-object", f"memory-backend-memfd,id=ram,size={self.memory_mib}M,share=on", "-machine", f"{kind},memory-backend=ram"]
 
     def accelerator_arguments(self) -> list[str]:
         if self.accelerator == "kvm":
@@ -113,29 +129,37 @@ class Machine:
         suffix = "-pci,disable-legacy=on" if pci else "-device"
         argv = [] if pci else ["-global", "virtio-mmio.force-legacy=false"]
         places = self.places()
-        if self.rng:
-            argv += ["-object", "rng-builtin,id=rng0", "-device", f"virtio-rng{suffix},rng=rng0{next(places)}"]
-        if self.net == "user":
-            argv += ["-netdev", "user,id=net0,restrict=on", "-device", f"virtio-net{suffix},netdev=net0{next(places)}"]
-        elif self.net == "pair":
-            for card in ("net0", "net1"):
-                argv += ["-netdev", f"hubport,id={card},hubid=0", "-device", f"virtio-net{suffix},netdev={card}{next(places)}"]
-        if self.disks:
-            first = next(places)
-            for number, disk in enumerate(self.disks):
-                place = first if pci else f",bus=virtio-mmio-bus.{int(first.rpartition('.')[2]) + number}"
-                argv += disk.arguments(number, f"virtio-blk{suffix}", place)
+        if "rng" in places:
+            argv += ["-object", "rng-builtin,id=rng0", "-device", f"virtio-rng{suffix},rng=rng0{places['rng']}"]
+        for card in ("net0", "net1"):
+            if card not in places:
+                continue
+            network = f"hubport,id={card},hubid=0" if self.net == "pair" else f"user,id={card},restrict=on"
+            argv += ["-netdev", network, "-device", f"virtio-net{suffix},netdev={card}{places[card]}"]
+        for number, disk in enumerate(self.disks):
+            first = places["disks"]
+            place = first if pci else f",bus=virtio-mmio-bus.{int(first.rpartition('.')[2]) + number}"
+            argv += disk.arguments(number, f"virtio-blk{suffix}", place)
+        for folder in self.folders:
+            argv += folder.arguments("-pci" if pci else "-device", places[folder.tag])
         return argv
 
-    def places(self) -> Iterator[str]:
-        """Where the next device goes. On a microvm a page of registers holds eight slots and goes to one driver: each device
-        gets a page of its own, and the disks, which the kernel drives, one together. Slot 0 stays empty: its interrupt is
-        pin 0 of the second I/O APIC, and QEMU takes pin 0 of each I/O APIC for the timer's and raises pin 2 instead."""
+    def places(self) -> dict[str, str]:
+        """Which devices there are, and where each goes. On a microvm a page of registers holds eight slots and goes to one driver:
+        each device gets a page of its own, and the disks, which the kernel drives, one together. Slot 0 stays empty: its interrupt
+        is pin 0 of the second I/O APIC, and QEMU takes pin 0 of each I/O APIC for the timer's and raises pin 2 instead. Where
+        folders take the room, the card and the source of chance stay away: no program that is given a folder uses them."""
+        cards = {"none": [], "user": ["net0"], "pair": ["net0", "net1"]}[self.net]
+        devices = (["rng"] if self.rng else []) + cards + (["disks"] if self.disks else [])
+        folders = [folder.tag for folder in self.folders]
         if self.kind == "q35":
-            return itertools.repeat("")
-        if len(self.disks) > 8 or self.net == "pair" and self.rng and self.disks:
+            return dict.fromkeys(devices + folders, "")
+        slots = (1, 8, 16)
+        if folders:
+            devices = (["disks"] if self.disks else []) + folders
+        if len(self.disks) > 8 or len(devices) > len(slots):
             raise KpioError("--machine microvm: no room for so many devices", USAGE)
-        return iter([f",bus=virtio-mmio-bus.{slot}" for slot in (1, 8, 16)])
+        return {device: f",bus=virtio-mmio-bus.{slot}" for device, slot in zip(devices, slots)}
 
 
 def parse_memory(text: str) -> int:

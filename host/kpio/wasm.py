@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import engine, packages
+from . import engine, folders, packages
 from .errors import USAGE, KpioError
 from .hostrun import FOLDER
 
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--timeout", type=float, metavar="SECONDS")
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("-v", "--verbose", action="store_true")
+    folders.add_argument(made)
     return made
 
 
@@ -40,7 +41,13 @@ def split(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser().parse_args(words[:at]), words[at + (at < len(words) and words[at] == "--"):]
 
 
-def command(file: Path, options: argparse.Namespace, environment: list[str], arguments: list[str]) -> tuple[list[str], dict[str, bytes]]:
+def places(shares: list[folders.Share]) -> list[str]:
+    """Where the guest's root has the folders that the program is shown: by names of its own, any text."""
+    return [f"{FOLDER}/dir{number}" for number in range(len(shares))]
+
+
+def command(file: Path, options: argparse.Namespace, environment: list[str], arguments: list[str],
+            shares: list[folders.Share]) -> tuple[list[str], dict[str, bytes]]:
     """wasmhost's command line, and the files that the guest's root needs for it."""
     packages.require("wasm")
     place = f"{FOLDER}/{file.name}"
@@ -49,4 +56,6 @@ def command(file: Path, options: argparse.Namespace, environment: list[str], arg
         words += ["--memory", options.memory]
     for variable in environment:
         words += ["--env", variable]
+    for at, share in zip(places(shares), shares):
+        words += ["--dir", f"{at}::{share.guest}" + (",ro" if share.read_only else "")]
     return [*words, place, "--", *arguments], {place: file.read_bytes(), HOST: (engine.programs() / "wasmhost").read_bytes()}

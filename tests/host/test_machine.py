@@ -1,9 +1,10 @@
 """What the guest options turn into, and what of them is refused."""
+import re
 from pathlib import Path
 
 import pytest
 from kpio.errors import KpioError
-from kpio.machine import Disk, Machine, parse_disk, parse_memory
+from kpio.machine import Disk, Folder, Machine, parse_disk, parse_memory
 
 
 def arguments(**options):
@@ -58,3 +59,20 @@ def test_disk_option(tmp_path):
     assert parse_disk(str(image)) == Disk(image.resolve())
     with pytest.raises(KpioError, match="--disk"):
         parse_disk(str(tmp_path / "none"))
+
+
+def test_a_folder_needs_memory_that_is_shared():
+    text = arguments(folders=(Folder("dir0", Path("/s")),))
+    assert "memory-backend-memfd,id=ram,size=1024M,share=on" in text and "q35,memory-backend=ram" in text
+    assert "vhost-user-fs-pci,chardev=dir0,tag=dir0" in text and "virtio-net-pci" in text
+    assert "memfd" not in arguments()
+
+
+def test_folders_have_pages_of_their_own_on_a_microvm():
+    three = tuple(Folder(f"dir{number}", Path(f"/{number}")) for number in range(3))
+    text = arguments(kind="microvm", folders=three[:2], disks=(Disk(Path("/a")), Disk(Path("/b"))))
+    buses = [int(bus) for bus in re.findall(r"vhost-user-fs-device\S*bus=virtio-mmio-bus\.(\d+)", text)]
+    assert [bus // 8 for bus in buses] == [1, 2] and "virtio-net-device" not in text and "virtio-mmio-bus.2" in text
+    assert arguments(kind="microvm", folders=three).count("vhost-user-fs-device") == 3
+    with pytest.raises(KpioError, match="microvm"):
+        arguments(kind="microvm", folders=three, disks=(Disk(Path("/a")),))

@@ -1,13 +1,14 @@
 """Boot the system in QEMU and run the demonstration, or a program of this machine with ARGS: FILE, a WebAssembly module or component
 or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own. A static Linux program
 starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are not there, as the
-leader of a session. Options go before FILE, or between FILE and `--`; behind a WebAssembly FILE, --mode jit|interp, --memory (of
-its linear memory), --env and --timeout are the program's."""
+leader of a session. --dir shows the program a folder of this machine, in which it starts if this command did. Options go before
+FILE, or between FILE and `--`; behind a WebAssembly FILE, --mode jit|interp, --memory (of its linear memory), --env, --dir and
+--timeout are the program's."""
 import argparse
 import sys
 from pathlib import Path
 
-from .. import accel, build, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
+from .. import accel, build, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
 HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
@@ -19,6 +20,7 @@ EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release buil
   kpio run ./a.out -l 3                a Linux program; its exit status is the command's
   kpio run ./a.out --memory 2G --env LANG=C -- -l 3
   kpio run app.wasm --mode interp --timeout 5 -- -l 3
+  kpio run app.wasm --dir . --dir /srv/data::/data::ro
 """
 
 
@@ -27,6 +29,7 @@ def add_options(verb):
     program = verb.add_argument_group("program")
     program.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the program after that time, with status 124")
     program.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="one more for the program's environment")
+    folders.add_argument(program)
 
 
 def add_arguments(verb):
@@ -42,6 +45,8 @@ def execute(arguments):
     if arguments.words:
         file = Path(arguments.words[0])
         return run_wasm(arguments, file) if wasm.is_program(file) else run_program(arguments, file)
+    if arguments.dirs:
+        raise KpioError("--dir: the demonstration uses no folder: a program is missing", USAGE)
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
@@ -84,17 +89,20 @@ def prepare(arguments, verbose):
 def run_wasm(arguments, file):
     options, words = wasm.split(arguments.words[1:])
     environment_of(options.env)
+    shares = folders.parse_all(arguments.dirs + options.dirs, relative=True)
     verbose = arguments.verbose or options.verbose
     variant, chosen = prepare(arguments, verbose)
-    argv, files = wasm.command(file, options, arguments.env + options.env, words)
+    argv, files = wasm.command(file, options, arguments.env + options.env, words, shares)
     ran = linuxguest.Command(tuple(argv))
-    append = f"root=tmpfs kpio.jit=1 {arguments.append}".strip()
-    return hostrun.run_in(variant, chosen, append, ran, files, options.timeout or arguments.timeout, verbose)
+    with folders.Served(chosen, shares, wasm.places(shares)) as served:
+        append = f"root=tmpfs kpio.jit=1 {served.words} {arguments.append}".strip()
+        return hostrun.run_in(variant, served.machine, append, ran, files, options.timeout or arguments.timeout, verbose)
 
 
 def run_program(arguments, file):
     libraries.read(file)
     words, verbose = split(arguments), arguments.verbose
     environment = environment_of(arguments.env)
+    shares = folders.parse_all(arguments.dirs)
     variant, chosen = prepare(arguments, verbose)
-    return hostrun.run(variant, file, words, chosen, environment, arguments.timeout, arguments.append, verbose)
+    return hostrun.run(variant, file, words, chosen, environment, arguments.timeout, arguments.append, verbose, tuple(shares))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 
-from .. import accel, build, engine, hostrun, linuxguest, machine, packages, progress, terminal
+from .. import accel, build, engine, folders, hostrun, linuxguest, machine, packages, progress, terminal
 from ..errors import FAILED, OK, USAGE, KpioError
 from ..rootfs import tree
 
@@ -20,6 +20,7 @@ HELP = "bash on KPIO, on this terminal (or the monitor)"
 EXAMPLES = """  kpio shell                           bash, coreutils, less, vim.tiny, ps
   kpio shell --with python gcc         more packages: groups of host/rootfs.txt
   kpio shell --root my.ext4            a root of one's own (kpio rootfs -o my.ext4), which keeps what is written
+  kpio shell --dir .::/mnt             a folder of this machine at /mnt
   kpio shell -c 'ls -l / | head -3'    one command; script.sh | kpio shell works too
   kpio shell --monitor                 the monitor
   kpio shell --monitor --smp 1 --memory 64M      the smallest machine
@@ -39,14 +40,16 @@ def add_arguments(verb):
     shell.add_argument("--with", nargs="*", default=[], dest="groups", metavar="GROUP", help="groups of packages besides `shell`")
     shell.add_argument("--root", metavar="FILE", help="an image with the root file system, written to")
     shell.add_argument("--apps", action="store_true", help="with --monitor: with the engine that apps need (docs/appd.md)")
+    folders.add_argument(shell)
     shell.add_argument("--monitor", action="store_true", help="KPIO's monitor instead of bash")
 
 
 def execute(arguments):
     if arguments.monitor:
-        if arguments.command is not None or arguments.groups or arguments.root:
-            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with and --root do not go with it", USAGE)
+        if arguments.command is not None or arguments.groups or arguments.root or arguments.dirs:
+            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with, --root and --dir do not go with it", USAGE)
         return monitor(arguments)
+    shares = folders.parse_all(arguments.dirs)
     piped = arguments.command is not None or not sys.stdin.isatty()
     if arguments.apps:
         raise KpioError("--apps goes with --monitor", USAGE)
@@ -55,7 +58,9 @@ def execute(arguments):
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
     guest, root = with_root(chosen, arguments)
-    return run_command(variant, guest, root, arguments) if piped else interactive(variant, guest, root, arguments)
+    with folders.Served(guest, shares) as served:
+        root = f"{root} {served.words}".strip()
+        return (run_command if piped else interactive)(variant, served.machine, root, arguments)
 
 
 def with_root(chosen, arguments):

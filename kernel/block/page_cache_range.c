@@ -25,6 +25,7 @@ static int shrink(struct file_cache *cache, uint64_t size) {
     error = cache_remove_range(cache, keep, PAGE_TREE_PAGES_MAX, true);
     if (cache->dirty_pages == 0) cache_domain_leave(cache);
     mutex_unlock(&cache->writeback);
+    vmo_drop_copies(cache->vmo, keep);
     return error;
 }
 
@@ -45,6 +46,7 @@ int file_cache_reset(struct file_cache *cache, uint64_t offset, uint64_t size) {
     if (!error && offset >> PAGE_SHIFT < keep) error = cache_remove_range(cache, offset >> PAGE_SHIFT, keep, false);
     if (cache->dirty_pages == 0) cache_domain_leave(cache);
     mutex_unlock(&cache->writeback);
+    vmo_drop_copies(vmo, keep);
     cache->sequential.end = cache->sequential.window = 0;
     return error;
 }

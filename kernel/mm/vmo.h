@@ -176,6 +176,9 @@ void vmo_clean(struct vmo *vmo, uint64_t first, uint64_t count);
 void vmo_set_pages(struct vmo *vmo, uint64_t pages);
 // Takes what lies in the range out of page tables. Preemptible, no lock held.
 void vmo_unmap(struct vmo *vmo, uint64_t first, uint64_t end);
+// Pages from `first` on are gone, and with them what overlays have copied of them, as far as it is mapped. Preemptible; no lock
+// held that a fault takes. A copy stays where its job has no room for the bookkeeping (nodes of a tree that forks share).
+void vmo_drop_copies(struct vmo *vmo, uint64_t first);
 
 // ---- for address spaces; vmo->lock held -------------------------------------------------------------------------------
 struct vmo_frame {     // two registers

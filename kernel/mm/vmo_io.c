@@ -319,6 +319,7 @@ int vmo_resize(struct vmo *vmo, uint64_t size) {
     if (vmo->kind == VMO_POOL) return -EINVAL;  // a linear memory never shrinks
     int error = remove_pages(vmo, pages, old);
     if (vmo->kind == VMO_OVERLAY) vmo_unmap_range(vmo, pages, old);  // what it showed of its source
+    else if (!error) vmo_drop_copies(vmo, pages);
     if (!error) return 0;
     spin_lock(vmo->lock);
     if (vmo->pages == pages) vmo->pages = old;

@@ -99,3 +99,37 @@ static void change_mappings(struct vmo *vmo, uint64_t first, uint64_t end, bool 
 
 void vmo_unmap_range(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, false); }
 void vmo_write_protect(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, true); }
+
+// The part of an overlay that m shows of its source's pages from `first` on, in bytes.
+static bool copied_part(const struct mapping *m, uint64_t first, uint64_t *offset, uint64_t *size) {
+    uint64_t shown = m->first + m->vmo->source_first, pages = (m->end - m->start) >> PAGE_SHIFT;
+    uint64_t skip = first > shown ? first - shown : 0;
+    if (skip >= pages) return false;
+    *offset = (m->first + skip) << PAGE_SHIFT;
+    *size = (pages - skip) << PAGE_SHIFT;
+    return true;
+}
+
+// A mapping that comes into being meanwhile copies nothing that is gone already. Who unmaps meanwhile drops the copies himself.
+void vmo_drop_copies(struct vmo *vmo, uint64_t first) {
+    struct vmo_link place = {.mapping = NULL};
+    unsigned walked = 0;
+    spin_lock(vmo->lock);
+    list_push_front(&vmo->mappings, &place.node);
+    for (struct list_node *next; (next = list_next(&vmo->mappings, &place.node)) != NULL;) {
+        const struct mapping *m = list_entry(next, struct vmo_link, node)->mapping;
+        uint64_t offset, size;
+        struct vmo *overlay = m && m->vmo != vmo && copied_part(m, first, &offset, &size) ? m->vmo : NULL;
+        list_remove(&place.node);
+        list_insert_after(next, &place.node);
+        if (!overlay && ++walked % 16 != 0) continue;
+        if (overlay) vmo_get(overlay);
+        spin_unlock(vmo->lock);
+        if (overlay) (void)vmo_decommit(overlay, offset, size);
+        if (overlay) vmo_put_slowly(overlay);
+        (void)sched_preempt_point();
+        spin_lock(vmo->lock);
+    }
+    list_remove(&place.node);
+    spin_unlock(vmo->lock);
+}

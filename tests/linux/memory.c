@@ -248,6 +248,35 @@ LT_TEST(behind_the_end) {
     LT_ERRNO(read((int)LT_OK(open("/dev/zero", O_RDONLY)), own + 2 * PAGE, 1), EFAULT);
 }
 
+// What a private mapping has copied goes too, in a child as well, but for the page that the end lies in.
+LT_TEST(copies_behind_the_end) {
+    int fd = file_of("file", 3 * PAGE), gate[2], status = -1;
+    char c, *own = map(4 * PAGE, RW, MAP_PRIVATE, fd, 0);
+    for (int i = 0; i < 3; i++) own[i * PAGE + 100] = (char)('a' + i);
+    LT_OK(pipe(gate));
+    pid_t child = (pid_t)LT_OK(fork());
+    if (child == 0) {
+        if (read(gate[0], &c, 1) != 1) _exit(1);
+        if (own[100] != 'a' || own[PAGE + 100] != 'b') _exit(2);
+        _exit(touch(own + 2 * PAGE + 100, 'r') == NO_PAGE && touch(own + 2 * PAGE + 100, 'w') == NO_PAGE ? 3 : 4);
+    }
+    LT_OK(ftruncate(fd, PAGE + 10));
+    LT_EQUAL(own[100], 'a');
+    LT_EQUAL(own[PAGE + 100], 'b');
+    LT_EQUAL(touch(own + 2 * PAGE + 100, 'r'), NO_PAGE);
+    LT_EQUAL(touch(own + 2 * PAGE + 100, 'w'), NO_PAGE);
+    LT_EQUAL(write(gate[1], "g", 1), 1);
+    LT_EQUAL(waitpid(child, &status, 0), child);
+    LT_EQUAL(status, 3 << 8);
+    LT_OK(ftruncate(fd, 3 * PAGE));
+    LT_EQUAL(own[2 * PAGE + 100], 0);
+    own[2 * PAGE] = 'c';
+    LT_OK(ftruncate(fd, 0));
+    for (int i = 1; i < 3; i++) LT_EQUAL(touch(own + i * PAGE, 'r'), NO_PAGE);
+    LT_OK(ftruncate(fd, 4 * PAGE));
+    for (int i = 0; i < 4; i++) LT_EQUAL(own[i * PAGE + 100], 0);
+}
+
 LT_TEST(devices) {
     int zero = (int)LT_OK(open("/dev/zero", O_RDWR)), null = (int)LT_OK(open("/dev/null", O_RDWR));
     char *at = map(PAGE, RW, MAP_PRIVATE, zero, 0);

@@ -46,7 +46,7 @@ static int64_t check_file(struct request *r, bool shared, bool write) {
     return 0;
 }
 
-// ABI mmap: pages that a private mapping of a file has copied outlive a truncation of the file
+// ABI mmap: the first page of an empty file of a tmpfs may be touched
 LX_CALL(mmap) {
     struct lx_space *space = lx_space(t);
     struct request r = {.address = a0, .offset = a5, .flags = map_access(a2), .fd = {.kind = LX_KIND_NONE}};

@@ -90,7 +90,10 @@ int memory_resize(struct inode *inode, uint64_t size) {
     if (error != 0) return (int)as_room(error);
     if (size < old) __atomic_store_n(&inode->size, size, __ATOMIC_RELEASE);
     error = set_pages(inode, size);
-    if (error == 0 && size == 0) error = vmo_decommit(inode->memory, 0, PAGE_SIZE);
+    if (error == 0 && size == 0) {  // it keeps a page
+        error = vmo_decommit(inode->memory, 0, PAGE_SIZE);
+        vmo_drop_copies(inode->memory, 0);
+    }
     if (error == 0) __atomic_store_n(&inode->size, size, __ATOMIC_RELEASE);
     count_blocks(inode);
     return (int)as_room(error);

@@ -25,7 +25,7 @@ making = threading.Lock()
 TOGETHER = ("tty", "jobs", "sockets", "socket_times", "names", "children")
 GROUPS = {"session": TOGETHER, "crash": TOGETHER, "storms": storms.NAMES, "rest": ()}
 APPEND = {"session": " kpio.tty=1 kpio.balance=1",
-          "crash": " kpio.tty=crash", "storms": " kpio.tty=1 kpio.balance=1", "rest": " kpio.balance=1"}
+          "crash": " kpio.tty=crash kpio.crash=100", "storms": " kpio.tty=1 kpio.balance=1", "rest": " kpio.balance=1"}
 MACHINES = [Config("release", machine=Machine(cpus=2)), Config("debug", machine=Machine(cpus=4))]
 
 

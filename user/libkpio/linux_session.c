@@ -11,7 +11,7 @@
 #include "user/libkpio/wait.h"
 
 #define KEPT_MAX 3072u
-#define FAILURES_MAX 10u               // posixds in a row that ended at once
+#define FAILURES_MAX 10u               // posixds in a row that ended at once, and had answered nobody
 #define AT_ONCE_NS 50000000ull
 #define OPEN_ATTEMPTS 100u             // to open the terminal, 1 ms apart
 
@@ -22,7 +22,7 @@ struct linux_session {
     kpio_handle keeper;
     kpio_handle posixd;            // process
     struct thread keeping, watching;
-    uint32_t ending;               // atomic
+    uint32_t ending, serving;      // atomic; serving: the posixd has answered somebody
     kpio_handle state;
     uint32_t kept_top;
     struct kept {
@@ -107,6 +107,21 @@ static int64_t do_pipe(void *context, uint64_t badge, const struct keeper_pipe_r
     return tell(context, r->key, &reply->pipe);
 }
 
+static int64_t do_keep_audience(void *context, uint64_t badge, const struct keeper_keep_audience_request *r,
+                                struct keeper_keep_audience_reply *reply) {
+    return keep(context, r->key, r->event);
+}
+
+static int64_t do_audience(void *context, uint64_t badge, const struct keeper_audience_request *r, struct keeper_audience_reply *reply) {
+    return tell(context, r->key, &reply->event);
+}
+
+static int64_t do_serving(void *context, uint64_t badge, const struct keeper_serving_request *r, struct keeper_serving_reply *reply) {
+    struct linux_session *s = context;
+    __atomic_store_n(&s->serving, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
 static int64_t do_drop(void *context, uint64_t badge, const struct keeper_drop_request *r, struct keeper_drop_reply *reply) {
     struct kept *k = find(context, r->key);
     if (k == NULL || r->key == 0) return 0;
@@ -118,7 +133,9 @@ static int64_t do_drop(void *context, uint64_t badge, const struct keeper_drop_r
 static int64_t keeping(void *arg) {
     static const struct keeper_server server = {.state = do_state, .keep_state = do_keep_state, .keep_event = do_keep_event,
                                                 .keep_thread = do_keep_thread, .event = do_event, .thread = do_thread, .drop = do_drop,
-                                                .keep_pipe = do_keep_pipe, .pipe = do_pipe};
+                                                .keep_pipe = do_keep_pipe, .pipe = do_pipe,
+                                                .keep_audience = do_keep_audience, .audience = do_audience,
+                                                .serving = do_serving};
     struct linux_session *s = arg;
     int64_t header = kpio_ipc_receive(s->keeper, KPIO_TIME_NEVER);
     while (!__atomic_load_n(&s->ending, __ATOMIC_ACQUIRE)) {
@@ -148,13 +165,16 @@ static int64_t spawn(struct linux_session *s, const char **what) {
     *what = "/bin/posixd of the boot archive";
     int64_t result = archive_program(s->spec.archive, "/bin/posixd", &program);
     if (result < 0) return result;
-    const char *const settings[] = {"window", s->spec.window, NULL};
+    const char *settings[5] = {NULL};
+    unsigned used = 0;
+    if (s->spec.window != NULL) settings[used++] = "window", settings[used++] = s->spec.window;
+    if (s->spec.crash != NULL) settings[used++] = "crash", settings[used++] = s->spec.crash;
     const struct process_spec spec = {.name = "posixd",
                                       .job = s->spec.job,
                                       .program = &program,
                                       .grants = grants,
                                       .grant_count = count,
-                                      .settings = s->spec.window != NULL ? settings : NULL};
+                                      .settings = settings};
     return process_spawn(&spec, what);
 }
 
@@ -164,10 +184,11 @@ static int64_t watching(void *arg) {
     const char *what = "";
     for (uint32_t failures = 0;;) {
         const uint64_t begun = time_now();
-        int64_t status = 0;
-        (void)wait_terminated(s->posixd, KPIO_TIME_NEVER, &status);
+        struct kpio_wait_item item = {.handle = s->posixd, .signals = KPIO_SIGNAL_TERMINATED};
+        while (kpio_handle_wait_many(&item, 1, KPIO_TIME_NEVER) == -EINTR) continue;
         if (__atomic_load_n(&s->ending, __ATOMIC_ACQUIRE)) return 0;
-        failures = time_now() - begun < AT_ONCE_NS ? failures + 1 : 0;
+        const bool served = __atomic_exchange_n(&s->serving, 0, __ATOMIC_ACQ_REL);
+        failures = served || time_now() - begun >= AT_ONCE_NS ? 0 : failures + 1;
         int64_t process = failures < FAILURES_MAX ? spawn(s, &what) : -EAGAIN;
         if (process < 0) {
             print("posixd: %s: %s: not started again\n", what, error_name(process));
@@ -175,7 +196,9 @@ static int64_t watching(void *arg) {
             s->endpoint = KPIO_HANDLE_NONE;
             return process;
         }
-        close_if(__atomic_exchange_n(&s->posixd, (kpio_handle)process, __ATOMIC_ACQ_REL));
+        close_if(__atomic_exchange_n(&s->posixd, (kpio_handle)process, __ATOMIC_SEQ_CST));
+        // linux_session_end may have seen the one before.
+        if (__atomic_load_n(&s->ending, __ATOMIC_SEQ_CST)) (void)kpio_process_kill((kpio_handle)process, 0);
     }
 }
 
@@ -229,7 +252,7 @@ struct linux_session *linux_session_start(const struct linux_session_spec *spec,
 }
 
 kpio_handle linux_session_endpoint(const struct linux_session *s) { return s->programs; }
-kpio_handle linux_session_posixd(const struct linux_session *s) { return __atomic_load_n(&s->posixd, __ATOMIC_ACQUIRE); }
+kpio_handle linux_session_posixd(const struct linux_session *s) { return __atomic_load_n(&s->posixd, __ATOMIC_SEQ_CST); }
 
 int64_t linux_session_console(struct linux_session *s, struct lx_launch_fd *fd) {
     struct client client = {.endpoint = s->programs, .timeout_ns = 60000000000ull};
@@ -246,9 +269,9 @@ int64_t linux_session_console(struct linux_session *s, struct lx_launch_fd *fd) 
 }
 
 void linux_session_end(struct linux_session *s) {
-    __atomic_store_n(&s->ending, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->ending, 1, __ATOMIC_SEQ_CST);
     (void)kpio_job_kill(s->spec.job);
-    (void)kpio_process_kill(s->posixd, 0);
+    (void)kpio_process_kill(linux_session_posixd(s), 0);
     (void)thread_join(&s->watching, NULL);
     close_if(s->keeper);
     s->keeper = KPIO_HANDLE_NONE;

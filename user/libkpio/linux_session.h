@@ -9,6 +9,7 @@ struct linux_session_spec {
     kpio_handle job;                      // the programs' and posixd's; must be theirs alone
     kpio_handle console;                  // the system with LOG; or 0: no console
     const char *window;                   // of the console (terminal.h), ROWSxCOLUMNS; or NULL
+    const char *crash;                    // for tests: posixd ends at one of about so many steps; or NULL
 };
 // NULL on failure, with *error and *what. One at a time in a process.
 struct linux_session *linux_session_start(const struct linux_session_spec *spec, int64_t *error, const char **what);

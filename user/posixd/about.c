@@ -3,17 +3,17 @@
 
 #include "lib/string.h"
 
-struct about *about_of(const struct process *p) { return &state->abouts[p - state->processes]; }
+const struct about *about_of(const struct process *p) { return &state->abouts[p - state->processes]; }
 
 void about_inherit(const struct process *child, const struct process *parent) {
-    struct about *about = about_of(child);
+    struct about *about = about_change(about_of(child));
     if (parent == NULL) *about = (struct about){0};
     else memcpy(about, about_of(parent), offsetof(struct about, program) + about_of(parent)->size);
     about->started = time_now();
 }
 
-void about_say(struct process *p, const struct posix_attach_request *r) {
-    struct about *about = about_of(p);
+void about_say(const struct process *p, const struct posix_attach_request *r) {
+    struct about *about = about_change(about_of(p));
     about->uid = r->uid;
     about->euid = r->euid;
     about->gid = r->gid;
@@ -29,7 +29,7 @@ static char state_of(const struct process *p) {
     struct kpio_thread_info info;
     if (p->state == PROCESS_ENDED) return 'Z';
     if (p->stopped) return 'T';
-    if (p->thread <= 0 || kpio_thread_info(p->thread, &info) < 0) return 'S';
+    if (thread_handle(p) <= 0 || kpio_thread_info(thread_handle(p), &info) < 0) return 'S';
     return info.state == KPIO_THREAD_RUNNING || info.state == KPIO_THREAD_READY ? 'R' : 'S';
 }
 
@@ -49,7 +49,7 @@ int64_t about_look(void *context, uint64_t badge, const struct posix_look_reques
     struct kpio_process_info info = {.threads = 0};
     if (p == NULL) return -ESRCH;
     const struct about *about = about_of(p);
-    if (p->process > 0) (void)kpio_process_info(p->process, &info);
+    if (process_handle(p) > 0) (void)kpio_process_info(process_handle(p), &info);
     *reply = (struct posix_look_reply){
         .state = (uint32_t)state_of(p), .parent = p->parent, .group = p->group, .session = p->session, .threads = (uint32_t)info.threads,
         .uid = about->uid, .euid = about->euid, .gid = about->gid, .egid = about->egid, .started = about->started,
@@ -64,7 +64,7 @@ int64_t about_look(void *context, uint64_t badge, const struct posix_look_reques
 }
 
 int64_t about_next(void *context, uint64_t badge, const struct posix_next_request *r, struct posix_next_reply *reply) {
-    for (unsigned i = 0; i < state->process_top; i++) {
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
         const struct process *p = &state->processes[i];
         if (p->state == PROCESS_FREE || p->pid <= r->after || (reply->target != 0 && p->pid >= reply->target)) continue;
         reply->target = p->pid;

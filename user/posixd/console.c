@@ -8,24 +8,37 @@ enum { SIGNAL_WINCH = 28, ROOM_AGAIN_MS = 5 };
 static struct thread thread;
 static bool framed;                    // the other side speaks as terminal.h says
 
-void tty_emit(const uint8_t *bytes, uint32_t count) {
-    const kpio_handle console = startup_handle("console");
-    const uint8_t escape = TERMINAL_ESCAPE;
-    if (console <= 0) return;
-    for (uint32_t from = 0, i = 0; i < count; i++) {
-        const bool escaped = framed && bytes[i] == escape;
-        if (escaped || i + 1 == count) (void)kpio_console_emit(console, bytes + from, i + 1 - from);
-        if (escaped) (void)kpio_console_emit(console, &escape, 1);
-        if (escaped) from = i + 1;
+// ---- output -------------------------------------------------------------------------------------------------------------------
+
+// A byte that the other side would take for its own counts with the one that says it is none.
+static void emit(const uint8_t *bytes, uint32_t count) {
+    uint8_t line[256];
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        line[used++] = bytes[i];
+        if (framed && bytes[i] == TERMINAL_ESCAPE) line[used++] = TERMINAL_ESCAPE;
+    }
+    (void)kpio_console_emit(startup_handle("console"), line, used);
+}
+
+void console_drain(void) {
+    const struct tty *tty = &state->ttys[0];
+    while (tty->kind == TTY_CONSOLE && tty->out_head != tty->out_tail) {
+        const uint32_t at = tty->out_head % TTY_OUTPUT, there = MIN(tty->out_tail - tty->out_head, TTY_OUTPUT - at);
+        const uint32_t count = MIN(there, 128u);
+        emit(&tty->output[at], count);
+        tty_change(tty)->out_head += count;
+        state_commit();
+        tty_changed(tty);
     }
 }
 
 // ---- window -------------------------------------------------------------------------------------------------------------------
 
 static void resize(struct winsize size) {
-    struct tty *tty = &state->ttys[0];
+    const struct tty *tty = &state->ttys[0];
     if (size.rows == tty->size.rows && size.columns == tty->size.columns) return;
-    tty->size = size;
+    tty_change(tty)->size = size;
     tty_signal(tty, SIGNAL_WINCH);
 }
 
@@ -41,38 +54,35 @@ void console_set_up(bool fresh) {
     framed = at != NULL;
     if (at != NULL) size.rows = read_number(&at);
     if (at != NULL && *at == 'x') at++, size.columns = read_number(&at);
-    if (fresh && size.rows > 0 && size.columns > 0) state->ttys[0].size = size;
+    if (fresh && size.rows > 0 && size.columns > 0) tty_change(&state->ttys[0])->size = size;
 }
 
 // ---- input --------------------------------------------------------------------------------------------------------------------
 
 enum parse { PARSE_BYTES, PARSE_ESCAPE, PARSE_WINDOW };
-static struct {
-    enum parse at;
-    uint32_t digits, value;
-} parser;
 
-static void take_digit(uint8_t c) {
+static void take_digit(struct typed *typed, uint8_t c) {
     const bool digit = c >= '0' && c <= '9', letter = c >= 'a' && c <= 'f';
-    parser.value = parser.value << 4 | (uint32_t)(digit ? c - '0' : c - 'a' + 10);
-    parser.digits++;
-    if (!digit && !letter) parser.at = PARSE_BYTES;
-    else if (parser.digits == TERMINAL_WINDOW_DIGITS) {
-        parser.at = PARSE_BYTES;
-        resize((struct winsize){.rows = (uint16_t)(parser.value >> 16), .columns = (uint16_t)parser.value});
+    typed->value = typed->value << 4 | (uint32_t)(digit ? c - '0' : c - 'a' + 10);
+    typed->digits++;
+    if (!digit && !letter) typed->at = PARSE_BYTES;
+    else if (typed->digits == TERMINAL_WINDOW_DIGITS) {
+        typed->at = PARSE_BYTES;
+        resize((struct winsize){.rows = (uint16_t)(typed->value >> 16), .columns = (uint16_t)typed->value});
     }
 }
 
 // Whether the byte was typed; else it is part of what the other side tells.
 static bool is_typed(uint8_t c) {
     if (!framed) return true;
-    if (parser.at == PARSE_WINDOW) return take_digit(c), false;
-    if (parser.at == PARSE_ESCAPE) {
-        parser.at = c == TERMINAL_WINDOW ? PARSE_WINDOW : PARSE_BYTES;
-        parser.digits = parser.value = 0;
+    struct typed *typed = state_change(&state->typed, sizeof *typed);
+    if (typed->at == PARSE_WINDOW) return take_digit(typed, c), false;
+    if (typed->at == PARSE_ESCAPE) {
+        typed->at = c == TERMINAL_WINDOW ? PARSE_WINDOW : PARSE_BYTES;
+        typed->digits = typed->value = 0;
         return c == TERMINAL_ESCAPE;
     }
-    if (c == TERMINAL_ESCAPE) parser.at = PARSE_ESCAPE;
+    if (c == TERMINAL_ESCAPE) typed->at = PARSE_ESCAPE;
     return c != TERMINAL_ESCAPE;
 }
 
@@ -80,7 +90,8 @@ static bool is_typed(uint8_t c) {
 static void type(const uint8_t *bytes, uint32_t count) {
     while (count > 0) {
         mutex_lock(&state_lock);
-        const uint32_t taken = tty_input(&state->ttys[0], bytes, count);
+        const uint32_t taken = tty_input(tty_change(&state->ttys[0]), bytes, count);
+        settle();
         mutex_unlock(&state_lock);
         bytes += taken;
         count -= taken;
@@ -97,6 +108,7 @@ static int64_t run(void *arg) {
         mutex_lock(&state_lock);
         for (int64_t i = 0; i < count; i++)
             if (is_typed(bytes[i])) bytes[typed++] = bytes[i];
+        settle();
         mutex_unlock(&state_lock);
         type(bytes, typed);
     }

@@ -5,9 +5,6 @@
 #include "protocols/gen/posix.h"
 #include "user/posixd/posixd.h"
 
-struct state *state;
-struct mutex state_lock;
-
 // ---- replies ----------------------------------------------------------------------------------------------------------------
 
 // Handles of the reply that is being made: closed when it is out.
@@ -20,86 +17,60 @@ static void close_all(void) {
     while (closing_count > 0) (void)kpio_handle_close((uint64_t)closing[--closing_count]);
 }
 
-// A reply whose caller was interrupted before it came: the caller sends the message again, and must find it done.
-#define UNDELIVERED_MAX 32u
-static struct undelivered {
-    uint32_t tid, label;
-    uint64_t serial, reply;
-    kpio_handle handles[2];
-    struct kpio_message_handle sent[2];
-    uint8_t bytes[KPIO_MESSAGE_MAX];
-} undelivered[UNDELIVERED_MAX];
-static uint32_t undelivered_next;
-
-struct identity {                // how the requests that must not be done twice begin
-    uint32_t pid, tid;
-    uint64_t serial;
-};
-
-static bool identify(uint64_t header, struct identity *out) {
-    switch (KPIO_MESSAGE_LABEL(header)) {
-    case NODE_OPEN: case NODE_READ: case NODE_WRITE: case NODE_IOCTL:
-    case POSIX_TAKE: case POSIX_KILL: case POSIX_SETSID: case POSIX_STOP: break;
-    default: return false;
-    }
-    if (KPIO_MESSAGE_BYTES(header) < sizeof *out) return false;
-    memcpy(out, thread_message(), sizeof *out);
-    return out->tid != 0;
-}
-
-static void keep(const struct identity *id, uint32_t label, uint64_t reply) {
-    struct undelivered *u = &undelivered[undelivered_next++ % UNDELIVERED_MAX];
-    for (unsigned i = 0; i < 2; i++)
-        if (u->handles[i] > 0) (void)kpio_handle_close((uint64_t)u->handles[i]);
-    *u = (struct undelivered){.tid = id->tid, .label = label, .serial = id->serial, .reply = reply};
-    memcpy(u->bytes, thread_message(), KPIO_MESSAGE_BYTES(reply));
-    for (unsigned i = 0; i < closing_count; i++) {
-        u->handles[i] = closing[i];
-        u->sent[i] = thread_self()->handles[i];
-    }
-    closing_count = 0;
-}
-
-// The reply that this message had already, or KPIO_REPLY_NONE.
-static uint64_t find_again(const struct identity *id, uint32_t label) {
-    for (unsigned i = 0; i < UNDELIVERED_MAX; i++) {
-        struct undelivered *u = &undelivered[i];
-        if (u->tid != id->tid || u->serial != id->serial || u->label != label) continue;
-        memcpy(thread_message(), u->bytes, KPIO_MESSAGE_BYTES(u->reply));
-        for (unsigned n = 0; n < 2; n++) {
-            if (u->handles[n] <= 0) continue;
-            thread_self()->handles[n] = u->sent[n];
-            reply_closes(u->handles[n]);
-            u->handles[n] = KPIO_HANDLE_NONE;
-        }
-        u->tid = 0;
-        return u->reply;
-    }
-    return KPIO_REPLY_NONE;
-}
-
 // ---- serving ----------------------------------------------------------------------------------------------------------------
 
-// What has happened before the message was sent. That may mean messages of posixd's own, which take the page of this one.
-static void hear_first(uint64_t header) {
+// Does something that may mean messages of posixd's own, which take the page of the one there.
+static void with_message_kept(uint64_t header, void (*run)(void)) {
     static uint8_t bytes[KPIO_MESSAGE_MAX];
     struct kpio_message_handle handles[KPIO_MESSAGE_HANDLES_MAX];
-    struct kpio_wait_item item = {.handle = watch_port(), .signals = KPIO_SIGNAL_READABLE};
-    if (kpio_handle_wait_many(&item, 1, 0) <= 0) return;
     memcpy(bytes, thread_message(), KPIO_MESSAGE_BYTES(header));
     memcpy(handles, thread_self()->handles, sizeof handles);
-    watch_hear();
+    run();
     memcpy(thread_message(), bytes, KPIO_MESSAGE_BYTES(header));
     memcpy(thread_self()->handles, handles, sizeof handles);
 }
 
-static uint64_t serve(uint64_t header, uint64_t badge) {
-    uint32_t protocol = KPIO_MESSAGE_LABEL(header) >> 8;
+// What has happened before the message was sent.
+static void hear_first(uint64_t header) {
+    struct kpio_wait_item item = {.handle = watch_port(), .signals = KPIO_SIGNAL_READABLE};
+    if (kpio_handle_wait_many(&item, 1, 0) > 0) with_message_kept(header, watch_hear);
+}
+
+// id: of a request that must not be done twice, or NULL.
+static uint64_t serve(uint64_t header, uint64_t badge, const struct identity *id) {
+    const uint32_t label = KPIO_MESSAGE_LABEL(header);
     mutex_lock(&state_lock);
-    hear_first(header);
-    uint64_t reply = protocol == NODE_OPEN >> 8 ? node_serve(header, badge) : posix_serve(header, badge);
+    uint64_t reply = id != NULL ? answer_again(id, header) : KPIO_REPLY_NONE;
+    if (reply == KPIO_REPLY_NONE) {
+        hear_first(header);
+        reply = label >> 8 == NODE_OPEN >> 8 ? node_serve(header, badge) : posix_serve(header, badge);
+        if (id != NULL) answer_keep(id, label, reply);
+    }
+    if (journal_keys() > 0) with_message_kept(reply, settle);
+    else settle();
     mutex_unlock(&state_lock);
     return reply;
+}
+
+static void delivered(const struct identity *id) {
+    mutex_lock(&state_lock);
+    answer_delivered(id);
+    settle();
+    mutex_unlock(&state_lock);
+}
+
+// The header of the next message, or a negative errno. Forgetting the reply to an open means a message of posixd's own, and so does
+// telling of the first reply: there is to be none in the page then.
+static int64_t reply_and_receive(kpio_handle endpoint, uint64_t reply, bool opened, const struct identity *id) {
+    static bool serving;
+    const bool apart = opened || !serving;
+    int64_t header = apart ? kpio_ipc_reply(reply) : kpio_ipc_reply_receive(endpoint, reply, KPIO_TIME_NEVER);
+    crash_step();
+    if (id != NULL && header != -ECANCELED) delivered(id);
+    close_all();
+    if (!serving) keep_tell_serving();
+    serving = true;
+    return apart ? kpio_ipc_receive(endpoint, KPIO_TIME_NEVER) : header;
 }
 
 static int64_t run(kpio_handle endpoint) {
@@ -111,26 +82,30 @@ static int64_t run(kpio_handle endpoint) {
         }
         if (header < 0) return header;
         struct identity id;
-        const uint32_t label = KPIO_MESSAGE_LABEL(header);
-        const bool once = identify((uint64_t)header, &id);
-        uint64_t reply = once ? find_again(&id, label) : KPIO_REPLY_NONE;
-        if (reply == KPIO_REPLY_NONE) reply = serve((uint64_t)header, thread_self()->badge);
-        header = kpio_ipc_reply_receive(endpoint, reply, KPIO_TIME_NEVER);
-        if (header == -ECANCELED && once) keep(&id, label, reply);
-        close_all();
+        const struct identity *once = identify((uint64_t)header, &id) ? &id : NULL;
+        const bool opens = KPIO_MESSAGE_LABEL((uint64_t)header) == NODE_OPEN;
+        const uint64_t reply = serve((uint64_t)header, thread_self()->badge, once);
+        header = reply_and_receive(endpoint, reply, opens, once);
     }
 }
 
+// ---- beginning --------------------------------------------------------------------------------------------------------------
+
+static void begin_state(void) {
+    if (startup_handle("console") > 0) tty_init(tty_change(&state->ttys[0]), TTY_CONSOLE);
+    console_set_up(true);
+    *(uint64_t *)state_change(&state->magic, sizeof state->magic) = STATE_MAGIC;
+    state_commit();
+}
+
 int main(int argc, char **argv) {
+    crash_set_up();
     int64_t result = keep_state();
-    if (result == 0) {
-        state->magic = STATE_MAGIC;
-        if (startup_handle("console") > 0) tty_init(&state->ttys[0], TTY_CONSOLE);
-    }
+    if (result == 0) begin_state();
+    else console_set_up(false);
     if (result >= 0) {
-        console_set_up(result == 0);
-        int error = watch_start();
-        if (error == 0 && result == 1) keep_restore();
+        int64_t error = watch_start();
+        if (error == 0 && result == 1) error = keep_restore();
         if (error == 0 && startup_handle("console") > 0) error = console_start();
         result = error;
     }

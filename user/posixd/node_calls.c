@@ -96,8 +96,9 @@ static uint32_t terminal_of(const struct process *p) {
 static uint32_t make_pty(void) {
     for (unsigned i = 1; i < TTYS_MAX; i++) {
         if (state->ttys[i].kind != TTY_NONE) continue;
-        tty_init(&state->ttys[i], TTY_PTY);
-        state->ttys[i].locked = 1;
+        struct tty *tty = tty_change(&state->ttys[i]);
+        tty_init(tty, TTY_PTY);
+        tty->locked = 1;
         return i;
     }
     return NONE;
@@ -105,10 +106,21 @@ static uint32_t make_pty(void) {
 
 // The first terminal that a leader without one opens becomes its session's.
 static void take_terminal(const struct process *p, uint32_t number, uint32_t flags) {
-    struct tty *tty = &state->ttys[number];
+    const struct tty *tty = &state->ttys[number];
     if (p == NULL || flags & NODE_NO_CONTROL || p->session != p->pid || tty->session != 0 || terminal_of(p) != NONE) return;
-    tty->session = p->session;
-    tty->group = p->group;
+    struct tty *own = tty_change(tty);
+    own->session = p->session;
+    own->group = p->group;
+}
+
+// Until the caller has the reply: it may be made once more (answers.c). Nobody has seen an open that fails here.
+static int64_t keep_reply(const struct node_open_reply *reply) {
+    struct kpio_handle_info info;
+    int64_t error = kpio_handle_info(reply->endpoint, &info);
+    const struct open *o = error == 0 ? open_of(info.badge) : NULL;
+    if (o != NULL) error = keep_audience(o, reply->event);
+    if (error < 0 && o != NULL) open_gone(o);
+    return error;
 }
 
 static int64_t do_open(void *context, uint64_t badge, const struct node_open_request *r, struct node_open_reply *reply) {
@@ -129,10 +141,10 @@ static int64_t do_open(void *context, uint64_t badge, const struct node_open_req
     if (side == SIDE_SLAVE && (state->ttys[tty].locked || (tty != 0 && state->ttys[tty].masters == 0))) return -EIO;
     int64_t error = open_make(tty, side, &reply->event, &reply->endpoint);
     if (error < 0) return error;
-    if (side == SIDE_SLAVE) take_terminal(p, tty, r->flags);
     reply_closes(reply->event);
     reply_closes(reply->endpoint);
-    return 0;
+    if (side == SIDE_SLAVE) take_terminal(p, tty, r->flags);
+    return r->tid != 0 ? keep_reply(reply) : 0;
 }
 
 // ---- reading and writing ------------------------------------------------------------------------------------------------------
@@ -156,7 +168,7 @@ static int64_t do_read(void *context, uint64_t badge, const struct node_read_req
     const struct open *o = open_of(badge);
     const uint32_t size = MIN(r->size, NODE_DATA_MAX);
     if (o == NULL) return -EIO;
-    struct tty *tty = &state->ttys[o->tty];
+    struct tty *tty = tty_change(&state->ttys[o->tty]);
     if (open_is_hung(o)) reply->result = 0;
     else if (o->side == SIDE_MASTER) {
         reply->result = read_master(tty, reply->data, size);
@@ -172,7 +184,7 @@ static int64_t do_read(void *context, uint64_t badge, const struct node_read_req
 static int64_t do_write(void *context, uint64_t badge, const struct node_write_request *r, struct node_write_reply *reply) {
     const struct open *o = open_of(badge);
     if (o == NULL) return -EIO;
-    struct tty *tty = &state->ttys[o->tty];
+    struct tty *tty = tty_change(&state->ttys[o->tty]);
     if (open_is_hung(o)) reply->result = -EIO;
     else if (o->side == SIDE_MASTER) reply->result = tty_input(tty, r->data, r->data_size);
     else {

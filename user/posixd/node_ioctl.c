@@ -18,9 +18,9 @@ enum {
 #define TIOCGPTLCK 0x80045439ull
 
 struct request {
-    struct open *open;
+    const struct open *open;
     struct tty *tty;
-    struct process *caller;            // or NULL
+    const struct process *caller;      // or NULL
     const struct node_ioctl_request *in;
     struct node_ioctl_reply *out;
 };
@@ -202,9 +202,10 @@ static int64_t serve(struct request *q) {
 }
 
 int64_t node_ioctl_serve(void *context, uint64_t badge, const struct node_ioctl_request *request, struct node_ioctl_reply *reply) {
-    struct open *o = open_of(badge);
+    const struct open *o = open_of(badge);
     if (o == NULL) return -EIO;
-    struct request q = {.open = o, .tty = &state->ttys[o->tty], .caller = process_find(request->pid), .in = request, .out = reply};
+    struct tty *tty = tty_change(&state->ttys[o->tty]);
+    struct request q = {.open = o, .tty = tty, .caller = process_find(request->pid), .in = request, .out = reply};
     if (open_is_hung(o)) reply->result = -EIO;
     else {
         reply->result = o->side == SIDE_MASTER ? serve_master(&q) : -ENOTTY;

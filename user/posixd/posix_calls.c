@@ -14,7 +14,7 @@ static void close_handle(kpio_handle handle) {
 
 // ---- coming and going -----------------------------------------------------------------------------------------------------
 
-static int64_t know(uint32_t pid, uint32_t parent, kpio_handle process, struct process **out) {
+static int64_t know(uint32_t pid, uint32_t parent, kpio_handle process, const struct process **out) {
     *out = process_find(pid);
     if (*out != NULL) {                // one of the two was here first
         close_handle(process);
@@ -27,15 +27,17 @@ static int64_t know(uint32_t pid, uint32_t parent, kpio_handle process, struct p
 }
 
 static int64_t do_attach(void *context, uint64_t badge, const struct posix_attach_request *r, struct posix_attach_reply *reply) {
-    struct process *p;
+    const struct process *p;
     int64_t error = know(r->pid, r->parent, r->process, &p);
     if (error < 0) {
         close_handle(r->thread);
         return error;
     }
-    close_handle(p->thread);
-    p->thread = r->thread;
-    if (r->flags & POSIX_EXECUTED) p->executed = 1;
+    thread_set_handle(p, r->thread);
+    if (r->flags & POSIX_EXECUTED) {
+        process_change(p)->executed = 1;
+        answers_drop(p->pid);          // of the program before
+    }
     if (r->thread > 0) (void)keep_thread(p->pid, r->thread);
     about_say(p, r);
     *reply = (struct posix_attach_reply){.mail = mail_waits(p->pid, 0), .group = p->group, .session = p->session};
@@ -43,13 +45,13 @@ static int64_t do_attach(void *context, uint64_t badge, const struct posix_attac
 }
 
 static int64_t do_fork(void *context, uint64_t badge, const struct posix_fork_request *r, struct posix_fork_reply *reply) {
-    struct process *p;
+    const struct process *p;
     int64_t error = know(r->child, r->pid, r->process, &p);
     return error == -ESRCH ? 0 : error;  // it has ended already
 }
 
 static int64_t do_reap(void *context, uint64_t badge, const struct posix_reap_request *r, struct posix_reap_reply *reply) {
-    struct process *p = process_find(r->child);
+    const struct process *p = process_find(r->child);
     if (p == NULL) return 0;
     if (p->state == PROCESS_LIVE) process_ended(p);
     if (p->state == PROCESS_ENDED) process_free(p);
@@ -59,10 +61,10 @@ static int64_t do_reap(void *context, uint64_t badge, const struct posix_reap_re
 // ---- signals ----------------------------------------------------------------------------------------------------------------
 
 static int64_t do_take(void *context, uint64_t badge, const struct posix_take_request *r, struct posix_take_reply *reply) {
-    struct mail *first = NULL;
+    const struct mail *first = NULL;
     uint32_t count = 0;
-    for (unsigned i = 0; i < state->mail_top; i++) {
-        struct mail *m = &state->mails[i];
+    for (unsigned i = 0; i < state->totals.mail_top; i++) {
+        const struct mail *m = &state->mails[i];
         if (!m->used || m->pid != r->pid) continue;
         count++;
         if (first == NULL || m->order < first->order) first = m;
@@ -70,10 +72,10 @@ static int64_t do_take(void *context, uint64_t badge, const struct posix_take_re
     if (first == NULL) return -ENOENT;
     reply->target = first->thread;
     reply->more = count > 1;
-    struct process *p = process_find(r->pid);
-    if (p != NULL) {
-        reply->continued = p->continued;
-        p->continued = 0;
+    const struct process *p = process_find(r->pid);
+    if (p != NULL && p->continued) {
+        reply->continued = 1;
+        process_change(p)->continued = 0;
     }
     reply->info_size = sizeof first->info;
     memcpy(reply->info, &first->info, sizeof first->info);
@@ -83,8 +85,8 @@ static int64_t do_take(void *context, uint64_t badge, const struct posix_take_re
 
 static int64_t kill_all(const struct process *self, const struct siginfo *info) {
     int64_t result = -ESRCH;
-    for (unsigned i = 0; i < state->process_top; i++) {
-        struct process *p = &state->processes[i];
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
+        const struct process *p = &state->processes[i];
         if (p->state != PROCESS_LIVE || p == self) continue;
         result = info->number == 0 ? 0 : signal_member(p, info);
     }
@@ -103,17 +105,17 @@ static int64_t do_kill(void *context, uint64_t badge, const struct posix_kill_re
         return signal_group(r->target == 0 ? self->group : (uint32_t)-r->target, &info, NULL);
     }
     if (r->target == 1) return r->number == 0 ? 0 : -EPERM;
-    struct process *p = process_find((uint32_t)r->target);
+    const struct process *p = process_find((uint32_t)r->target);
     if (p == NULL) return -ESRCH;
     return r->number == 0 ? 0 : signal_process(p, r->thread, &info);
 }
 
 static int64_t do_stop(void *context, uint64_t badge, const struct posix_stop_request *r, struct posix_stop_reply *reply) {
-    struct process *p = process_find(r->pid);
+    const struct process *p = process_find(r->pid);
     if (p == NULL) return -ESRCH;
     if (mail_waits(p->pid, SIGNAL_CONT)) return -EIO;
     if (r->number != SIGNAL_STOP && group_is_orphaned(p->group, p->session)) return -EIO;
-    p->stopped = 1;
+    process_change(p)->stopped = 1;
     signal_parent(p, CLD_STOPPED, (int32_t)r->number);
     return 0;
 }
@@ -129,7 +131,7 @@ static int64_t do_ids(void *context, uint64_t badge, const struct posix_ids_requ
 
 static int64_t do_setpgid(void *context, uint64_t badge, const struct posix_setpgid_request *r, struct posix_setpgid_reply *reply) {
     const struct process *self = process_find(r->pid);
-    struct process *p = process_find(r->target == 0 ? r->pid : r->target);
+    const struct process *p = process_find(r->target == 0 ? r->pid : r->target);
     const uint32_t group = r->group == 0 && p != NULL ? p->pid : r->group;
     if ((int32_t)r->group < 0) return -EINVAL;
     if (self == NULL || p == NULL || p->state != PROCESS_LIVE || (p != self && p->parent != r->pid)) return -ESRCH;
@@ -137,16 +139,17 @@ static int64_t do_setpgid(void *context, uint64_t badge, const struct posix_setp
     if (p != self && p->executed) return -EACCES;
     if (p->session == p->pid) return -EPERM;
     if (group != p->pid && !group_exists(group, p->session)) return -EPERM;
-    p->group = group;
+    process_change(p)->group = group;
     return 0;
 }
 
 static int64_t do_setsid(void *context, uint64_t badge, const struct posix_setsid_request *r, struct posix_setsid_reply *reply) {
-    struct process *p = process_find(r->pid);
+    const struct process *p = process_find(r->pid);
     if (p == NULL) return -ESRCH;
-    for (unsigned i = 0; i < state->process_top; i++)
+    for (unsigned i = 0; i < state->totals.process_top; i++)
         if (state->processes[i].state != PROCESS_FREE && state->processes[i].group == p->pid) return -EPERM;
-    p->group = p->session = p->pid;
+    struct process *leader = process_change(p);
+    leader->group = leader->session = p->pid;
     return 0;
 }
 
@@ -170,8 +173,9 @@ static int64_t do_socket_bind(void *context, uint64_t badge, const struct posix_
 
 static int64_t do_socket_listen(void *context, uint64_t badge, const struct posix_socket_listen_request *r,
                                 struct posix_socket_listen_reply *reply) {
-    struct socket *s = socket_find(r->id);
-    if (s == NULL) return -EINVAL;
+    const struct socket *found = socket_find(r->id);
+    if (found == NULL) return -EINVAL;
+    struct socket *s = socket_change(found);
     s->listens = 1;
     s->pid = r->pid;
     s->uid = r->uid;
@@ -181,14 +185,15 @@ static int64_t do_socket_listen(void *context, uint64_t badge, const struct posi
 
 static int64_t do_socket_find(void *context, uint64_t badge, const struct posix_socket_find_request *r,
                               struct posix_socket_find_reply *reply) {
-    struct socket like = {.type = r->type, .fs = r->fs, .inode = r->inode}, *s = NULL;
+    struct socket like = {.type = r->type, .fs = r->fs, .inode = r->inode};
+    const struct socket *s = NULL;
     int64_t error = name_of(r->name, r->name_size, &like);
     if (error == 0) error = socket_look(&like, &s);
     if (error < 0) return error;
     reply->pid = s->pid;
     reply->uid = s->uid;
     reply->gid = s->gid;
-    reply->pipe = s->pipe;
+    reply->pipe = pipe_handle(s);
     reply->name_size = s->name_size;
     memcpy(reply->name, s->name, s->name_size);
     return 0;

@@ -4,25 +4,27 @@
 
 enum { HANGUP = 1, KILL = 9, CONTINUE = 18 };
 
-struct process *process_find(uint32_t pid) {
+const struct process *process_find(uint32_t pid) {
     if (pid == 0) return NULL;
-    for (unsigned i = 0; i < state->process_top; i++)
+    for (unsigned i = 0; i < state->totals.process_top; i++)
         if (state->processes[i].state != PROCESS_FREE && state->processes[i].pid == pid) return &state->processes[i];
     return NULL;
 }
 
 // A process without a parent here is the first of a session; the console is its terminal if it is nobody's.
 static void begin_session(struct process *p) {
-    struct tty *console = &state->ttys[0];
+    const struct tty *console = &state->ttys[0];
     p->group = p->session = p->pid;
     p->parent = 1;
-    if (console->kind != TTY_NONE && console->session == 0) console->session = console->group = p->pid;
+    if (console->kind == TTY_NONE || console->session != 0) return;
+    struct tty *own = tty_change(console);
+    own->session = own->group = p->pid;
 }
 
-static struct process *find_free(void) {
-    for (unsigned i = 0; i < state->process_top; i++)
+static const struct process *find_free(void) {
+    for (unsigned i = 0; i < state->totals.process_top; i++)
         if (state->processes[i].state == PROCESS_FREE) return &state->processes[i];
-    return state->process_top == PROCESSES_MAX ? NULL : &state->processes[state->process_top++];
+    return state->totals.process_top == PROCESSES_MAX ? NULL : &state->processes[totals_change()->process_top++];
 }
 
 static const struct gone *find_gone(uint32_t pid) {
@@ -52,26 +54,31 @@ static bool inherit(struct process *p) {
 }
 
 int64_t process_add(uint32_t pid, uint32_t parent, kpio_handle process) {
-    struct process *p = find_free();
-    if (p == NULL) return -EAGAIN;
-    *p = (struct process){.pid = pid, .parent = parent, .state = PROCESS_LIVE, .process = process};
+    const struct process *room = find_free();
+    if (room == NULL) return -EAGAIN;
+    struct process *p = process_change(room);
+    *p = (struct process){.pid = pid, .parent = parent, .state = PROCESS_LIVE};
+    process_set_handle(p, process);
     about_inherit(p, process_find(parent));
     const bool killed = inherit(p);
     int64_t error = watch_process(p);
-    if (error < 0) p->state = PROCESS_FREE;
-    else if (killed) (void)signal_member(p, &(struct siginfo){.number = KILL});
+    if (error < 0) {
+        p->state = PROCESS_FREE;
+        process_set_handle(p, KPIO_HANDLE_NONE);
+    } else if (killed) (void)signal_member(p, &(struct siginfo){.number = KILL});
     else signal_newborn(p, parent);
     return error;
 }
 
-void process_free(struct process *p) {
-    state->gone[state->gone_next++ % GONE_MAX] = (struct gone){p->pid, p->group, p->session, p->killed};
-    if (p->process > 0) (void)kpio_handle_close((uint64_t)p->process);
-    *p = (struct process){.state = PROCESS_FREE};
+void process_free(const struct process *p) {
+    struct gone *gone = state_change(&state->gone[totals_change()->gone_next++ % GONE_MAX], sizeof *gone);
+    *gone = (struct gone){p->pid, p->group, p->session, p->killed};
+    process_set_handle(p, KPIO_HANDLE_NONE);
+    *process_change(p) = (struct process){.state = PROCESS_FREE};
 }
 
 bool group_exists(uint32_t group, uint32_t session) {
-    for (unsigned i = 0; i < state->process_top; i++) {
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
         const struct process *p = &state->processes[i];
         if (p->state != PROCESS_FREE && p->group == group && p->session == session) return true;
     }
@@ -80,7 +87,7 @@ bool group_exists(uint32_t group, uint32_t session) {
 
 // Nobody of it has a living parent in another group of the session, who could continue it.
 bool group_is_orphaned(uint32_t group, uint32_t session) {
-    for (unsigned i = 0; i < state->process_top; i++) {
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
         const struct process *p = &state->processes[i];
         if (p->state != PROCESS_LIVE || p->group != group || p->session != session) continue;
         const struct process *parent = process_find(p->parent);
@@ -90,7 +97,7 @@ bool group_is_orphaned(uint32_t group, uint32_t session) {
 }
 
 static bool has_stopped(uint32_t group, uint32_t session) {
-    for (unsigned i = 0; i < state->process_top; i++) {
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
         const struct process *p = &state->processes[i];
         if (p->state == PROCESS_LIVE && p->group == group && p->session == session && p->stopped) return true;
     }
@@ -106,13 +113,13 @@ static void check_orphaned(uint32_t group, uint32_t session, bool was_orphaned) 
 
 static void leave_terminal(const struct process *leader) {
     for (unsigned i = 0; i < TTYS_MAX; i++) {
-        struct tty *tty = &state->ttys[i];
-        if (tty->kind == TTY_NONE || tty->session != leader->session) continue;
+        if (state->ttys[i].kind == TTY_NONE || state->ttys[i].session != leader->session) continue;
+        struct tty *tty = tty_change(&state->ttys[i]);
         const uint32_t group = tty->group;
         tty->session = tty->group = 0;
         tty->hangups++;
         tty_flush_input(tty);
-        opens_update(i);
+        tty_changed(tty);
         if (group != 0) signal_group_by_kernel(group, HANGUP);
         if (group != 0) signal_group_by_kernel(group, CONTINUE);
     }
@@ -120,33 +127,35 @@ static void leave_terminal(const struct process *leader) {
 
 // Its children are pid 1's from now on, who waits for them at once: that is done here.
 static void give_children_away(uint32_t pid) {
-    for (unsigned i = 0; i < state->process_top; i++) {
-        struct process *child = &state->processes[i];
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
+        const struct process *child = &state->processes[i];
         if (child->state == PROCESS_FREE || child->parent != pid) continue;
-        child->parent = 1;
+        process_change(child)->parent = 1;
         if (child->state == PROCESS_ENDED) process_free(child);
         else check_orphaned(child->group, child->session, child->was_orphaned);
     }
 }
 
 static void note_orphaned(uint32_t pid) {
-    for (unsigned i = 0; i < state->process_top; i++) {
-        struct process *p = &state->processes[i];
-        if (p->state == PROCESS_LIVE && (p->pid == pid || p->parent == pid)) p->was_orphaned = group_is_orphaned(p->group, p->session);
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
+        const struct process *p = &state->processes[i];
+        if (p->state == PROCESS_LIVE && (p->pid == pid || p->parent == pid))
+            process_change(p)->was_orphaned = group_is_orphaned(p->group, p->session);
     }
 }
 
-void process_ended(struct process *p) {
+void process_ended(const struct process *p) {
     if (p->state != PROCESS_LIVE) return;
     const uint32_t pid = p->pid, group = p->group, session = p->session;
     note_orphaned(pid);
-    p->state = PROCESS_ENDED;
-    p->stopped = 0;
-    if (p->process > 0) (void)kpio_handle_close((uint64_t)p->process);
-    if (p->thread > 0) (void)kpio_handle_close((uint64_t)p->thread);
-    p->process = p->thread = KPIO_HANDLE_NONE;
+    struct process *ended = process_change(p);
+    ended->state = PROCESS_ENDED;
+    ended->stopped = 0;
+    process_set_handle(p, KPIO_HANDLE_NONE);
+    thread_set_handle(p, KPIO_HANDLE_NONE);
     keep_drop_thread(pid);
     mail_drop(pid);
+    answers_drop(pid);
     check_orphaned(group, session, p->was_orphaned);
     if (session == pid) leave_terminal(p);
     give_children_away(pid);

@@ -6,16 +6,16 @@
 
 enum { TYPE_DATAGRAM = 2 };
 
-struct socket *socket_find(uint32_t id) {
-    for (unsigned i = 0; id != 0 && i < state->socket_top; i++)
+const struct socket *socket_find(uint32_t id) {
+    for (unsigned i = 0; id != 0 && i < state->totals.socket_top; i++)
         if (state->sockets[i].id == id) return &state->sockets[i];
     return NULL;
 }
 
-void socket_gone(struct socket *s) {
+void socket_gone(const struct socket *s) {
     keep_drop_pipe(s->id);
-    if (s->pipe > 0) (void)kpio_handle_close((uint64_t)s->pipe);
-    *s = (struct socket){0};
+    pipe_set_handle(s, KPIO_HANDLE_NONE);
+    *socket_change(s) = (struct socket){0};
 }
 
 static bool same_name(const struct socket *a, const struct socket *b) {
@@ -25,13 +25,13 @@ static bool same_name(const struct socket *a, const struct socket *b) {
 
 // Its end may not have been heard of yet.
 static bool is_alive(const struct socket *s) {
-    struct kpio_wait_item item = {.handle = s->pipe, .signals = KPIO_SIGNAL_PEER_GONE};
+    struct kpio_wait_item item = {.handle = pipe_handle(s), .signals = KPIO_SIGNAL_PEER_GONE};
     return kpio_handle_wait_many(&item, 1, 0) == 0;
 }
 
-static struct socket *find_named(const struct socket *like) {
-    for (unsigned i = 0; i < state->socket_top; i++) {
-        struct socket *s = &state->sockets[i];
+static const struct socket *find_named(const struct socket *like) {
+    for (unsigned i = 0; i < state->totals.socket_top; i++) {
+        const struct socket *s = &state->sockets[i];
         if (s->id == 0 || !same_name(s, like)) continue;
         if (is_alive(s)) return s;
         socket_gone(s);
@@ -39,16 +39,17 @@ static struct socket *find_named(const struct socket *like) {
     return NULL;
 }
 
-static struct socket *find_free(void) {
-    for (unsigned i = 0; i < state->socket_top; i++)
+static const struct socket *find_free(void) {
+    for (unsigned i = 0; i < state->totals.socket_top; i++)
         if (state->sockets[i].id == 0) return &state->sockets[i];
-    return state->socket_top == SOCKETS_MAX ? NULL : &state->sockets[state->socket_top++];
+    return state->totals.socket_top == SOCKETS_MAX ? NULL : &state->sockets[totals_change()->socket_top++];
 }
 
 static uint32_t fresh_id(void) {
-    do state->socket_id = (state->socket_id + 1) & 0x7fffffff;
-    while (state->socket_id == 0 || socket_find(state->socket_id) != NULL);
-    return state->socket_id;
+    struct totals *totals = totals_change();
+    do totals->socket_id = (totals->socket_id + 1) & 0x7fffffff;
+    while (totals->socket_id == 0 || socket_find(totals->socket_id) != NULL);
+    return totals->socket_id;
 }
 
 static uint64_t object_of(kpio_handle h) {
@@ -57,9 +58,9 @@ static uint64_t object_of(kpio_handle h) {
 }
 
 int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id) {
-    struct socket *s = find_named(like);
+    const struct socket *s = find_named(like);
     int64_t error = 0;
-    if (s != NULL && object_of(s->pipe) == object_of(pipe)) {  // asked before, of a posixd that ended over it
+    if (s != NULL && object_of(pipe_handle(s)) == object_of(pipe)) {  // it has the name already
         (void)kpio_handle_close((uint64_t)pipe);
         *id = s->id;
         return 0;
@@ -71,9 +72,11 @@ int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id) {
         (void)kpio_handle_close((uint64_t)pipe);
         return error < 0 ? error : -ENOMEM;
     }
-    *s = *like;
-    s->id = fresh_id();
-    s->pipe = pipe;
+    const uint32_t fresh = fresh_id();
+    struct socket *made = socket_change(s);
+    *made = *like;
+    made->id = fresh;
+    pipe_set_handle(s, pipe);
     error = keep_pipe(s->id, pipe);
     if (error == 0) error = watch_socket(s);
     if (error == 0) *id = s->id;
@@ -81,8 +84,8 @@ int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id) {
     return error < 0 ? -ENOMEM : 0;
 }
 
-int64_t socket_look(const struct socket *like, struct socket **out) {
-    struct socket *s = find_named(like);
+int64_t socket_look(const struct socket *like, const struct socket **out) {
+    const struct socket *s = find_named(like);
     if (s == NULL) return -ECONNREFUSED;
     if (s->type != like->type) return -EPROTOTYPE;
     if (s->type != TYPE_DATAGRAM && !s->listens) return -ECONNREFUSED;

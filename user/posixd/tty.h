@@ -1,5 +1,5 @@
-// A terminal: its settings, what was typed and not read yet, and for a pseudo-terminal what was written and not fetched by
-// the master. Knows nothing of who reads.
+// A terminal: its settings, what was typed and not read yet, and what was written and not fetched by the master of a pseudo-terminal,
+// or not emitted to the console. Knows nothing of who reads.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,8 @@ struct winsize {
 };
 
 #define TTY_INPUT 4096u          // bytes; one less of a line that is being edited
-#define TTY_OUTPUT 4096u
+#define TTY_OUTPUT 32768u        // of the console, where the echo of a whole line that is erased finds room
+#define TTY_PTY_OUTPUT 4096u     // of a pseudo-terminal, whose master is to fetch it
 enum { MARK_END = 1, MARK_EOF = 2, MARK_CONTROL = 4 };   // of an input byte: ends a line; is the end of file; echoed as ^X
 
 enum tty_kind { TTY_NONE, TTY_CONSOLE, TTY_PTY };
@@ -41,8 +42,12 @@ struct tty {
     // Counters of bytes, modulo the buffer's size: read up to head, whole lines up to ready, typed up to tail.
     uint32_t head, ready, tail;
     uint32_t out_head, out_tail;
-    uint8_t input[TTY_INPUT], marks[TTY_INPUT], output[TTY_OUTPUT];
+    const uint8_t input[TTY_INPUT], marks[TTY_INPUT], output[TTY_OUTPUT];  // written through tty_change_byte
 };
+
+// All but the buffers, to be written until the next commit (posixd.h).
+struct tty *tty_change(const struct tty *tty);
+uint8_t *tty_change_byte(const uint8_t *at);
 
 void tty_init(struct tty *tty, enum tty_kind kind);
 // Bytes that somebody typed, or the master wrote: how many were taken.
@@ -60,6 +65,5 @@ void tty_echo(struct tty *tty, uint8_t byte);            // one byte of echo, pr
 bool tty_is_writable(const struct tty *tty);
 uint32_t tty_fetch(struct tty *tty, uint8_t *to, uint32_t size);  // for the master
 // Provided by the rest of posixd.
-void tty_signal(struct tty *tty, uint32_t number);       // to the group in the foreground
-void tty_changed(struct tty *tty);                       // readiness may be another
-void tty_emit(const uint8_t *bytes, uint32_t count);     // to the console
+void tty_signal(const struct tty *tty, uint32_t number);  // to the group in the foreground
+void tty_changed(const struct tty *tty);                       // readiness may be another

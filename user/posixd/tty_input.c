@@ -9,8 +9,8 @@ enum { SIGNAL_INT = 2, SIGNAL_QUIT = 3, SIGNAL_TSTP = 20 };
 #define BELL 7
 #define DISABLED 0                // _POSIX_VDISABLE: no such character
 
-static uint8_t *at(struct tty *tty, uint32_t counter) { return &tty->input[counter % TTY_INPUT]; }
-static uint8_t *mark(struct tty *tty, uint32_t counter) { return &tty->marks[counter % TTY_INPUT]; }
+static const uint8_t *at(const struct tty *tty, uint32_t counter) { return &tty->input[counter % TTY_INPUT]; }
+static const uint8_t *mark(const struct tty *tty, uint32_t counter) { return &tty->marks[counter % TTY_INPUT]; }
 static bool is(const struct tty *tty, uint8_t byte, unsigned which) { return tty->t.cc[which] != DISABLED && byte == tty->t.cc[which]; }
 static bool canonical(const struct tty *tty) { return tty->t.lflag & L_ICANON; }
 static bool extended(const struct tty *tty) { return tty->t.lflag & L_IEXTEN; }
@@ -19,7 +19,7 @@ static bool echoes(const struct tty *tty) { return tty->t.lflag & L_ECHO; }
 void tty_init(struct tty *tty, enum tty_kind kind) {
     static const uint8_t cc[CC_COUNT] = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0};
     const uint32_t hangups = tty->hangups;
-    memset(tty, 0, sizeof *tty);
+    memset((void *)tty, 0, offsetof(struct tty, input));
     tty->hangups = hangups;
     tty->kind = kind;
     tty->t.iflag = I_ICRNL | I_IXON;
@@ -132,8 +132,8 @@ static bool append(struct tty *tty, uint8_t byte, uint8_t marks) {
         if (tty->t.iflag & I_IMAXBEL) tty_echo(tty, BELL);
         return false;
     }
-    *at(tty, tty->tail) = byte;
-    *mark(tty, tty->tail) = marks;
+    *tty_change_byte(at(tty, tty->tail)) = byte;
+    *tty_change_byte(mark(tty, tty->tail)) = marks;
     tty->tail++;
     return true;
 }
@@ -291,7 +291,8 @@ int64_t tty_read(struct tty *tty, uint8_t *to, uint32_t size, uint32_t flags, ui
 void tty_mode_changed(struct tty *tty, uint32_t old_lflag) {
     if (!((old_lflag ^ tty->t.lflag) & L_ICANON)) return;
     tty->literal = 0;
-    if (canonical(tty) && tty->tail != tty->head && !(*mark(tty, tty->tail - 1) & MARK_END)) *mark(tty, tty->tail - 1) |= MARK_END;
+    if (canonical(tty) && tty->tail != tty->head && !(*mark(tty, tty->tail - 1) & MARK_END))
+        *tty_change_byte(mark(tty, tty->tail - 1)) |= MARK_END;
     tty->ready = tty->tail;
     tty_changed(tty);
 }

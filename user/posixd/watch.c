@@ -8,31 +8,31 @@
 static kpio_handle port;
 static struct thread thread;
 
-int64_t watch_process(struct process *p) {
-    return kpio_port_bind(port, p->process, KPIO_SIGNAL_TERMINATED, KEY(WATCH_PROCESS, p->pid), 0);
+int64_t watch_process(const struct process *p) {
+    return kpio_port_bind(port, process_handle(p), KPIO_SIGNAL_TERMINATED, KEY(WATCH_PROCESS, p->pid), 0);
 }
 
 int64_t watch_open(uint32_t index) {
     const struct open *o = &state->opens[index];
-    return kpio_port_bind(port, o->event, KPIO_SIGNAL_PEER_GONE, KEY(WATCH_OPEN, (uint64_t)o->generation << 16 | index), 0);
+    return kpio_port_bind(port, event_handle(o), KPIO_SIGNAL_PEER_GONE, KEY(WATCH_OPEN, (uint64_t)o->generation << 16 | index), 0);
 }
 
 int64_t watch_socket(const struct socket *s) {
-    return kpio_port_bind(port, s->pipe, KPIO_SIGNAL_PEER_GONE, KEY(WATCH_SOCKET, s->id), 0);
+    return kpio_port_bind(port, pipe_handle(s), KPIO_SIGNAL_PEER_GONE, KEY(WATCH_SOCKET, s->id), 0);
 }
 
 static void hear(const struct kpio_port_packet *packet) {
     if (packet->key >> 48 == WATCH_PROCESS) {
-        struct process *p = process_find((uint32_t)packet->key);
+        const struct process *p = process_find((uint32_t)packet->key);
         if (p != NULL) process_ended(p);
         return;
     }
     if (packet->key >> 48 == WATCH_SOCKET) {
-        struct socket *s = socket_find((uint32_t)packet->key);
+        const struct socket *s = socket_find((uint32_t)packet->key);
         if (s != NULL) socket_gone(s);
         return;
     }
-    struct open *o = &state->opens[packet->key & 0xffff];
+    const struct open *o = &state->opens[packet->key & 0xffff];
     if (o->used && o->generation == (uint32_t)(packet->key >> 16)) open_gone(o);
 }
 
@@ -43,7 +43,10 @@ void watch_hear(void) {
     int64_t count;
     do {
         count = kpio_port_wait(port, packets, ARRAY_SIZE(packets), 0);
-        for (int64_t i = 0; i < count; i++) hear(&packets[i]);
+        for (int64_t i = 0; i < count; i++) {
+            hear(&packets[i]);
+            settle();
+        }
     } while (count == ARRAY_SIZE(packets));
 }
 

@@ -1,6 +1,7 @@
 // Runs Linux programs of the boot archive on the console, one after the other: kpio.program=PATH, or FOLDER/ for all files of that
 // folder, in the archive's order; kpio.arguments=A,B,C. Without kpio.program: what the archive's "linux/commands" says (below).
-// With kpio.tty each is the leader of a session, with posixd, on the console's terminal; kpio.tty=crash kills posixd over and over.
+// With kpio.tty each is the leader of a session, with posixd, on the console's terminal; kpio.tty=crash kills posixd over and over;
+// with kpio.crash=N it ends at one of about N of its steps.
 // With kpio.balance it counts what the system holds before and after each program, and says "LINUX balance PATH: nothing is lost", or
 // what is. kpio.long and kpio.seed=N are LT_LONG=1 and LT_SEED=N in the programs' environment.
 // Everything below "rootfs/" in the archive goes to the root directory first. The programs of tests/linux print the KTEST lines
@@ -55,16 +56,29 @@ static int64_t prepare(struct run *r, const char **what) {
     return 0;
 }
 
-#define CRASH_MS 150u
+#define CRASH_MS 60u                     // longer than a posixd that is given up lives
 
 static struct thread crashing;
 static uint32_t crashes_end;             // atomic
 
+// posixd has answered when this returns: what it makes at its start is there.
+static void await_posixd(const struct linux_session *session) {
+    struct client client = {.endpoint = linux_session_endpoint(session), .timeout_ns = 60000000000ull};
+    const struct posix_ids_request request = {.target = UINT32_MAX};
+    struct posix_ids_reply reply;
+    while (posix_ids(&client, &request, &reply) == -EPIPE) continue;
+}
+
+// Three of four have served for a while, whatever time it took them to start; the fourth may be killed while it starts.
 static int64_t crash(void *arg) {
     const struct linux_session *session = arg;
     unsigned crashes = 0;
-    for (time_sleep_ms(CRASH_MS); !__atomic_load_n(&crashes_end, __ATOMIC_ACQUIRE); time_sleep_ms(CRASH_MS), crashes++)
+    for (uint64_t random = time_now(); !__atomic_load_n(&crashes_end, __ATOMIC_ACQUIRE); crashes++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        if (crashes % 4 != 0) await_posixd(session);
+        time_sleep_ms((crashes % 4 != 0 ? CRASH_MS : 0) + (random >> 33) % CRASH_MS);
         (void)kpio_process_kill(linux_session_posixd(session), 0);
+    }
     return crashes;
 }
 
@@ -83,7 +97,8 @@ static int64_t start_session(struct run *r, const char **what) {
     int64_t result = kpio_job_create(r->job, &none, "session", 7);
     if (result < 0) return result;
     r->job = (kpio_handle)result;
-    const struct linux_session_spec spec = {.archive = r->archive, .job = r->job, .console = startup_handle("system")};
+    const struct linux_session_spec spec = {
+        .archive = r->archive, .job = r->job, .console = startup_handle("system"), .crash = startup_setting("crash")};
     r->session = linux_session_start(&spec, &result, what);
     if (result == 0 && strcmp(startup_setting("tty"), "crash") == 0) result = thread_spawn(&crashing, "crash", crash, r->session, NULL, 0);
     return result;
@@ -122,17 +137,7 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
     return process;
 }
 
-#define BALANCE_ROUNDS 250u              // of 20 ms: what ended may still be on its way out
-
-// posixd has answered when this returns: what it makes at its start is there, and the session's threads have the ports that they wait at.
-static void await_posixd(const struct run *r) {
-    struct client client = {.endpoint = linux_session_endpoint(r->session), .timeout_ns = 60000000000ull};
-    const struct posix_ids_request request = {.target = UINT32_MAX};
-    struct posix_ids_reply reply;
-    (void)posix_ids(&client, &request, &reply);
-    time_sleep_ms(20);
-    wait_warm_up();
-}
+#define BALANCE_ROUNDS 1500u             // of 20 ms: what ended may still be on its way out
 
 // Whether the system holds what it held before.
 static bool balanced(const struct kt_balance *before, const char *path) {
@@ -253,7 +258,7 @@ int main(int argc, char **argv) {
     if (counts) kt_balance_warm_up();
     error = prepare(&r, &what);
     if (error == 0) error = start_session(&r, &what);
-    if (error == 0 && counts && r.session != NULL) await_posixd(&r);
+    if (error == 0 && counts && r.session != NULL) await_posixd(r.session);
     if (error < 0) return fail(what, error);
     const char *text = (const char *)commands.data;
     bool good = listed ? run_commands(&r, text, text + commands.size) : run_setting(&r, path);

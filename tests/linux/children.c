@@ -45,7 +45,7 @@ LT_TEST(children_without_waiting) {
     handle_with(count, SA_NOCLDWAIT);
     (void)child_that_exits(3);
     LT_ERRNO(wait(&status), ECHILD);
-    for (int i = 0; i < 5000 && told == 0; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && told == 0; i++) usleep(1000);
     LT_EQUAL(told, 1);
     handle_with(SIG_DFL, 0);
     handle_with(SIG_DFL, SA_NOCLDWAIT);

@@ -148,7 +148,7 @@ LT_TEST(signal_to_the_parent) {
     pid_t child = (pid_t)LT_OK(fork());
     if (child == 0) _exit(kill(getppid(), SIGUSR1) == 0 ? 0 : 1);
     LT_EQUAL(result_of(child), 0);
-    for (int i = 0; i < 2000 && !handled; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && !handled; i++) usleep(1000);
     LT_EQUAL(handled, SIGUSR1);
     LT_EQUAL(from, child);
     LT_OK(sigaction(SIGUSR1, &old, NULL));
@@ -252,7 +252,7 @@ static void on_child(int number, siginfo_t *info, void *context) {
 }
 
 static void wait_for_codes(int count) {
-    for (int i = 0; i < 3000 && child_count < count; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && child_count < count; i++) usleep(1000);
     LT_EQUAL(child_count, count);
 }
 
@@ -321,10 +321,10 @@ LT_TEST(orphans_get_another_parent) {
         _exit(0);
     }
     LT_EQUAL(result_of(child), 0);
-    for (int i = 0; i < 5000 && s->pid == 0; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && s->pid == 0; i++) usleep(1000);
     LT_CHECK(s->pid != 0);
     LT_CHECK(s->parent != child && s->parent > 0);
-    for (int i = 0; i < 5000 && kill(s->pid, 0) == 0; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && kill(s->pid, 0) == 0; i++) usleep(1000);
     LT_ERRNO(kill(s->pid, 0), ESRCH);  // somebody has waited for it
     LT_OK(munmap(s, sizeof *s));
 }
@@ -351,7 +351,7 @@ LT_TEST(orphaned_groups_do_not_stay_stopped) {
         _exit(waitpid(grandchild, &status, WUNTRACED) == grandchild && WIFSTOPPED(status) ? 0 : 1);
     }
     LT_EQUAL(result_of(child), 0);
-    for (int i = 0; i < 5000 && told->hung != 2; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && told->hung != 2; i++) usleep(1000);
     LT_EQUAL(told->hung, 2);
     LT_OK(munmap(told, sizeof *told));
 }
@@ -378,9 +378,9 @@ LT_TEST(exec_keeps_group_and_ends_setpgid) {
         _exit(9);
     }
     int tries = 0;
-    while (getpgid(child) != child && tries++ < 2000) usleep(1000);
+    while (getpgid(child) != child && tries++ < LT_HANG_MS) usleep(1000);
     LT_EQUAL(getpgid(child), child);
-    for (tries = 0; setpgid(child, child) == 0 && tries < 2000; tries++) usleep(1000);
+    for (tries = 0; setpgid(child, child) == 0 && tries < LT_HANG_MS; tries++) usleep(1000);
     LT_EQUAL(s->pid, 0);
     LT_ERRNO(setpgid(child, child), EACCES);
     end(child);

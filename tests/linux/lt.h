@@ -67,6 +67,8 @@ __attribute__((noreturn, format(printf, 4, 5))) static inline void lt_stop(int r
 
 #define LT_SKIP(...) lt_stop(LT_SKIPPED, __FILE__, __LINE__, __VA_ARGS__)
 #define LT_FAIL(...) lt_stop(LT_FAILED, __FILE__, __LINE__, __VA_ARGS__)
+// How long to wait for what is to come: it tells a hang, and is no target.
+#define LT_HANG_MS 60000
 #define LT_CHECK(condition)                                                                                                        \
     do {                                                                                                                           \
         if (!(condition)) LT_FAIL("%s; errno %d", #condition, errno);                                                              \

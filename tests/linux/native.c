@@ -39,7 +39,7 @@ static int beside(void (*wild)(void)) {
     }
     LT_EQUAL(waitpid(child, &status, 0), child);
     int before = shared[1];
-    for (int i = 0; i < 5000 && shared[1] < before + 3; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && shared[1] < before + 3; i++) usleep(1000);
     shared[0] = 1;
     int more = shared[1] >= before + 3;
     LT_EQUAL(waitpid(neighbour, &good, 0), neighbour);

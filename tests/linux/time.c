@@ -144,7 +144,7 @@ static void begin(int number) {
     memset((void *)&fired_info, 0, sizeof fired_info);
 }
 static void wait_fired(int count) {
-    for (int i = 0; i < 5000 && fired < count; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && fired < count; i++) usleep(1000);
     LT_CHECK(fired >= count);
 }
 
@@ -184,7 +184,7 @@ LT_TEST(timer_of_cpu_time) {
     LT_OK(setitimer(ITIMER_PROF, &set, NULL));
     usleep(60000);
     LT_EQUAL(fired, 0);
-    for (int i = 0; i < 200 && fired == 0; i++) burn(10 * MS);
+    for (int i = 0; i < 2000 && fired == 0; i++) burn(10 * MS);
     LT_EQUAL(fired, 1);
 }
 
@@ -247,7 +247,7 @@ LT_TEST(overrun) {
 }
 
 static void *threaded(void *unused) {
-    for (int i = 0; i < 5000 && fired == 0; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && fired == 0; i++) usleep(1000);
     return unused;
 }
 static __thread int mine;

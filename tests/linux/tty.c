@@ -65,7 +65,7 @@ static int waiting(int fd) {
 
 // What the master wrote has arrived: Linux brings it over in its own time.
 static void settle(const struct pty *p, int bytes) {
-    for (int i = 0; i < 5000 && waiting(p->slave) != bytes; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && waiting(p->slave) != bytes; i++) usleep(1000);
     LT_EQUAL(waiting(p->slave), bytes);
 }
 
@@ -364,11 +364,11 @@ LT_TEST(flow_control) {
     int flags = (int)LT_OK(fcntl(p.slave, F_GETFL));
     LT_OK(fcntl(p.slave, F_SETFL, flags | O_NONBLOCK));
     int tries = 0;
-    while (write(p.slave, "", 1) == 1 && tries++ < 1000) usleep(1000);
+    while (write(p.slave, "", 1) == 1 && tries++ < LT_HANG_MS) usleep(1000);
     LT_ERRNO(write(p.slave, "x", 1), EAGAIN);
     type(&p, "\021");
-    for (tries = 0; write(p.slave, "y", 1) != 1 && tries < 1000; tries++) usleep(1000);
-    LT_CHECK(tries < 1000);
+    for (tries = 0; write(p.slave, "y", 1) != 1 && tries < LT_HANG_MS; tries++) usleep(1000);
+    LT_CHECK(tries < LT_HANG_MS);
     close_pty(&p);
 }
 
@@ -503,7 +503,7 @@ static pid_t in_session(struct pty *p, int (*run)(struct pty *, struct told *), 
 }
 
 static char heard(struct told *t) {
-    for (int i = 0; i < 5000 && __atomic_load_n(&t->count, __ATOMIC_SEQ_CST) == t->heard; i++) usleep(2000);
+    for (int i = 0; i < LT_HANG_MS && __atomic_load_n(&t->count, __ATOMIC_SEQ_CST) == t->heard; i++) usleep(2000);
     return t->said[t->heard++];
 }
 

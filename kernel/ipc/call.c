@@ -8,9 +8,10 @@
 
 void sender_unlink(struct thread *t) {
     if (t->server) {
-        t->server->caller = NULL;
-        t->server->caller_endpoint = NULL;
-        t->server->caller_gone = true;
+        // In this order, and claim_caller reads in the other: the server looks without the lock.
+        __atomic_store_n(&t->server->caller_gone, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&t->server->caller, NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->server->caller_endpoint, NULL, __ATOMIC_RELEASE);
         t->server = NULL;
     } else if (t->saved) {
         t->saved->caller = NULL;
@@ -252,14 +253,15 @@ int64_t ipc_receive(struct handle *via, nanos_t deadline) {
 // Ends the wait of the caller that the running thread owes a reply, with this message. Returns the caller, which is then
 // the running thread's to wake, or NULL with *error.
 static struct thread *claim_caller(struct thread *self, uint64_t message, int *error) {
-    if (self->caller_gone) {
+    struct endpoint *e = __atomic_load_n(&self->caller_endpoint, __ATOMIC_ACQUIRE);
+    const bool owes = e && __atomic_load_n(&self->caller, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&self->caller_gone, __ATOMIC_RELAXED)) {
         self->caller_gone = false;
         *error = -ECANCELED;
         return NULL;
     }
-    struct endpoint *e = self->caller_endpoint;
     *error = -EINVAL;
-    if (!e || !self->caller || !message_is_valid(message)) return NULL;
+    if (!owes || !message_is_valid(message)) return NULL;
     *error = message_handles_check(KPIO_MESSAGE_HANDLES(message));
     if (*error) return NULL;
     spin_lock(&e->lock);

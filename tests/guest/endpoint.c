@@ -220,6 +220,36 @@ KT_TEST(handles_of_a_late_reply_stay) {
     kt_close(endpoint);
 }
 
+// A caller may give up in the very moment of the reply: the server is told that, and nothing else.
+static int64_t serve_the_impatient(void *arg) {
+    int64_t wrong = 0, header, result;
+    do {
+        header = kpio_ipc_receive(endpoint, NEVER);
+        for (volatile unsigned spin = (unsigned)time_now() % 512; spin > 0; spin--) continue;
+        result = kpio_ipc_reply(KPIO_MESSAGE(0, 0, 0));
+        if (result != 0 && result != -ECANCELED) wrong = result;
+    } while (header < 0 || KPIO_MESSAGE_LABEL(header) != OP_STOP);
+    return wrong;
+}
+
+KT_TEST(callers_that_give_up_during_the_reply) {
+    struct thread impatient;
+    int64_t wrong;
+    unsigned late = 0;
+    endpoint = KT_HANDLE(kpio_endpoint_create());
+    KT_EQUAL(thread_spawn(&impatient, "impatient", serve_the_impatient, NULL, NULL, 0), 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        const int64_t result = kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_ECHO, 0, 0), time_now() + i % 64 * 1000);
+        if (result != 0) KT_EQUAL(result, -ETIMEDOUT);
+        late += result != 0;
+    }
+    KT_EQUAL(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_STOP, 0, 0), NEVER), 0);
+    KT_EQUAL(thread_join(&impatient, &wrong), 0);
+    KT_EQUAL(wrong, 0);
+    kt_note("%u of 20000 gave up", late);
+    kt_close(endpoint);
+}
+
 KT_TEST(server_thread_that_ends_releases_its_caller) {
     start_server();
     KT_ERROR(kpio_ipc_call(endpoint, KPIO_MESSAGE(OP_DIE, 0, 0), kt_soon()), EPIPE);

@@ -190,6 +190,7 @@ static int64_t watching(void *arg) {
         const bool served = __atomic_exchange_n(&s->serving, 0, __ATOMIC_ACQ_REL);
         failures = served || time_now() - begun >= AT_ONCE_NS ? 0 : failures + 1;
         int64_t process = failures < FAILURES_MAX ? spawn(s, &what) : -EAGAIN;
+        if (process < 0 && __atomic_load_n(&s->ending, __ATOMIC_ACQUIRE)) return 0;
         if (process < 0) {
             print("posixd: %s: %s: not started again\n", what, error_name(process));
             close_if(s->endpoint);  // who calls it finds nobody

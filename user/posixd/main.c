@@ -52,21 +52,23 @@ static uint64_t serve(uint64_t header, uint64_t badge, const struct identity *id
     return reply;
 }
 
-static void delivered(const struct identity *id) {
+// header: of the message that has come meanwhile, or 0.
+static void delivered(const struct identity *id, uint64_t header) {
     mutex_lock(&state_lock);
     answer_delivered(id);
-    settle();
+    if (journal_keys() > 0) with_message_kept(header, settle);
+    else settle();
     mutex_unlock(&state_lock);
 }
 
-// The header of the next message, or a negative errno. Forgetting the reply to an open means a message of posixd's own, and so does
-// telling of the first reply: there is to be none in the page then.
+// The header of the next message, or a negative errno. Telling of the first reply means a message of posixd's own, and so does
+// forgetting that to an open: nothing is received before that.
 static int64_t reply_and_receive(kpio_handle endpoint, uint64_t reply, bool opened, const struct identity *id) {
     static bool serving;
     const bool apart = opened || !serving;
     int64_t header = apart ? kpio_ipc_reply(reply) : kpio_ipc_reply_receive(endpoint, reply, KPIO_TIME_NEVER);
     crash_step();
-    if (id != NULL && header != -ECANCELED) delivered(id);
+    if (id != NULL && header != -ECANCELED) delivered(id, !apart && header > 0 ? (uint64_t)header : 0);
     close_all();
     if (!serving) keep_tell_serving();
     serving = true;

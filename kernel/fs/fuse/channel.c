@@ -120,7 +120,7 @@ static __attribute__((noinline)) size_t copy_pieces(struct memory *m, uint64_t o
 // Mostly all is in one piece.
 static size_t copy(struct fuse_user *u, uint64_t offset, void *kernel, size_t bytes) {
     struct memory *m = container_of(u, struct memory, user);
-    struct user_ptr at;
+    struct user_ptr at = {0};  // of no bytes there is no place
     if (likely(user_parts_find(&m->parts, offset, bytes, &at) == bytes)) return copy_piece(m, at, kernel, bytes);
     return copy_pieces(m, offset, kernel, bytes);
 }

@@ -24,10 +24,12 @@ static struct name path_name(const char *path) {
     return n;
 }
 
-// Of this run: others may be at work on the same machine.
+// Of this run: others may be at work on the same machine, started by the same program too.
+static int this_run;
+__attribute__((constructor)) static void note_run(void) { this_run = (int)getpid(); }
 static struct name abstract_name(const char *text) {
     struct name n = {.address = {.sun_family = AF_UNIX}};
-    int bytes = snprintf(n.address.sun_path + 1, sizeof n.address.sun_path - 1, "kpio-%d-%s", (int)getppid(), text);
+    int bytes = snprintf(n.address.sun_path + 1, sizeof n.address.sun_path - 1, "kpio-%d-%s", this_run, text);
     n.size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)bytes);
     return n;
 }

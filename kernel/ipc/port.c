@@ -68,7 +68,8 @@ static int link_binding(struct port *port, struct object *source, struct port_bi
         error = -EEXIST;
     } else {
         error = watch_link(source, &b->watch);
-        if (error == 0) list_push_back(&port->bindings, &b->node);
+        if (error == 0 && b->kind == KPIO_KIND_PORT) list_push_front(&port->bindings, &b->node);
+        else if (error == 0) list_push_back(&port->bindings, &b->node);
     }
     spin_unlock(&port->waiters.lock);
     if (error == 0) report_now(b);

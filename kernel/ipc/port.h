@@ -35,7 +35,7 @@ struct port_binding {
 struct port {
     struct object object;
     struct wait_queue waiters;
-    struct list bindings, ready;
+    struct list bindings, ready;        // bindings: those whose source is a port come first
     uint64_t *posted;                   // ring of key, value pairs
     uint32_t posted_room, posted_first, posted_count;
     uint32_t ready_count;               // queued bindings and posted packets; read without lock
@@ -59,6 +59,8 @@ struct port_wish {
 [[nodiscard]] int port_bind(struct port *port, struct handle *source, const struct port_wish *wish);
 // Makes one that looks afresh into what is wished: 0 or -ENOENT.
 [[nodiscard]] int port_change(struct port *port, struct object *source, const struct port_wish *wish);
+// Whether `target` is among the ports that `from` watches, and those watch, or there are more than a few in a row.
+[[nodiscard]] bool port_nests_too_deep(struct port *from, const struct port *target);
 [[nodiscard]] int port_rearm(struct port *port, struct object *source, uint64_t key);   // 0 or -ENOENT
 [[nodiscard]] int port_unbind(struct port *port, struct object *source, uint64_t key);  // 0 or -ENOENT
 [[nodiscard]] int port_post(struct port *port, uint64_t key, uint64_t value);           // 0 or -ENOSPC

@@ -90,8 +90,8 @@ struct aspace_map {
 struct aspace_range {
     uint64_t start, size, flags, vmo_id, offset, committed;
 };
-// The mapping at or after address: -ENOENT when there is none.
-[[nodiscard]] int aspace_query(struct aspace *a, uint64_t address, struct aspace_range *out);
+// The mapping at or after address: -ENOENT when there is none. `counted`: with its committed pages, which is work for each.
+[[nodiscard]] int aspace_query(struct aspace *a, uint64_t address, bool counted, struct aspace_range *out);
 // Pages that its page tables show now; a preemptible walk. And the page tables of all address spaces.
 uint64_t aspace_pages(struct aspace *a);
 uint64_t aspace_table_count(void);

@@ -88,7 +88,7 @@ static uint64_t describe_flags(const struct mapping *m) {
     return flags;
 }
 
-int aspace_query(struct aspace *a, uint64_t address, struct aspace_range *out) {
+int aspace_query(struct aspace *a, uint64_t address, bool counted, struct aspace_range *out) {
     if (address >= USER_MAX) return -ENOENT;
     spin_lock(&a->lock);
     struct mapping *m = mapping_tree_from(&a->mappings, address);
@@ -100,6 +100,7 @@ int aspace_query(struct aspace *a, uint64_t address, struct aspace_range *out) {
     *out = (struct aspace_range){m->start, m->end - m->start, describe_flags(m), vmo ? vmo_root(vmo)->id : 0,
                                  m->first << PAGE_SHIFT, 0};
     if (vmo && vmo->source) out->offset += vmo->source_first << PAGE_SHIFT;
+    if (!counted) vmo = NULL;
     uint64_t first = m->first;
     if (vmo) vmo_get(vmo);
     spin_unlock(&a->lock);

@@ -266,7 +266,7 @@ static uint64_t count_pages(struct process *p) {
     struct aspace *a = process_aspace_get(p);
     struct aspace_range range;
     uint64_t at = 0, pages = 0;
-    while (aspace_query(a, at, &range) == 0) {
+    while (aspace_query(a, at, true, &range) == 0) {
         pages += range.committed;
         at = range.start + range.size;
         if (sched_preempt_point()) break;

@@ -134,7 +134,7 @@ int64_t sys_aspace_query(uint64_t space, uint64_t address, uint64_t info, uint64
     struct aspace_range range;
     int error = aspace_lookup(space, KPIO_RIGHT_INSPECT, &a);
     if (error) return error;
-    error = aspace_query(a, address, &range);
+    error = aspace_query(a, address, count >= sizeof(range) / 8, &range);
     aspace_release(a);
     if (error) return error;
     size_t words = count < sizeof(range) / 8 ? count : sizeof(range) / 8;

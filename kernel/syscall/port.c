@@ -40,7 +40,10 @@ int64_t sys_port_watch(uint64_t port, uint64_t source, uint64_t signals, uint64_
     if (signals & ~(uint64_t)KPIO_SIGNALS_ALL || mode > PORT_EDGE) return -EINVAL;
     const struct port_wish wish = {
         .signals = (uint32_t)signals, .mode = (enum port_mode)mode, .afresh = true, .key = key, .value = data};
-    return options & KPIO_WATCH_CHANGE ? port_change(p, h->object, &wish) : port_bind(p, h, &wish);
+    if (options & KPIO_WATCH_CHANGE) return port_change(p, h->object, &wish);
+    // A port is found only by who holds it: what is watched lives on while the walk holds it.
+    if (h->object->kind == KPIO_KIND_PORT && port_nests_too_deep(port_of(h->object), p)) return -ELOOP;
+    return port_bind(p, h, &wish);
 }
 
 int64_t sys_port_rearm(uint64_t port, uint64_t source, uint64_t key, uint64_t d, uint64_t e, uint64_t f) {

@@ -12,7 +12,8 @@ static void start(struct lx_at *at, kpio_handle handle, uint64_t path) {
     at->handle = handle;
     at->path = (const char *)path;
     at->mount = NULL;
-    at->led = 0;
+    at->led = at->refuse = 0;
+    at->refused = false;
 }
 
 // A path below a local directory: the same path from the root.
@@ -125,6 +126,10 @@ bool lx_at_remote(struct lx_thread *t, struct lx_at *at, bool follow) {
     if (at->mount == NULL || at->led++ >= LED_MAX) return false;
     memcpy(at->text, (const char *)block->message, block->path_bytes + 1);
     if (clean(at->text)) return lead_out(lx_process(t), at);
+    if (at->refuse != 0 && lx_local_has_link(t, at, follow)) {
+        at->refused = true;
+        return false;
+    }
     return at->mount->follow != NULL && at->mount->follow(t, at, follow);
 }
 

@@ -12,12 +12,15 @@
 #include "user/liblinux/context.h"
 
 struct lx_local_mount;
+enum { LX_AT_NO_LINKS = 1, LX_AT_NO_MAGIC };  // MAGIC: links of /proc that stand for what a process has open
 
 struct lx_at {
     kpio_handle handle;                   // a directory, borrowed from the process or a descriptor; with path NULL: anything
     const char *path;                     // the program's, or `text`; NULL: the handle's own file
     const struct lx_local_mount *mount;   // after EREMOTE
     uint32_t led;                         // times that a local mount led elsewhere
+    uint8_t refuse;                       // LX_AT_NO_*: links of local mounts that are not followed; set after lx_at_begin
+    bool refused;                         // there was one
     char text[KPIO_PATH_MAX];             // not touched while the kernel alone serves the path
 };
 

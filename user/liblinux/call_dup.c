@@ -1,6 +1,7 @@
 // The table of descriptors: duplicates, flags, ranges.
 #include "lib/util.h"
 #include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
 #include "user/liblinux/fcntl.h"
 #include "user/liblinux/fd_kinds.h"
 
@@ -58,9 +59,10 @@ LX_CALL(close_range) {
 // ---- fcntl ---------------------------------------------------------------------------------------------------------------
 
 enum {
-    F_DUPFD = 0, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC = 1030, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS,
-    FD_CLOEXEC = 1,
+    F_DUPFD = 0, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETOWN = 9, F_GETSIG = 11, F_GETOWN_EX = 16,
+    F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW, F_GETLEASE = 1025, F_DUPFD_CLOEXEC = 1030, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS,
+    F_GET_SEALS, F_UNLCK = 2,
+    FD_CLOEXEC = 1, F_OWNER_PID = 1,
 };
 
 static int64_t duplicate_from(struct lx_thread *t, uint64_t number, uint64_t from, uint8_t flags) {
@@ -68,7 +70,7 @@ static int64_t duplicate_from(struct lx_thread *t, uint64_t number, uint64_t fro
     return duplicate(t, number, (uint32_t)from, flags);
 }
 
-// ABI fcntl: no leases, notifications, owners of signals, hints
+// ABI fcntl: no leases, notifications, owners of signals, hints: none is told, and none can be set
 LX_CALL(fcntl) {
     struct lx_fd fd;
     struct lx_process *p = lx_process(t);
@@ -94,6 +96,9 @@ LX_CALL(fcntl) {
     case F_OFD_SETLK: return lx_fcntl_lock(t, &fd, a2, true, false);
     case F_OFD_SETLKW: return lx_fcntl_lock(t, &fd, a2, true, true);
     case F_ADD_SEALS: return lx_fcntl_add_seals(&fd, a2);
+    case F_GETOWN: case F_GETSIG: return 0;
+    case F_GETOWN_EX: return lx_copy_out(a2, &(const int32_t[2]){F_OWNER_PID}, 8);
+    case F_GETLEASE: return F_UNLCK;
     case F_GET_SEALS: return lx_fcntl_get_seals(&fd);
     default: return -EINVAL;
     }

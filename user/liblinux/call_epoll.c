@@ -23,6 +23,8 @@ struct epoll_event {
 #define EPOLLET        (1u << 31)
 #define PRIVATE_BITS   (EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET)
 
+#define WITH_EXCLUSIVE (LX_POLLIN | LX_POLLOUT | LX_POLL_ALWAYS | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
+
 #define NUMBER_MASK 0xfffffu
 #define SECOND      (1u << 20)
 #define TYPE_SHIFT  21u
@@ -76,6 +78,10 @@ static int64_t forget(const struct lx_fd *port, uint64_t number, const struct lx
 }
 
 enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL, EPOLL_CTL_MOD };
+static bool may_be_exclusive(uint32_t how, const struct lx_fd *fd, uint32_t events) {
+    return how != EPOLL_CTL_MOD && fd->kind != LX_KIND_EPOLL && (how != EPOLL_CTL_ADD || !(events & ~WITH_EXCLUSIVE));
+}
+
 // ABI epoll_ctl: a descriptor that is closed leaves, though duplicates of it stay open; EPOLLEXCLUSIVE wakes as without it
 LX_CALL(epoll_ctl) {
     struct lx_fd port, fd;
@@ -89,7 +95,7 @@ LX_CALL(epoll_ctl) {
     lx_ready_items(&fd, event.events, &r);
     if (r.type == LX_READY_ALWAYS) return -EPERM;
     if (port.kind != LX_KIND_EPOLL || (uint32_t)a0 == (uint32_t)number) return -EINVAL;
-    if (event.events & EPOLLEXCLUSIVE && ((uint32_t)a1 == EPOLL_CTL_MOD || fd.kind == LX_KIND_EPOLL)) return -EINVAL;
+    if (event.events & EPOLLEXCLUSIVE && !may_be_exclusive((uint32_t)a1, &fd, event.events)) return -EINVAL;
     if (r.handle[0] <= 0) return -EPERM;
     switch ((uint32_t)a1) {
     case EPOLL_CTL_ADD: return watch(&port, number, &r, &event, 0);
@@ -108,10 +114,10 @@ static uint32_t events_of(struct lx_thread *t, const struct kpio_port_packet *pa
     bool second = packet->key & SECOND;
     uint32_t events = lx_ready_events(type, second ? 0 : packet->signals, second ? packet->signals : 0);
     struct lx_fd fd;
-    // Has the other half gone too?
-    if (type == LX_READY_SOCKET && packet->signals & KPIO_SIGNAL_PEER_GONE &&
-        lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) == 0)
-        events |= lx_ready_now(&fd) & LX_POLLHUP;
+    // An edge tells all that the socket is ready for. Of a level: has the other half gone too?
+    const uint32_t other = packet->key >> 32 & EPOLLET ? UINT32_MAX : packet->signals & KPIO_SIGNAL_PEER_GONE ? LX_POLLHUP : 0;
+    if (type == LX_READY_SOCKET && other != 0 && lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) == 0)
+        events |= lx_ready_now(&fd) & other;
     // What another epoll had may be over.
     if (type == LX_READY_PORT && lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) == 0 && kpio_port_settle(fd.handle) == 0)
         return 0;

@@ -11,12 +11,15 @@
 enum {
     MAP_TYPE = 0x0f, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
     MAP_POPULATE = 0x8000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
+    MAP_VALIDATED = 0x7f9f3,  // what MAP_SHARED_VALIDATE knows: the flags that were there before it
 };
 
 static uint32_t map_access(uint64_t prot) {
     return (prot & LX_PROT_READ ? KPIO_MAP_READ : 0) | (prot & LX_PROT_WRITE ? KPIO_MAP_READ | KPIO_MAP_WRITE : 0) |
            (prot & LX_PROT_EXEC ? KPIO_MAP_READ | KPIO_MAP_EXECUTE : 0);
 }
+
+enum { PROT_SEM = 8 };  // of memory for atomic operations: all is
 
 struct request {
     uint64_t address, size, offset;
@@ -57,6 +60,8 @@ LX_CALL(mmap) {
         if (error != 0) return error;
     }
     if (a1 == 0 || a5 % PAGE != 0 || (!shared && type != MAP_PRIVATE) || a3 & MAP_HUGETLB) return -EINVAL;
+    if (type == MAP_SHARED_VALIDATE && a3 & MAP_ANONYMOUS) return -EINVAL;
+    if (type == MAP_SHARED_VALIDATE && a3 & ~(uint64_t)MAP_VALIDATED) return -EOPNOTSUPP;
     if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 % PAGE != 0) return -EINVAL;
     if (!checked_align_up(a1, PAGE, &r.size) || r.size > TASK_SIZE) return -ENOMEM;
     if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 > TASK_SIZE - r.size) return -ENOMEM;
@@ -82,7 +87,8 @@ LX_CALL(munmap) {
 
 LX_CALL(mprotect) {
     uint64_t size;
-    if (a0 % PAGE != 0 || a2 & ~(uint64_t)(LX_PROT_READ | LX_PROT_WRITE | LX_PROT_EXEC)) return -EINVAL;
+    const uint64_t known = LX_PROT_READ | LX_PROT_WRITE | LX_PROT_EXEC | PROT_SEM;
+    if (a0 % PAGE != 0 || a2 & ~known) return -EINVAL;
     if (!checked_align_up(a1, PAGE, &size)) return -ENOMEM;
     if (size == 0) return 0;
     int64_t result = kpio_aspace_protect(lx_space(t)->aspace, a0, size, map_access(a2));

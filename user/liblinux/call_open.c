@@ -16,7 +16,7 @@
 struct opening {
     uint64_t flags;          // LX_O_*
     uint32_t native, rights;
-    uint8_t fd_flags;
+    uint8_t fd_flags, refuse; // refuse: LX_AT_NO_*
 };
 
 static int64_t check(uint64_t flags) {
@@ -72,12 +72,13 @@ static int64_t open_at(struct lx_thread *t, uint64_t dirfd, uint64_t path, struc
     bool scoped = o->native & (KPIO_PATH_BENEATH | KPIO_PATH_IN_ROOT);
     int64_t result = scoped ? lx_at_begin_scoped(t, &at, dirfd, path) : lx_at_begin(t, &at, dirfd, path);
     if (result != 0) return result;
+    at.refuse = o->refuse;
     set_access(o);
     set_native(o);
     do result = kpio_path_open(at.handle, at.path, o->native, (uint32_t)mode & ~p->umask, o->rights);
     while (o->flags & LX_O_NOFOLLOW ? lx_at_again_nofollow(t, &at, result) : lx_at_again(t, &at, result));
     if (result >= 0) fill(o, result, &fd);
-    else if (result == -EREMOTE) result = lx_local_open(t, &at, o->flags, &fd);
+    else if (result == -EREMOTE) result = at.refused ? -ELOOP : lx_local_open(t, &at, o->flags, &fd);
     else if (result == -ENXIO) result = open_node(&at, o, &fd);
     if (result < 0) return result;
     fd.flags |= o->fd_flags;
@@ -135,6 +136,7 @@ LX_CALL(openat2) {
     if (error != 0) return error;
     struct opening o = {.flags = how.flags | (how.flags & LX_O_PATH ? 0 : LX_O_LARGEFILE)};
     if (how.resolve & NO_XDEV) o.native |= KPIO_PATH_NO_MOUNTS;
+    o.refuse = how.resolve & NO_SYMLINKS ? LX_AT_NO_LINKS : how.resolve & NO_MAGICLINKS ? LX_AT_NO_MAGIC : 0;
     if (how.resolve & NO_SYMLINKS) o.native |= KPIO_PATH_NO_LINKS;
     if (how.resolve & BENEATH) o.native |= KPIO_PATH_BENEATH;
     if (how.resolve & IN_ROOT) o.native |= KPIO_PATH_IN_ROOT;

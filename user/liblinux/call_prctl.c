@@ -12,16 +12,23 @@ enum {
     PR_SET_DUMPABLE,
     PR_GET_KEEPCAPS = 7,
     PR_SET_KEEPCAPS,
+    PR_GET_TIMING = 13,
+    PR_SET_TIMING,
     PR_SET_NAME = 15,
     PR_GET_NAME,
     PR_GET_SECCOMP = 21,
     PR_CAPBSET_READ = 23,
     PR_CAPBSET_DROP,
+    PR_GET_TSC,
+    PR_SET_TSC,
     PR_GET_SECUREBITS = 27,
     PR_SET_SECUREBITS,
     PR_SET_TIMERSLACK,
     PR_GET_TIMERSLACK,
-    PR_SET_NO_NEW_PRIVS = 38,
+    PR_TASK_PERF_EVENTS_DISABLE = 31,
+    PR_TASK_PERF_EVENTS_ENABLE,
+    PR_GET_CHILD_SUBREAPER = 37,
+    PR_SET_NO_NEW_PRIVS,
     PR_GET_NO_NEW_PRIVS,
     PR_GET_TID_ADDRESS,
     PR_SET_THP_DISABLE,
@@ -30,6 +37,7 @@ enum {
 };
 #define CAPABILITIES 41u
 #define SLACK 50000
+#define TSC_ENABLE 1
 
 static int64_t set_name(struct lx_thread *t, uint64_t at) {
     char name[16] = {0};
@@ -69,17 +77,30 @@ LX_CALL(prctl) {
         p->undumpable = a1 == 0;
         return 0;
     case PR_GET_SECCOMP:
-    case PR_GET_KEEPCAPS:
     case PR_GET_SECUREBITS:
-    case PR_GET_THP_DISABLE: return 0;
-    case PR_SET_KEEPCAPS: return a1 > 1 ? -EINVAL : 0;
-    case PR_SET_THP_DISABLE: return a2 != 0 || a3 != 0 || a4 != 0 ? -EINVAL : 0;
+    case PR_GET_TIMING:
+    case PR_TASK_PERF_EVENTS_DISABLE:
+    case PR_TASK_PERF_EVENTS_ENABLE: return 0;
+    case PR_SET_TIMING: return a1 != 0 ? -EINVAL : 0;
+    case PR_GET_TSC: return give_int(a1, TSC_ENABLE);
+    case PR_SET_TSC: return a1 == TSC_ENABLE ? 0 : -EINVAL;
+    case PR_GET_CHILD_SUBREAPER: return give_int(a1, 0);
+    case PR_GET_KEEPCAPS: return p->keep_capabilities;
+    case PR_SET_KEEPCAPS:
+        if (a1 > 1) return -EINVAL;
+        p->keep_capabilities = a1 != 0;
+        return 0;
+    case PR_GET_THP_DISABLE: return a1 != 0 || a2 != 0 || a3 != 0 || a4 != 0 ? -EINVAL : p->no_huge_pages;
+    case PR_SET_THP_DISABLE:
+        if (a2 != 0 || a3 != 0 || a4 != 0) return -EINVAL;
+        p->no_huge_pages = a1 != 0;
+        return 0;
     case PR_CAPBSET_READ: return a1 < CAPABILITIES ? 1 : -EINVAL;
     case PR_CAPBSET_DROP: return p->euid != 0 ? -EPERM : a1 < CAPABILITIES ? 0 : -EINVAL;
     case PR_SET_SECUREBITS: return p->euid != 0 ? -EPERM : 0;
     case PR_CAP_AMBIENT: return ambient(a1, a2);
-    case PR_SET_TIMERSLACK: return 0;
-    case PR_GET_TIMERSLACK: return SLACK;
+    case PR_SET_TIMERSLACK: t->slack = (int64_t)a1 <= 0 ? 0 : a1; return 0;
+    case PR_GET_TIMERSLACK: return t->slack != 0 ? (int64_t)t->slack : SLACK;
     case PR_SET_NO_NEW_PRIVS:
         if (a1 != 1 || a2 != 0 || a3 != 0 || a4 != 0) return -EINVAL;
         p->no_new_privileges = true;

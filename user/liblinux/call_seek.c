@@ -17,8 +17,17 @@ int64_t lx_fd_seek(const struct lx_fd *fd, int64_t offset, uint32_t whence) {
     return at == -EOVERFLOW ? -EINVAL : at;
 }
 
+// What has no position: some kinds stay at 0, wherever they are told to go.
 static int64_t no_seek(uint8_t kind) {
-    return kind == LX_KIND_PATH ? -EBADF : kind == LX_KIND_DEVICE ? 0 : -ESPIPE;
+    switch (kind) {
+    case LX_KIND_PATH: return -EBADF;
+    case LX_KIND_DEVICE:
+    case LX_KIND_EPOLL:
+    case LX_KIND_COUNTER:
+    case LX_KIND_SIGNAL:
+    case LX_KIND_TIMER: return 0;
+    default: return -ESPIPE;
+    }
 }
 
 LX_CALL(lseek) {

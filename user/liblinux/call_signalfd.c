@@ -146,6 +146,7 @@ static int64_t change(struct lx_thread *t, uint64_t number, uint64_t mask) {
     for (struct lx_signalfd *s = p->signalfds; s != NULL; s = s->next)
         if (s->id == fd.extra) s->mask = mask;
     lx_unlock(&p->signal_lock);
+    (void)kpio_event_signal(fd.handle, READY, 0);  // what made it ready may not be among them any more
     tell_now(t, fd.handle, mask);
     return (int64_t)number;
 }

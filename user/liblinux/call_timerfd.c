@@ -83,7 +83,7 @@ LX_CALL(timerfd_settime) {
     if (value != 0 && (uint32_t)a1 & TFD_TIMER_ABSTIME)
         deadline = lx_deadline_at(value, lx_object_flags(fd.handle, 0, 0) & LX_TIMER_REAL);
     else if (value != 0) deadline = lx_now() + value;
-    error = kpio_timer_set(fd.handle, deadline, value != 0 ? interval : 0);
+    error = kpio_timer_set(fd.handle, deadline, interval);
     if (error == 0 && a3 != 0) error = lx_copy_out(a3, &old, sizeof old);
     return error;
 }

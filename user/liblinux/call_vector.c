@@ -125,7 +125,7 @@ static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64
     int64_t error = begin(&x, number, write, offset);
     if (error == 0) error = check(at, count);
     if (error != 0) return error;
-    if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND) || (flags & RWF_APPEND && !write)) return -EOPNOTSUPP;
+    if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) return -EOPNOTSUPP;
     if (flags & RWF_APPEND) x.write_flags |= KPIO_WRITE_APPEND;
     if (flags & RWF_SYNC) x.write_flags |= KPIO_WRITE_SYNC;
     else if (flags & RWF_DSYNC) x.write_flags |= KPIO_WRITE_DATA_SYNC;

@@ -30,9 +30,19 @@ static int64_t by_path(struct lx_thread *t, struct target *f, uint64_t path, boo
     f->flags = follow ? 0 : KPIO_PATH_NO_FOLLOW;
     return lx_at_begin(t, &f->at, (uint64_t)LX_AT_FDCWD, path);
 }
-static int64_t by_fd(struct lx_thread *t, struct target *f, uint64_t fd) {
+#define NO_FILE (-ENODATA)
+// 0, -EBADF, or NO_FILE: the descriptor of a pipe or its like, which has no attributes.
+static int64_t by_fd(struct lx_thread *t, struct target *f, uint64_t number) {
+    struct lx_fd fd;
     f->flags = 0;
-    return lx_at_own(t, &f->at, fd, false);
+    int64_t error = lx_fd_get(lx_process(t), number, &fd);
+    if (error != 0 || fd.kind == LX_KIND_PATH) return -EBADF;
+    return fd.kind == LX_KIND_FILE || fd.kind == LX_KIND_DIRECTORY ? lx_at_own(t, &f->at, number, false) : NO_FILE;
+}
+// What by_fd and then the look at the name gave, as one error; of_none: of a name that others than files could have, where there is none.
+static int64_t both(int64_t found, int64_t named, const char *name, int64_t of_none) {
+    if (found == -EBADF || named != 0) return found == -EBADF ? found : named;
+    return found != NO_FILE ? found : strncmp(name, "user.", 5) == 0 ? of_none : -EOPNOTSUPP;
 }
 static bool again(struct lx_thread *t, struct target *f, int64_t result) {
     return f->flags == 0 ? lx_at_again(t, &f->at, result) : lx_at_again_nofollow(t, &f->at, result);
@@ -47,12 +57,17 @@ static int64_t remote(struct lx_thread *t, const struct target *f, int64_t resul
 
 static int64_t set(struct lx_thread *t, struct target *f, const char *name, uint64_t value, uint64_t size, uint32_t flags) {
     int64_t result;
+    const uint32_t either = KPIO_XATTR_CREATE | KPIO_XATTR_REPLACE;
+    if ((flags & either) == either) {  // one of the two fails
+        do result = kpio_path_xattr_get(f->at.handle, f->at.path, f->flags, name, NULL, 0);
+        while (again(t, f, result));
+        return result >= 0 ? -EEXIST : remote(t, f, result);
+    }
     do result = kpio_path_xattr_set(f->at.handle, f->at.path, f->flags | flags, name, (const void *)value, size);
     while (again(t, f, result));
     return remote(t, f, result);
 }
 
-// Both CREATE and REPLACE: one of them fails.
 static int64_t check_set(char name[NAME_BYTES], uint64_t from, uint64_t size, uint64_t flags) {
     if ((uint32_t)flags & ~(uint32_t)(KPIO_XATTR_CREATE | KPIO_XATTR_REPLACE)) return -EINVAL;
     int64_t error = copy_name(name, from);
@@ -71,8 +86,7 @@ LX_CALL(lsetxattr) { return set_path(t, a0, a1, a2, a3, a4, false); }
 LX_CALL(fsetxattr) {
     struct target f;
     char name[NAME_BYTES];
-    int64_t error = by_fd(t, &f, a0);
-    if (error == 0) error = check_set(name, a1, a3, a4);
+    int64_t found = by_fd(t, &f, a0), error = both(found, check_set(name, a1, a3, a4), name, -EPERM);
     return error != 0 ? error : set(t, &f, name, a2, a3, (uint32_t)a4);
 }
 
@@ -88,8 +102,7 @@ LX_CALL(lremovexattr) { return remove_path(t, a0, a1, false); }
 LX_CALL(fremovexattr) {
     struct target f;
     char name[NAME_BYTES];
-    int64_t error = by_fd(t, &f, a0);
-    if (error == 0) error = copy_name(name, a1);
+    int64_t found = by_fd(t, &f, a0), error = both(found, copy_name(name, a1), name, -EPERM);
     return error != 0 ? error : set(t, &f, name, 0, 0, KPIO_XATTR_REMOVE);
 }
 
@@ -114,8 +127,7 @@ LX_CALL(lgetxattr) { return get_path(t, a0, a1, a2, a3, false); }
 LX_CALL(fgetxattr) {
     struct target f;
     char name[NAME_BYTES];
-    int64_t error = by_fd(t, &f, a0);
-    if (error == 0) error = copy_name(name, a1);
+    int64_t found = by_fd(t, &f, a0), error = both(found, copy_name(name, a1), name, -ENODATA);
     return error != 0 ? error : get(t, &f, name, a2, a3);
 }
 
@@ -123,7 +135,8 @@ static int64_t list(struct lx_thread *t, struct target *f, uint64_t names, uint6
     int64_t result;
     do result = kpio_path_xattr_list(f->at.handle, f->at.path, f->flags, (void *)names, size);
     while (again(t, f, result));
-    return remote(t, f, result);
+    result = remote(t, f, result);
+    return result == -EOPNOTSUPP && f->at.mount != NULL ? 0 : result;
 }
 static int64_t list_path(struct lx_thread *t, uint64_t path, uint64_t names, uint64_t size, bool follow) {
     struct target f;
@@ -135,5 +148,5 @@ LX_CALL(llistxattr) { return list_path(t, a0, a1, a2, false); }
 LX_CALL(flistxattr) {
     struct target f;
     int64_t error = by_fd(t, &f, a0);
-    return error != 0 ? error : list(t, &f, a1, a2);
+    return error == NO_FILE ? 0 : error != 0 ? error : list(t, &f, a1, a2);
 }

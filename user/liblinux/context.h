@@ -88,6 +88,7 @@ struct lx_thread {
     uint64_t altstack, altstack_size;
     uint32_t altstack_flags;
     struct lx_schedule schedule;
+    uint64_t slack;                 // of timers, as it was set; 0: the usual one
     struct lx_trace_native *native; // of a call whose native calls are told (trace_native.c), or NULL
     // What a new thread begins with.
     uint64_t fs_base;
@@ -130,7 +131,7 @@ struct lx_process {
     uint32_t stopped;               // a stop signal has stopped it: its threads wait for the word to become 0
     struct lx_signal_state *signals;
     uint8_t death_signal;           // prctl(PR_SET_PDEATHSIG)
-    bool undumpable, no_new_privileges, barrier_registered;
+    bool undumpable, no_new_privileges, barrier_registered, keep_capabilities, no_huge_pages;
     struct lx_lock children_lock;
     struct list children;           // struct lx_child
     kpio_handle children_port;      // where their ends are told; 0: nobody wants to know

@@ -64,6 +64,22 @@ int64_t lx_local_readlink(struct lx_thread *t, const struct lx_at *at, uint64_t 
     return error != 0 ? error : result;
 }
 
+bool lx_local_has_link(struct lx_thread *t, const struct lx_at *at, bool last) {
+    char part[KPIO_PATH_MAX], text[KPIO_PATH_MAX];
+    if (at->mount->readlink == NULL) return false;
+    for (size_t bytes = 0; at->text[bytes] != 0;) {
+        bytes++;
+        while (at->text[bytes] != 0 && at->text[bytes] != '/') bytes++;
+        if (at->text[bytes] == 0 && !last) return false;
+        memcpy(part, at->text, bytes);
+        part[bytes] = 0;
+        // Those at the top of /proc are links to a path; what is below a process stands for something open.
+        const bool magic = at->mount == &lx_local_proc && strchr(part, '/') != NULL;
+        if ((magic || at->refuse == LX_AT_NO_LINKS) && at->mount->readlink(t, part, text, sizeof text) >= 0) return true;
+    }
+    return false;
+}
+
 int64_t lx_local_change(struct lx_thread *t, const struct lx_at *at) {
     struct kpio_stat stat;
     int64_t error = lx_local_stat(t, at, false, &stat);

@@ -295,7 +295,10 @@ static int64_t copy_locked(struct file *from, int64_t from_offset, struct file *
     uint64_t target = to_offset >= 0 ? (uint64_t)to_offset : to->offset;
     if (!checked_add(source, size, &end) || !checked_add(target, size, &target_end) || (int64_t)end < 0 || (int64_t)target_end < 0)
         return -EINVAL;
-    if (from->inode == to->inode && source < target_end && target < end) return -EINVAL;
+    // What there is of it counts: at its end nothing overlaps.
+    const uint64_t there = inode_size(from->inode);
+    size = source < there ? MIN(size, there - source) : 0;
+    if (from->inode == to->inode && size > 0 && source < target + size && target < source + size) return -EINVAL;
     void *chunk = kmalloc(COPY_CHUNK);
     if (chunk == NULL) return -ENOMEM;
     note_read(from);

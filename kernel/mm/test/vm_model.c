@@ -311,7 +311,7 @@ static void do_clone(unsigned s) {
     int error = aspace_clone(spaces[s], spaces[to]);
     if (failed(error)) {
         struct aspace_range range;
-        CHECK_EQ(aspace_query(spaces[to], 0, &range), -ENOENT);
+        CHECK_EQ(aspace_query(spaces[to], 0, true, &range), -ENOENT);
         return;
     }
     struct clones clones = {0};

@@ -150,3 +150,42 @@ KT_TEST(settling_many) {
     KT_EQUAL(kpio_port_settle(s.port), 0);
     end(s);
 }
+
+static int64_t nest(kpio_handle outer, kpio_handle inner) {
+    return kpio_port_watch(outer, inner, KPIO_SIGNAL_READABLE, 1, KPIO_WATCH_LEVEL, 1);
+}
+
+KT_TEST(ports_do_not_lead_back) {
+    kpio_handle ports[7];
+    for (unsigned i = 0; i < 7; i++) ports[i] = KT_HANDLE(kpio_port_create());
+    KT_ERROR(nest(ports[0], ports[0]), ELOOP);
+    for (unsigned i = 0; i < 4; i++) {
+        KT_EQUAL(nest(ports[i + 1], ports[i]), 0);
+        for (unsigned j = 0; j <= i; j++) KT_ERROR(nest(ports[j], ports[i + 1]), ELOOP);
+    }
+    KT_ERROR(nest(ports[5], ports[4]), ELOOP);  // too many in a row
+    KT_EQUAL(nest(ports[5], ports[3]), 0);
+    KT_EQUAL(nest(ports[6], ports[5]), -ELOOP);
+    // What leaves leads nowhere any more.
+    kt_close(ports[2]);
+    KT_EQUAL(nest(ports[6], ports[5]), 0);
+    KT_EQUAL(nest(ports[0], ports[6]), 0);
+    KT_ERROR(nest(ports[3], ports[0]), ELOOP);
+    for (unsigned i = 0; i < 7; i++)
+        if (i != 2) kt_close(ports[i]);
+}
+
+// Many beside each other are no depth.
+KT_TEST(ports_watch_many_ports) {
+    kpio_handle ports[100], outer = KT_HANDLE(kpio_port_create()), inner = KT_HANDLE(kpio_port_create());
+    for (unsigned i = 0; i < 100; i++) {
+        ports[i] = KT_HANDLE(kpio_port_create());
+        KT_EQUAL(nest(ports[i], inner), 0);
+        KT_EQUAL(nest(outer, ports[i]), 0);
+    }
+    KT_ERROR(nest(inner, outer), ELOOP);
+    for (unsigned i = 0; i < 100; i++) kt_close(ports[i]);
+    KT_EQUAL(nest(inner, outer), 0);
+    kt_close(inner);
+    kt_close(outer);
+}

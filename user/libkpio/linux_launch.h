@@ -43,6 +43,7 @@ enum {                   // struct lx_fd flags
 };
 
 #define LX_LIMITS 16u
+enum { LX_LIMIT_RESIDENT = 5, LX_LIMIT_PROCESSES, LX_LIMIT_DESCRIPTORS };  // those that quotas of jobs are about
 #define LX_GROUPS_MAX 32u
 #define LX_ITIMERS 3u                // setitimer's: REAL, VIRTUAL, PROF
 #define LX_SHARED_FOLDER "shm"       // of the file system in memory: what is mounted at LX_SHARED_POINT and shown as /dev/shm
@@ -76,7 +77,7 @@ struct lx_launch {
     uint32_t pid, ppid, umask;
     uint32_t uid, gid, euid, egid, suid, sgid;
     uint32_t groups[LX_GROUPS_MAX], group_count;
-    uint32_t persona, limits_known;    // limits_known: what `limits` says holds, else the defaults
+    uint32_t persona, limits_known;    // limits_known: what `limits` says holds, else the defaults, none above a most that is not 0
     uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor
     uint64_t blocked, ignored;         // signals

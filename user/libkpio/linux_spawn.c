@@ -66,6 +66,15 @@ static char *append(char *to, const char *text) {
     return to + bytes;
 }
 
+// The job's quotas are limits that the program can ask for. A job that cannot be looked at tells none.
+static void set_quotas(struct lx_launch *l, kpio_handle job) {
+    struct kpio_job_info info;
+    if (kpio_job_info(job, &info) != 0) return;
+    l->limits[LX_LIMIT_RESIDENT][1] = info.limit.pages > UINT64_MAX / 4096 ? UINT64_MAX : info.limit.pages * 4096;
+    l->limits[LX_LIMIT_PROCESSES][1] = MIN(info.limit.processes, info.limit.threads);
+    l->limits[LX_LIMIT_DESCRIPTORS][1] = info.limit.handles;
+}
+
 static int64_t make_block(struct spawning *s) {
     const struct linux_spec *spec = s->spec;
     uint32_t argc, envc;
@@ -85,6 +94,7 @@ static int64_t make_block(struct spawning *s) {
     l->text_at = (uint32_t)(l->executable_at + path);
     l->text_bytes = (uint32_t)texts;
     l->umask = 022;
+    set_quotas(l, spec->job);
     char *at = append((char *)l + l->executable_at, spec->path);
     for (uint32_t i = 0; i < argc; i++) at = append(at, spec->arguments[i]);
     for (uint32_t i = 0; i < envc; i++) at = append(at, spec->environment[i]);

@@ -2,6 +2,7 @@
 #include "abi/gen/stubs.h"
 #include "lib/util.h"
 #include "user/liblinux/call.h"
+#include "user/liblinux/limits.h"
 
 #define PAGE 4096ull
 
@@ -18,6 +19,7 @@ LX_CALL(mremap) {
     if (a0 % PAGE != 0 || a3 & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) return -EINVAL;
     if (a3 & MREMAP_FIXED && (!(a3 & MREMAP_MAYMOVE) || a4 % PAGE != 0)) return -EINVAL;
     if (!checked_align_up(a1, PAGE, &old_size) || !checked_align_up(a2, PAGE, &new_size) || old_size == 0 || new_size == 0) return -EINVAL;
+    if (new_size > old_size && !lx_limit_memory(t, new_size - old_size, true)) return -ENOMEM;
     uint32_t flags = (a3 & MREMAP_MAYMOVE ? KPIO_MOVE_MAYMOVE : 0) | (a3 & MREMAP_FIXED ? KPIO_MOVE_FIXED : 0);
     int64_t at = kpio_aspace_move(lx_space(t)->aspace, a0, old_size, new_size, flags, a3 & MREMAP_FIXED ? a4 : 0);
     return at == -ENOSPC || at == -ENFILE ? -ENOMEM : at;

@@ -3,6 +3,7 @@
 #include "lib/string.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/local.h"
 
 static int64_t change(struct lx_thread *t, struct lx_at *at, const struct kpio_attributes *what, bool follow) {
@@ -130,7 +131,8 @@ LX_CALL(utime) {
 
 LX_CALL(truncate) {
     const struct kpio_attributes what = {.what = KPIO_SET_SIZE, .size = a1};
-    return (int64_t)a1 < 0 ? -EINVAL : change_path(t, (uint64_t)LX_AT_FDCWD, a0, 0, &what);
+    int64_t error = (int64_t)a1 < 0 ? -EINVAL : lx_limit_size(t, a1);
+    return error != 0 ? error : change_path(t, (uint64_t)LX_AT_FDCWD, a0, 0, &what);
 }
 
 LX_CALL(ftruncate) {
@@ -139,5 +141,6 @@ LX_CALL(ftruncate) {
     int64_t error = lx_fd_get(lx_process(t), a0, &fd);
     if (error != 0 || fd.kind == LX_KIND_PATH) return -EBADF;
     if (fd.kind != LX_KIND_FILE || !(fd.flags & LX_FD_WRITE)) return -EINVAL;
-    return kpio_file_resize(fd.handle, a1);
+    error = lx_limit_size(t, a1);
+    return error != 0 ? error : kpio_file_resize(fd.handle, a1);
 }

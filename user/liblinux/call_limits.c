@@ -1,34 +1,43 @@
-// getrlimit, setrlimit, prlimit64.
+// getrlimit, setrlimit, prlimit64, and what follows from limits.
+#include "abi/gen/errors.h"
+#include "abi/gen/stubs.h"
+#include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
+#include "user/liblinux/signal.h"
 
-#define INFINITE UINT64_MAX
 #define NOFILE_DEFAULT 1024u
 #define PROCESSES 32768u
 
 void lx_limits_default(struct lx_process *p) {
     static const struct lx_limit defaults[LX_LIMITS] = {
-        {INFINITE, INFINITE},   // CPU time
-        {INFINITE, INFINITE},   // size of files
-        {INFINITE, INFINITE},   // data
-        {8ull << 20, INFINITE}, // stack
-        {0, INFINITE},          // core files
-        {INFINITE, INFINITE},   // resident memory
+        {LX_UNLIMITED, LX_UNLIMITED},   // CPU time
+        {LX_UNLIMITED, LX_UNLIMITED},   // size of files
+        {LX_UNLIMITED, LX_UNLIMITED},   // data
+        {8ull << 20, LX_UNLIMITED}, // stack
+        {0, LX_UNLIMITED},          // core files
+        {LX_UNLIMITED, LX_UNLIMITED},   // resident memory
         {PROCESSES, PROCESSES},
         {NOFILE_DEFAULT, LX_FD_LIMIT},
         {8ull << 20, 8ull << 20}, // locked memory
-        {INFINITE, INFINITE},     // address space
-        {INFINITE, INFINITE},     // file locks
+        {LX_UNLIMITED, LX_UNLIMITED},     // address space
+        {LX_UNLIMITED, LX_UNLIMITED},     // file locks
         {PROCESSES, PROCESSES},   // signals that wait
         {819200, 819200},         // message queues
         {0, 0},                   // nice
         {0, 0},                   // real-time priority
-        {INFINITE, INFINITE},     // real-time CPU time
+        {LX_UNLIMITED, LX_UNLIMITED},     // real-time CPU time
     };
     for (unsigned i = 0; i < LX_LIMITS; i++) p->limits[i] = defaults[i];
+}
+
+void lx_limit_lower(struct lx_process *p, unsigned which, uint64_t most) {
+    struct lx_limit *limit = &p->limits[which];
+    limit->most = MIN(limit->most, most);
+    limit->current = MIN(limit->current, most);
 }
 
 struct lx_limit lx_limit_get(const struct lx_process *p, unsigned which) {
@@ -58,8 +67,60 @@ static int64_t give(const struct lx_process *p, uint64_t which, uint64_t at) {
     return lx_copy_out(at, &limit, sizeof limit);
 }
 
+// ---- memory -------------------------------------------------------------------------------------------------------------------
+
+struct range {
+    uint64_t start, size, flags;
+};
+
+// What is mapped: all of it, or what is the process's own to write. Of the break as far as it has come.
+static uint64_t mapped(const struct lx_space *space, bool data) {
+    const uint32_t kind = KPIO_MAP_WRITE | KPIO_MAP_LOCAL_SHARE;
+    struct range r;
+    uint64_t bytes = 0;
+    for (uint64_t at = 0; kpio_aspace_query(space->aspace, at, (uint64_t *)&r, sizeof r / 8) >= 0; at = r.start + r.size) {
+        const bool counts = !data || (r.flags & kind) == KPIO_MAP_WRITE;
+        const bool is_break = r.start >= space->brk_start && r.start < space->brk_end;
+        if (counts) bytes += is_break ? space->brk > r.start ? MIN(space->brk - r.start, r.size) : 0 : r.size;
+    }
+    return bytes;
+}
+
+static bool fits(uint64_t bytes, uint64_t more, uint64_t limit) { return bytes <= limit && more <= limit - bytes; }
+
+bool lx_limit_memory(struct lx_thread *t, uint64_t more, bool data) {
+    const struct lx_limit *limits = lx_process(t)->limits;
+    const uint64_t all = limits[LX_RLIMIT_AS].current, own = limits[LX_RLIMIT_DATA].current;
+    if (all != LX_UNLIMITED && !fits(mapped(lx_space(t), false), more, all)) return false;
+    return !data || own == LX_UNLIMITED || fits(mapped(lx_space(t), true), more, own);
+}
+
+// ---- files --------------------------------------------------------------------------------------------------------------------
+
+int64_t lx_limit_size(struct lx_thread *t, uint64_t size) {
+    const uint64_t limit = lx_process(t)->limits[LX_RLIMIT_FSIZE].current;
+    if (limit == LX_UNLIMITED || size <= limit) return 0;
+    lx_signal_raise(t, LX_SIGXFSZ);
+    return -EFBIG;
+}
+
+int64_t lx_limit_write(struct lx_thread *t, kpio_handle file, int64_t offset, bool append, uint64_t *size) {
+    const uint64_t limit = lx_process(t)->limits[LX_RLIMIT_FSIZE].current;
+    struct kpio_stat stat;
+    if (limit == LX_UNLIMITED || *size == 0) return 0;
+    const int64_t flags = append ? KPIO_OPEN_APPEND : kpio_file_flags(file, 0, 0);
+    int64_t at = offset != KPIO_OFFSET_CURRENT ? offset : kpio_file_seek(file, 0, KPIO_SEEK_CURRENT);
+    if (flags > 0 && flags & KPIO_OPEN_APPEND && (at = kpio_path_stat(file, NULL, 0, &stat)) == 0) at = (int64_t)stat.size;
+    if (at < 0) return at;
+    if ((uint64_t)at >= limit) return lx_limit_size(t, LX_UNLIMITED);
+    *size = MIN(*size, limit - (uint64_t)at);
+    return 0;
+}
+
+// ---- calls --------------------------------------------------------------------------------------------------------------------
+
 LX_CALL(getrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : give(lx_process(t), (uint32_t)a0, a1); }
-// ABI setrlimit: only the number of descriptors is enforced
+// ABI setrlimit: enforced are AS, DATA, FSIZE, NOFILE, STACK; memory, processes and threads are bounded by the job
 LX_CALL(setrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : set(lx_process(t), (uint32_t)a0, a1); }
 // ABI prlimit64: of the calling process only; see setrlimit
 LX_CALL(prlimit64) {

@@ -3,6 +3,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/fd.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/memory.h"
 
@@ -73,6 +74,7 @@ LX_CALL(mmap) {
     if (a3 & MAP_POPULATE && a2 != 0) r.flags |= KPIO_MAP_POPULATE;
     if (shared) r.flags |= KPIO_MAP_LOCAL_SHARE;
     if (!shared && r.fd.kind != LX_KIND_NONE) r.flags |= KPIO_MAP_PRIVATE;
+    if (!lx_limit_memory(t, r.size, !shared && a2 & LX_PROT_WRITE)) return -ENOMEM;
     int64_t at = map(space, &r, a3);
     if (at == -EPERM && a2 & LX_PROT_EXEC) return -EACCES;
     return at == -ENOSPC || at == -ENFILE ? -ENOMEM : at;
@@ -121,7 +123,7 @@ LX_CALL(brk) {
     if (space->brk_end == 0) (void)brk_make(space);
     if (a0 >= space->brk_start && a0 <= space->brk_end && space->brk_end != 0) {
         if (a0 < space->brk) brk_lower(space, a0);
-        else space->brk = a0;
+        else if (lx_limit_memory(t, a0 - space->brk, true)) space->brk = a0;
     }
     uint64_t now = space->brk;
     lx_unlock(&space->lock);

@@ -68,7 +68,8 @@ LX_CALL(fallocate) {
     if (fd.kind == LX_KIND_PIPE) return -ESPIPE;
     if (fd.kind != LX_KIND_FILE) return -ENODEV;
     if (__builtin_add_overflow(a2, a3, &end) || (int64_t)end < 0) return -EFBIG;
-    return kpio_file_allocate(fd.handle, flags, a2, a3);
+    error = flags & KPIO_ALLOCATE_KEEP_SIZE ? 0 : lx_limit_size(t, end);
+    return error != 0 ? error : kpio_file_allocate(fd.handle, flags, a2, a3);
 }
 
 // ---- hints ---------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,10 @@ static int64_t move(struct transfer *x, uint64_t buffer, uint64_t size) {
     const struct lx_fd_ops *ops = lx_fd_ops(x->fd.kind);
     int64_t done;
     size = MIN(size, LX_IO_MAX);
-    if (x->write_flags != 0 && x->fd.kind == LX_KIND_FILE)
+    const bool flagged = x->write_flags != 0 && x->fd.kind == LX_KIND_FILE;
+    int64_t error = flagged ? lx_limit_write(x->t, x->fd.handle, x->offset, x->write_flags & KPIO_WRITE_APPEND, &size) : 0;
+    if (error < 0) return error;
+    if (flagged)
         done = kpio_file_write(x->fd.handle, (const void *)buffer, size, x->offset, x->write_flags);
     else done = (x->write ? ops->write : ops->read)(x->t, &x->fd, buffer, size, x->offset);
     if (done > 0 && x->offset != KPIO_OFFSET_CURRENT) x->offset += done;
@@ -98,10 +101,13 @@ static int64_t run_file(const struct transfer *x, uint64_t at, uint64_t count) {
 }
 _Static_assert(sizeof(struct kpio_io_vector) == sizeof(struct lx_iovec), "read as it is");
 
+// Then each part is looked at by itself.
+static bool is_limited(struct lx_thread *t) { return lx_process(t)->limits[LX_RLIMIT_FSIZE].current != LX_UNLIMITED; }
+
 static int64_t vector(struct lx_thread *t, uint64_t number, uint64_t at, uint64_t count, bool write, int64_t offset) {
     struct transfer x = {.t = t};
     int64_t error = begin(&x, number, write, offset);
-    if (error == 0 && x.fd.kind == LX_KIND_FILE) return run_file(&x, at, count);
+    if (error == 0 && x.fd.kind == LX_KIND_FILE && !(write && is_limited(t))) return run_file(&x, at, count);
     if (error == 0) error = check(at, count);
     if (error != 0) return error;
     const struct lx_fd_ops *ops = lx_fd_ops(x.fd.kind);
@@ -129,7 +135,7 @@ static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64
     if (flags & RWF_APPEND) x.write_flags |= KPIO_WRITE_APPEND;
     if (flags & RWF_SYNC) x.write_flags |= KPIO_WRITE_SYNC;
     else if (flags & RWF_DSYNC) x.write_flags |= KPIO_WRITE_DATA_SYNC;
-    if (x.fd.kind == LX_KIND_FILE) return run_file(&x, at, count);
+    if (x.fd.kind == LX_KIND_FILE && !(write && is_limited(t))) return run_file(&x, at, count);
     return run(&x, at, count);
 }
 

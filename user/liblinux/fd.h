@@ -7,6 +7,7 @@
 #pragma once
 #include "abi/gen/errors.h"
 #include "user/liblinux/context.h"
+#include "user/liblinux/limits.h"
 #include "user/libkpio/linux_launch.h"
 
 #define LX_TYPE_DIRECTORY 4u  // mode >> 12
@@ -42,6 +43,7 @@ struct lx_files {
     const struct lx_files *files = p->files;
     uint32_t sequence = __atomic_load_n(&files->sequence, __ATOMIC_ACQUIRE), index = (uint32_t)number;
     if (__builtin_expect(sequence & 1 || index >= files->capacity, 0)) return KPIO_HANDLE_NONE;
+    if (need == LX_FD_WRITE && __builtin_expect(p->limits[LX_RLIMIT_FSIZE].current != LX_UNLIMITED, 0)) return KPIO_HANDLE_NONE;
     const volatile struct lx_fd *fd = &files->entries[index];
     kpio_handle handle = fd->handle;
     bool good = fd->kind == LX_KIND_FILE && fd->flags & need;

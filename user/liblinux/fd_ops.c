@@ -15,7 +15,8 @@ static int64_t file_read(struct lx_thread *t, const struct lx_fd *fd, uint64_t b
 }
 
 static int64_t file_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
-    return kpio_file_write(fd->handle, (const uint8_t *)buffer, size, offset, 0);
+    int64_t error = lx_limit_write(t, fd->handle, offset, false, &size);
+    return error < 0 ? error : kpio_file_write(fd->handle, (const uint8_t *)buffer, size, offset, 0);
 }
 
 static int64_t kernel_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {

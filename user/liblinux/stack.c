@@ -6,11 +6,14 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/memory.h"
 #include "user/liblinux/program.h"
 #include "user/liblinux/rseq.h"
 
 #define STACK_BYTES (8ull << 20)
+#define STACK_MIN   (128ull << 10)
+#define STACK_MAX   (1ull << 30)  // of one without a limit: what is not touched costs nothing
 #define GUARD 4096ull
 #define AUXV_MAX 24u
 
@@ -69,17 +72,19 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
                       uint64_t *stack) {
     struct lx_space *space = lx_space(t);
     struct building b = {0};
-    int64_t area = lx_map_anonymous(space, STACK_BYTES + GUARD, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
+    const uint64_t limit = align_down(lx_process(t)->limits[LX_RLIMIT_STACK].current, 4096);
+    const uint64_t bytes = MIN(MAX(limit, STACK_MIN), STACK_MAX);
+    int64_t area = lx_map_anonymous(space, bytes + GUARD, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
     if (area < 0) return area;
     int64_t result = kpio_aspace_protect(space->aspace, (uint64_t)area, GUARD, 0);
     if (result < 0) return result;
-    b.at = (uint64_t)area + STACK_BYTES + GUARD - 16;
+    b.at = (uint64_t)area + bytes + GUARD - 16;
     const char *given = (const char *)l + l->given_at;
     uint64_t given_at = push(&b, given, strlen(given) + 1);
     // The table of addresses is written where it stays: its size is known once the auxiliary vector is counted.
     const char *text = (const char *)l + l->text_at;
     uint64_t text_bytes = l->text_bytes, words = 1 + l->argc + 1 + l->envc + 1 + 2 * AUXV_MAX;
-    if (text_bytes + words * 8 + 4096 > STACK_BYTES / 4 * 3) return -E2BIG;
+    if (text_bytes + words * 8 + 4096 > MIN(bytes, STACK_BYTES) / 4 * 3) return -E2BIG;
     uint64_t table_at = align_down(b.at - text_bytes - 512 - words * 8, 16), *table = (uint64_t *)table_at;
     table[0] = l->argc;
     fill_strings(&b, &text, l->argc, table + 1, &space->arguments, &space->arguments_size);

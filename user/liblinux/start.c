@@ -65,7 +65,11 @@ static void set_ids(struct lx_process *p, const struct lx_launch *l, const struc
 
 static void set_limits(struct lx_process *p, const struct lx_launch *l) {
     lx_limits_default(p);
-    for (unsigned i = 0; i < LX_LIMITS && l->limits_known; i++) p->limits[i] = (struct lx_limit){l->limits[i][0], l->limits[i][1]};
+    for (unsigned i = 0; i < LX_LIMITS; i++) {
+        const struct lx_limit given = {l->limits[i][0], l->limits[i][1]};
+        if (l->limits_known) p->limits[i] = given;
+        else if (given.most != 0) lx_limit_lower(p, i, given.most);
+    }
     p->files->limit = (uint32_t)MIN(p->limits[LX_RLIMIT_NOFILE].current, (uint64_t)LX_FD_LIMIT);
 }
 

@@ -1,0 +1,134 @@
+// Limits that a process sets itself: memory, the size of files, the stack of what it executes.
+#define LT_BEGIN begin
+static void begin(int argc, char **argv);
+#include "tests/linux/lt.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define MIB (1ul << 20)
+
+__attribute__((noinline)) static int deep(unsigned kib) {
+    volatile char page[1024];
+    page[0] = (char)kib;
+    return kib == 0 ? 0 : deep(kib - 1) + page[0] - page[0];
+}
+
+// "PROGRAM deep KIB": uses so much of its stack.
+static void begin(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "deep") == 0) _exit(deep((unsigned)atoi(argv[2])));
+}
+
+static void limit(int which, rlim_t current) {
+    struct rlimit l;
+    if (getrlimit(which, &l) != 0) _exit(90);
+    l.rlim_cur = current;
+    if (setrlimit(which, &l) != 0) _exit(91);
+}
+
+// What a child of the case ends with.
+#define IN_A_CHILD(...)                                                                                                            \
+    ({                                                                                                                             \
+        int lt_status;                                                                                                             \
+        pid_t lt_child = (pid_t)LT_OK(fork());                                                                                     \
+        if (lt_child == 0) {                                                                                                       \
+            __VA_ARGS__                                                                                                            \
+            _exit(0);                                                                                                              \
+        }                                                                                                                          \
+        LT_EQUAL(waitpid(lt_child, &lt_status, 0), lt_child);                                                                      \
+        lt_status;                                                                                                                 \
+    })
+#define DEMAND(condition)                                                                                                          \
+    if (!(condition)) _exit(__LINE__ % 90 + 1)
+
+static void *map(size_t bytes, int prot) { return mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+
+LT_TEST(address_space) {
+    LT_EQUAL(IN_A_CHILD({
+                 limit(RLIMIT_AS, 256 * MIB);
+                 void *at = map(16 * MIB, PROT_READ | PROT_WRITE);
+                 DEMAND(at != MAP_FAILED);
+                 DEMAND(map(256 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
+                 DEMAND(map(256 * MIB, PROT_NONE) == MAP_FAILED && errno == ENOMEM);
+                 DEMAND(mremap(at, 16 * MIB, 256 * MIB, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+                 DEMAND(munmap(at, 16 * MIB) == 0);
+                 at = map(200 * MIB, PROT_READ | PROT_WRITE);
+                 DEMAND(at != MAP_FAILED);
+                 DEMAND(munmap(at, 200 * MIB) == 0);
+                 // In pieces it is no more.
+                 int pieces = 0;
+                 while (pieces < 1000 && map(MIB, PROT_READ | PROT_WRITE) != MAP_FAILED) pieces++;
+                 DEMAND(pieces > 100 && pieces < 257);
+                 limit(RLIMIT_AS, RLIM_INFINITY);
+                 DEMAND(map(1024 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
+             }),
+             0);
+}
+
+LT_TEST(data) {
+    LT_EQUAL(IN_A_CHILD({
+                 limit(RLIMIT_DATA, 64 * MIB);
+                 DEMAND(map(128 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
+                 DEMAND(map(128 * MIB, PROT_READ) != MAP_FAILED);
+                 DEMAND(mmap(NULL, 128 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+                 DEMAND(sbrk(128 * MIB) == (void *)-1 && errno == ENOMEM);
+                 DEMAND(sbrk(0) != (void *)-1);
+                 DEMAND(map(16 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
+             }),
+             0);
+}
+
+LT_TEST(size_of_files) {
+    char bytes[100] = "";
+    LT_EQUAL(IN_A_CHILD({
+                 signal(SIGXFSZ, SIG_IGN);
+                 int fd = open("file", O_RDWR | O_CREAT, 0600);
+                 limit(RLIMIT_FSIZE, 150);
+                 DEMAND(write(fd, bytes, 100) == 100);
+                 DEMAND(write(fd, bytes, 100) == 50);
+                 DEMAND(write(fd, bytes, 100) == -1 && errno == EFBIG);
+                 DEMAND(write(fd, bytes, 0) == 0);
+                 DEMAND(pwrite(fd, bytes, 100, 120) == 30);
+                 DEMAND(pwrite(fd, bytes, 1, 150) == -1 && errno == EFBIG);
+                 DEMAND(pwrite(fd, bytes, 100, 0) == 100);
+                 const struct iovec parts[] = {{bytes, 40}, {bytes, 40}};
+                 DEMAND(pwritev(fd, parts, 2, 100) == 50);
+                 DEMAND(lseek(fd, 0, SEEK_END) == 150);
+                 DEMAND(writev(fd, parts, 2) == -1 && errno == EFBIG);
+                 DEMAND(ftruncate(fd, 151) == -1 && errno == EFBIG);
+                 DEMAND(ftruncate(fd, 150) == 0 && ftruncate(fd, 10) == 0);
+                 DEMAND(truncate("file", 1000) == -1 && errno == EFBIG);
+                 int end = open("file", O_WRONLY | O_APPEND);
+                 DEMAND(write(end, bytes, 100) == 100);
+                 DEMAND(write(end, bytes, 100) == 40);
+                 DEMAND(write(end, bytes, 100) == -1 && errno == EFBIG);
+                 // What is no file has no such size.
+                 int ends[2];
+                 DEMAND(pipe(ends) == 0 && write(ends[1], bytes, 100) == 100 && write(ends[1], bytes, 100) == 100);
+             }),
+             0);
+    LT_EQUAL(IN_A_CHILD({
+                 int fd = open("other", O_RDWR | O_CREAT, 0600);
+                 limit(RLIMIT_FSIZE, 50);
+                 DEMAND(write(fd, bytes, 100) == 50);
+                 (void)!write(fd, bytes, 1);
+             }) & 0x7f,
+             SIGXFSZ);
+}
+
+static int execute_deep(rlim_t stack, const char *kib) {
+    return IN_A_CHILD({
+        limit(RLIMIT_STACK, stack);
+        execl("/proc/self/exe", "limits", "deep", kib, NULL);
+        _exit(99);
+    });
+}
+
+LT_TEST(stacks) {
+    LT_EQUAL(execute_deep(8 * MIB, "4000"), 0);
+    LT_EQUAL(execute_deep(64 * MIB, "40000"), 0);
+    LT_EQUAL(execute_deep(RLIM_INFINITY, "100000"), 0);
+    LT_EQUAL(execute_deep(MIB, "4000") & 0x7f, SIGSEGV);
+}

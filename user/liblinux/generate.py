@@ -14,6 +14,8 @@ HERE = Path(__file__).resolve().parent
 SHOWN = re.compile(r"-|[duxosw]{0,6}")
 HANDLER = re.compile(r"^LX_CALL\((\w+)\)", re.MULTILINE)
 NOTE = re.compile(r"^// ABI (\w+): (.*)$", re.MULTILINE)
+KNOWN = ("bash", "python3", "gcc-12", "sqlite3", "busybox", "ls", "cp", "tar", "vim.tiny", "less", "ps", "top", "make", "ld", "find")
+SHOWN_USERS = 3
 BEGIN, END = "<!-- calls: begin -->", "<!-- calls: end -->"
 
 
@@ -66,12 +68,26 @@ def names_source():
     return "\n".join(lines + [f'    X({number}, {name}, "{shown}") \\' for number, name, shown in calls()]) + "\n\n"
 
 
+def users():
+    """The programs that were seen to use each call, as a cell of the table (programs.txt): a few, those that people know best first."""
+    cells = {}
+    for line in (HERE / "programs.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        name, *programs = line.split()
+        known = [program for program in KNOWN if program in programs]
+        named = (known + [program for program in programs if program not in known])[:SHOWN_USERS]
+        more = len(programs) - len(named)
+        cells[name] = ", ".join(named) + (f" and {more} more" if more else "")
+    return cells
+
+
 def docs_table():
-    served, notes = handlers()
-    lines = ["| number | call | state | note |", "|---|---|---|---|"]
+    (served, notes), used = handlers(), users()
+    lines = ["| number | call | state | used by | note |", "|---|---|---|---|---|"]
     for number, name, _ in calls():
         state = "served" if name in served else "ENOSYS"
-        lines.append(f"| {number} | `{name}` | {state} | {notes.get(name, '')} |")
+        lines.append(f"| {number} | `{name}` | {state} | {used.get(name, '')} | {notes.get(name, '')} |")
     return "\n".join(lines)
 
 

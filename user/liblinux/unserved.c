@@ -8,6 +8,8 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/memory.h"
 
+// ABI restart_syscall: of Linux's own making, never called; calls go on in the library
+
 #define NAME "unserved calls"
 #define BYTES 4096u
 

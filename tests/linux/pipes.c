@@ -217,9 +217,10 @@ LT_TEST(a_signal_ends_a_read) {
     char c;
     make(p);
     handle(SIGALRM, 0);
-    ualarm(20000, 0);
+    ualarm(20000, 20000);  // again and again: the first may come before the call does
     LT_ERRNO(read(p[0], &c, 1), EINTR);
-    LT_EQUAL(signals, 1);
+    ualarm(0, 0);
+    LT_CHECK(signals >= 1);
     signal(SIGALRM, SIG_DFL);
     end(p);
 }

@@ -10,6 +10,7 @@
 #define FUSE_MAJOR 7u
 #define FUSE_MINOR 31u
 #define FUSE_MINOR_LEAST 12u      // what a driver must speak at least: from there on the layouts are these
+#define FUSE_MINOR_BATCH_FORGET 16u  // what it must speak to know that message
 #define FUSE_ROOT 1ull            // node of the root
 #define FUSE_NAME_MAX 1024u       // in a directory entry
 #define FUSE_READ_BUFFER_MIN 8192u  // of the driver: smaller buffers are refused

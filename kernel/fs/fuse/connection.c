@@ -267,7 +267,7 @@ void fuse_send_forget(struct fuse_connection *c, struct fuse_forget *f) {
     if (f == NULL) return;
     f->next = NULL;
     spin_lock(&c->idle.lock);
-    bool wanted = f->one.nlookup != 0 && is_heard_locked(c);
+    bool wanted = f->one.nlookup != 0 && is_heard_locked(c) && (c->stateless || f->epoch == c->epoch);
     if (wanted) {
         bool first = c->forgets == NULL;
         *c->forgets_end = f;
@@ -374,7 +374,7 @@ void fuse_connection_lose(struct fuse_connection *c, const char *why) {
     c->announced = false;
     c->driver = 0;
     c->epoch++;
-    log_warn("fuse: %s", why);
+    if (why != NULL) log_warn("fuse: %s", why);
     end_all_unlock(c);
 }
 

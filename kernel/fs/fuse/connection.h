@@ -66,10 +66,13 @@ struct fuse_request {
     uint8_t body[] __attribute__((aligned(8)));
 };
 
-// A node that the kernel forgets: made beforehand, so that forgetting cannot fail.
+// A node that the kernel forgets: made beforehand, so that forgetting cannot fail. A driver that forgot a node does not know any
+// more what was open on it: the message waits until nobody holds it, the node itself and each FLUSH and RELEASE of it.
 struct fuse_forget {
     struct fuse_forget *next;
     struct fuse_forget_one one;
+    uint64_t epoch;                     // whose node it is
+    uint32_t holds;                     // atomic
 };
 
 enum fuse_connection_state { FUSE_STARTING, FUSE_READY, FUSE_GONE, FUSE_ENDED };
@@ -95,6 +98,7 @@ struct fuse_connection {
     bool announced;                     // INIT is queued or was answered
     bool told;                          // the log, that an answer was none
     bool closed;                        // no other driver can come
+    bool single_forgets;                // the driver knows no BATCH_FORGET
     nanos_t timeout;
     nanos_t heard;                      // the last reply
     struct fuse_request *(*make_init)(struct fuse_connection *c);  // for each driver. NULL: no memory
@@ -106,7 +110,8 @@ struct fuse_connection {
 void fuse_connection_init(struct fuse_connection *c);
 // The next driver of a GONE one; also the first. Its INIT is queued.
 void fuse_connection_start(struct fuse_connection *c);
-// Its driver is lost, or not to be trusted any more. What waits ends with -ENOTCONN, unless the next driver can be asked.
+// Its driver is lost, or not to be trusted any more. What waits ends with -ENOTCONN, unless the next driver can be asked. why: for
+// the log; NULL: nothing is said.
 void fuse_connection_lose(struct fuse_connection *c, const char *why);
 // No other driver will come.
 void fuse_connection_close(struct fuse_connection *c);
@@ -127,6 +132,11 @@ void fuse_request_free(struct fuse_connection *c, struct fuse_request *r);  // a
 // Nobody waits; takes the request over. Does not block.
 void fuse_send(struct fuse_connection *c, struct fuse_request *r);
 void fuse_send_forget(struct fuse_connection *c, struct fuse_forget *f);  // takes it over
+static inline void fuse_forget_hold(struct fuse_forget *f) { __atomic_fetch_add(&f->holds, 1, __ATOMIC_RELAXED); }
+// The last one sends it.
+static inline void fuse_forget_put(struct fuse_connection *c, struct fuse_forget *f) {
+    if (__atomic_sub_fetch(&f->holds, 1, __ATOMIC_ACQ_REL) == 0) fuse_send_forget(c, f);
+}
 
 // ---- for the transport ---------------------------------------------------------------------------------------------------
 // Memory of the driver, in up to several pieces. copy: bytes that were NOT copied as memory is not there, without blocking.

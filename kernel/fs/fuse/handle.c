@@ -12,7 +12,10 @@
 
 // ---- ends -------------------------------------------------------------------------------------------------------------
 
-// FLUSH was answered, or cannot be.
+// RELEASE was answered, or cannot be.
+static void released(struct fuse_connection *c, struct fuse_request *r) { fuse_forget_put(c, r->context); }
+
+// The same of FLUSH.
 static void flushed(struct fuse_connection *c, struct fuse_request *r) {
     if (r->context != NULL) fuse_send(c, r->context);
 }
@@ -47,7 +50,13 @@ void fuse_handle_release(struct fuse_node *node, struct fuse_handle *h) {
     if (!known) {
         kfree(h->flush);
         kfree(h->release);
-    } else if (flushes) {
+        kfree(h);
+        return;
+    }
+    fuse_forget_hold(node->forget);
+    h->release->context = node->forget;
+    h->release->done = released;
+    if (flushes) {
         h->flush->context = h->release;
         h->flush->done = flushed;
         fuse_send(c, h->flush);

@@ -14,6 +14,7 @@ static uint32_t most(uint32_t pages) { return MIN(MAX(pages, 1u), FUSE_PAGES_MAX
 static bool agree(struct fuse_channel *channel, const struct fuse_init_out *out) {
     if (out->major != FUSE_MAJOR || out->minor < FUSE_MINOR_LEAST) return false;
     channel->flags = out->flags & ABLE;
+    channel->connection.single_forgets = out->minor < FUSE_MINOR_BATCH_FORGET;
     channel->max_read = most(out->flags & FUSE_MAX_PAGES ? out->max_pages : PAGES_WITHOUT_MAX);
     channel->max_write = MIN(channel->max_read, (uint32_t)align_down(MAX(out->max_write, (uint32_t)PAGE_SIZE), PAGE_SIZE));
     return true;

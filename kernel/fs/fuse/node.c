@@ -26,16 +26,18 @@ void fuse_free_inode(struct inode *inode) {
     if (node->forget != NULL) {
         fuse_handles_drop(node);
         node->forget->one.nodeid = node->nodeid;
-        bool known = node->epoch == f->c->epoch || f->c->stateless;
-        if (known) fuse_send_forget(f->c, node->forget);
-        else kfree(node->forget);
+        node->forget->epoch = node->epoch;
+        fuse_forget_put(f->c, node->forget);
     }
     kfree(node);
 }
 
 struct fuse_forget *fuse_forget_take(struct fuse_fs *f) {
     struct fuse_forget *spare = __atomic_exchange_n(&f->spare, NULL, __ATOMIC_ACQUIRE);
-    return spare != NULL ? spare : kzalloc(sizeof(struct fuse_forget));
+    if (spare != NULL) return spare;
+    spare = kzalloc(sizeof *spare);
+    if (spare != NULL) spare->holds = 1;
+    return spare;
 }
 
 void fuse_forget_leave(struct fuse_fs *f, struct fuse_forget *forget) {
@@ -183,8 +185,9 @@ static int take_known(struct fuse_node *node, const struct fuse_entry_out *e, ui
     return error == 0 && resizes ? take_data(node, &e->attr, &modified, changes) : error;
 }
 
-static void give_back(struct fuse_fs *f, uint64_t nodeid, struct fuse_forget *forget) {
+static void give_back(struct fuse_fs *f, uint64_t nodeid, uint64_t epoch, struct fuse_forget *forget) {
     forget->one = (struct fuse_forget_one){nodeid, 1};
+    forget->epoch = epoch;
     fuse_send_forget(f->c, forget);
 }
 
@@ -196,14 +199,14 @@ int fuse_node_get(struct fuse_node *dir, const struct fuse_entry_out *e, struct 
     int error = fuse_entry_is_good(e, dir->nodeid) ? 0 : -EIO;
     if (error == 0) error = inode_get_from(&f->fs, fuse_number_of(e->nodeid, epoch), &source, &inode);
     if (error != 0) {
-        if (e->nodeid != 0) give_back(f, e->nodeid, forget);
+        if (e->nodeid != 0) give_back(f, e->nodeid, epoch, forget);
         else fuse_forget_leave(f, forget);
         return error;
     }
     struct fuse_node *node = fuse_node_of(inode);
     bool known = source.forget != NULL;
     if (known) error = take_known(node, e, epoch, resizes);
-    if (known && node->nodeid != e->nodeid) give_back(f, e->nodeid, forget);
+    if (known && node->nodeid != e->nodeid) give_back(f, e->nodeid, epoch, forget);
     else if (known) fuse_forget_leave(f, forget);
     node->name_until = fuse_valid_until(arch_now(), e->entry_valid, e->entry_valid_nsec);
     if (error != 0) inode_put(inode);

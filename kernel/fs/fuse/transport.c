@@ -66,6 +66,22 @@ static int64_t take_interrupt_unlock(struct fuse_connection *c, struct fuse_user
     return put_small(to, &message, sizeof message);
 }
 
+// To a driver of old.
+static int64_t take_forget_unlock(struct fuse_connection *c, struct fuse_user *to) {
+    struct fuse_forget *gone = c->forgets;
+    struct {
+        struct fuse_in_header header;
+        struct fuse_forget_in in;
+    } message = {{sizeof message, FUSE_FORGET, c->unique += 2, gone->one.nodeid, 0, 0, 0, 0}, {gone->one.nlookup}};
+    c->forgets = gone->next;
+    if (c->forgets == NULL) c->forgets_end = &c->forgets;
+    c->turns = 0;
+    c->counts.forgets++;
+    spin_unlock(&c->idle.lock);
+    kfree(gone);
+    return put_small(to, &message, sizeof message);
+}
+
 static int64_t take_forgets_unlock(struct fuse_connection *c, struct fuse_user *to) {
     struct {
         struct fuse_in_header header;
@@ -166,7 +182,7 @@ int64_t fuse_take(struct fuse_connection *c, struct fuse_user *to, uint64_t who)
         bool forgets = c->forgets != NULL && (list_is_empty(&c->queue) || c->turns >= FORGET_TURNS);
         int64_t bytes = 1;
         if (!list_is_empty(&c->interrupts)) return take_interrupt_unlock(c, to);
-        else if (forgets) return take_forgets_unlock(c, to);
+        else if (forgets) return c->single_forgets ? take_forget_unlock(c, to) : take_forgets_unlock(c, to);
         else if (list_is_empty(&c->queue)) bytes = 0;
         else bytes = take_request_unlock(c, to, &faults);
         if (bytes == 0) {

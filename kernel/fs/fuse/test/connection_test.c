@@ -265,6 +265,7 @@ static void send_forgets(unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         struct fuse_forget *f = kzalloc(sizeof *f);
         f->one = (struct fuse_forget_one){i + 2, i + 1};
+        f->epoch = c.epoch;
         fuse_send_forget(&c, f);
     }
 }
@@ -283,6 +284,59 @@ TEST(forgets_go_in_batches) {
     send_forgets(1);
     CHECK_EQ(take(), 40 + 8 + 16);
     send_forgets(3);
+    driver_host_end(&c);
+}
+
+TEST(a_driver_of_old_gets_forgets_one_by_one) {
+    begin(answers, 0);
+    c.single_forgets = true;
+    send_forgets(2);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(take(), 40 + 8);
+        CHECK(asked->opcode == FUSE_FORGET && asked->nodeid == i + 2);
+        CHECK_EQ(((const struct fuse_forget_in *)(asked + 1))->nlookup, i + 1);
+    }
+    CHECK_EQ(take(), -EAGAIN);
+    driver_host_end(&c);
+}
+
+static void release_done(struct fuse_connection *connection, struct fuse_request *r) { fuse_forget_put(connection, r->context); }
+
+static void send_release_of(struct fuse_forget *f) {
+    struct fuse_request *r = fuse_request_alloc(FUSE_RELEASE, f->one.nodeid, 0, 0);
+    fuse_forget_hold(f);
+    r->context = f;
+    r->done = release_done;
+    fuse_send(&c, r);
+}
+
+TEST(a_node_is_forgotten_after_the_release_of_what_was_open_on_it) {
+    begin(answers, 0);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        struct fuse_forget *f = kzalloc(sizeof *f);
+        *f = (struct fuse_forget){.one = {9, 1}, .epoch = c.epoch, .holds = 1};
+        send_release_of(f);
+        fuse_forget_put(&c, f);
+        CHECK(take() > 0 && asked->opcode == FUSE_RELEASE);
+        const uint64_t unique = asked->unique;
+        CHECK_EQ(take(), -EAGAIN);
+        if (turn == 1) break;
+        CHECK_EQ(driver_host_reply(&c, unique, 0, NULL, 0), 0);
+        CHECK(take() > 0 && asked->opcode == FUSE_BATCH_FORGET);
+    }
+    fuse_connection_lose(&c, "killed");  // the second time: nobody is told
+    fuse_connection_start(&c);
+    CHECK(take() > 0 && asked->opcode == FUSE_INIT);
+    CHECK_EQ(take(), -EAGAIN);
+    driver_host_end(&c);
+}
+
+TEST(what_an_earlier_driver_named_is_not_forgotten_to_the_next) {
+    begin(answers, 0);
+    struct fuse_forget *f = kzalloc(sizeof *f);
+    *f = (struct fuse_forget){.one = {9, 1}, .epoch = c.epoch - 1};
+    fuse_send_forget(&c, f);
+    CHECK_EQ(take(), -EAGAIN);
     driver_host_end(&c);
 }
 

@@ -119,6 +119,7 @@ static bool act(bool waiting) {
     case 7: {
         struct fuse_forget *f = kzalloc(sizeof *f);
         f->one = (struct fuse_forget_one){2, byte()};
+        f->epoch = c.epoch;
         fuse_send_forget(&c, f);
         break;
     }

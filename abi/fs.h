@@ -104,7 +104,7 @@ struct kpio_file_lock {
 
 enum { KPIO_MOUNT_READ_ONLY = 1 << 0, KPIO_MOUNT_NO_ACCESS_TIME = 1 << 1, KPIO_MOUNT_DAMAGED = 1 << 2 /* told only */,
        KPIO_MOUNT_LOCAL = 1 << 3 /* mount_attach */ };
-enum { KPIO_DETACH_LAZY = 1 << 0 };
+enum { KPIO_DETACH_LAZY = 1 << 0, KPIO_DETACH_FORCE = 1 << 1 };
 struct kpio_fs_statistics {
     uint64_t block_size, blocks, blocks_free, blocks_available, inodes, inodes_free, name_max, id;
     uint32_t type_magic, flags;       // as Linux statfs; KPIO_MOUNT_*

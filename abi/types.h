@@ -272,8 +272,23 @@ struct kpio_fuse_info {
     uint32_t queued, sent;            // requests that wait to be taken, to be answered
     uint64_t requests, replies, failed, timeouts, interrupts, forgets, drivers;  // so far
     uint64_t latency_ns, longest_ns;  // of all replies together, of one: from taken to answered
+    uint64_t driver;                  // id of the process that received last; 0: none
+    uint64_t reads, reads_asked;      // of files, by those who use the mount; messages that this took
 };
-_Static_assert(sizeof(struct kpio_fuse_info) == 88, "ABI");
+_Static_assert(sizeof(struct kpio_fuse_info) == 112, "ABI");
+
+// ---- mounts -------------------------------------------------------------------------------------------------------------
+struct kpio_mount_info {              // mount_list
+    uint64_t id, parent;              // of the mount, as in kpio_stat; of the one that it is in, 0: none
+    uint64_t fs;                      // as in kpio_stat; 0: local
+    uint64_t key;                     // of a local one
+    uint32_t flags, reserved;         // KPIO_MOUNT_*
+    char type[16], device[16];
+    // FUSE only: what the mount's options say that it is, and what goes through it.
+    char source[128], subtype[32];
+    struct kpio_fuse_info fuse;
+};
+_Static_assert(sizeof(struct kpio_mount_info) == 344, "ABI");
 
 // ---- pipes ------------------------------------------------------------------------------------------------------------
 // MAILBOX: as DATAGRAM, but for a reader that waits though nobody can write; it comes to its end only by pipe_shut of its own end.

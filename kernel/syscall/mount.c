@@ -109,12 +109,13 @@ int64_t sys_mount_attach(uint64_t directory, uint64_t path, uint64_t source, uin
 // A local mount is found by the path failing there, with nothing left of it.
 int64_t sys_mount_detach(uint64_t directory, uint64_t path, uint64_t flags, uint64_t d, uint64_t e, uint64_t f) {
     struct target t;
-    if ((uint32_t)flags & ~(uint32_t)KPIO_DETACH_LAZY) return -EINVAL;
+    if ((uint32_t)flags & ~(uint32_t)(KPIO_DETACH_LAZY | KPIO_DETACH_FORCE)) return -EINVAL;
     int error = target_find(&t, directory, path, 0, KPIO_RIGHT_MANAGE, KPIO_RIGHT_MANAGE, true);
     bool local = error == -EREMOTE && *t.walk.rest == '\0';
     struct mount *m = local ? t.walk.at.mount : error == 0 ? t.at.mount : NULL;
     if (local && !t.walk.held && !mount_tryhold(m)) m = NULL;
     if (error == 0 && t.at.inode != m->root) error = -EINVAL;
+    if (error == 0 && flags & KPIO_DETACH_FORCE && m->fs->ops->abort != NULL) m->fs->ops->abort(m->fs);
     if (m != NULL && (error == 0 || local)) {
         struct mount_table *table = t.held != NULL ? directory_of(t.held)->table : t.walk.from->table;
         error = mount_detach(table, m, flags & KPIO_DETACH_LAZY);
@@ -122,6 +123,52 @@ int64_t sys_mount_detach(uint64_t directory, uint64_t path, uint64_t flags, uint
     }
     target_end(&t);
     return error;
+}
+
+// The way to where a mount is seen, in `text`, of FS_PATH_MAX bytes.
+static int64_t path_of(const struct directory *d, const struct mount *m, char *text) {
+    const struct place point = {m->parent, m->point}, top = {(struct mount *)m, m->root};
+    if (m == d->root.mount) return place_path(&d->root, &d->root, text, FS_PATH_MAX);
+    if (m->parent == NULL) return place_path(&top, &d->root, text, FS_PATH_MAX);
+    return place_path(&point, &d->root, text, FS_PATH_MAX);
+}
+
+static void tell_of(const struct mount *m, struct kpio_mount_info *out) {
+    struct filesystem *fs = m->fs;
+    *out = (struct kpio_mount_info){.id = m->id, .parent = m->parent != NULL ? m->parent->id : 0, .key = m->key};
+    out->flags = m->flags | (fs == NULL ? KPIO_MOUNT_LOCAL : __atomic_load_n(&fs->flags, __ATOMIC_RELAXED));
+    if (fs == NULL) return;
+    out->fs = fs->id;
+    memcpy(out->type, fs->type->name, strnlen(fs->type->name, sizeof out->type - 1));
+    if (fs->device != NULL) memcpy(out->device, fs->device->name, strnlen(fs->device->name, sizeof out->device - 1));
+    if (fs->ops->about != NULL) fs->ops->about(fs, out);
+}
+
+static int64_t put_mount(const struct directory *d, const struct mount *m, uint64_t info_at, uint64_t path_at, uint64_t size) {
+    struct kpio_mount_info info;
+    char *text = kmalloc(FS_PATH_MAX);
+    if (text == NULL) return -ENOMEM;
+    tell_of(m, &info);
+    int64_t bytes = path_of(d, m, text);
+    if (bytes == -ENOENT || bytes == -EIO) bytes = *text = 0;
+    int64_t result = bytes >= 0 && (uint64_t)bytes >= size ? -ERANGE : bytes;
+    if (result >= 0 && copy_to_user(user_ptr(path_at), text, (size_t)bytes + 1) != 0) result = -EFAULT;
+    if (result >= 0 && copy_to_user(user_ptr(info_at), &info, sizeof info) != 0) result = -EFAULT;
+    kfree(text);
+    return result;
+}
+
+int64_t sys_mount_list(uint64_t directory, uint64_t after, uint64_t info, uint64_t path, uint64_t size, uint64_t f) {
+    struct object *o;
+    int error = handle_get((kpio_handle)directory, KPIO_KIND_DIRECTORY, KPIO_RIGHT_INSPECT, &o);
+    if (error != 0) return error;
+    if (!object_tryget(o)) return -EBADF;
+    const struct directory *d = directory_of(o);
+    struct mount *m = mount_next(d->table, after);
+    int64_t result = m == NULL ? -ENOENT : put_mount(d, m, info, path, size);
+    if (m != NULL) mount_put(m);
+    object_put(o);
+    return result;
 }
 
 // ---- whole file systems -----------------------------------------------------------------------------------------------------

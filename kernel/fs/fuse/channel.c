@@ -24,13 +24,18 @@ static bool watched(const struct fuse_connection *c) {
     return __atomic_load_n(&channel->object.watchers, __ATOMIC_RELAXED) != NULL;
 }
 
-static void channel_no_receivers(struct object *o) {
-    fuse_connection_lose(&fuse_channel_of(o)->connection, "the driver of a mount is gone");
+// Said where there is a mount that misses it.
+static void lose(struct object *o, const char *why) {
+    struct fuse_channel *channel = fuse_channel_of(o);
+    bool mounted = __atomic_load_n(&channel->mounted, __ATOMIC_RELAXED);
+    fuse_connection_lose(&channel->connection, mounted ? why : NULL);
 }
+
+static void channel_no_receivers(struct object *o) { lose(o, "the driver of a mount is gone"); }
 
 static void channel_unreachable(struct object *o) {
     fuse_connection_close(&fuse_channel_of(o)->connection);
-    fuse_connection_lose(&fuse_channel_of(o)->connection, "nobody can serve a mount any more");
+    lose(o, "nobody can serve a mount any more");
 }
 
 static void channel_handle_gone(struct object *o, struct handle *h) {
@@ -44,6 +49,7 @@ static uint32_t channel_signals(struct object *o, uint64_t *value) {
     *value = 0;
     spin_lock(&c->idle.lock);
     uint32_t signals = fuse_has_work_locked(c) ? KPIO_SIGNAL_READABLE : 0;
+    signals |= KPIO_SIGNAL_WRITABLE;  // replies need no room
     if (c->state == FUSE_GONE || c->state == FUSE_ENDED) signals |= KPIO_SIGNAL_PEER_GONE;
     spin_unlock(&c->idle.lock);
     return signals;
@@ -86,11 +92,12 @@ void fuse_channel_info(struct fuse_channel *channel, struct kpio_fuse_info *out)
     spin_lock(&c->idle.lock);
     struct fuse_statistics s = c->counts;
     uint32_t state = c->state;
+    uint64_t driver = c->driver;
     spin_unlock(&c->idle.lock);
     *out = (struct kpio_fuse_info){
         .state = state, .mounted = __atomic_load_n(&channel->mounted, __ATOMIC_RELAXED), .queued = s.queued, .sent = s.sent,
         .requests = s.requests, .replies = s.replies, .failed = s.failed, .timeouts = s.timeouts, .interrupts = s.interrupts,
-        .forgets = s.forgets, .drivers = s.drivers, .latency_ns = s.latency_ns, .longest_ns = s.longest_ns,
+        .forgets = s.forgets, .drivers = s.drivers, .latency_ns = s.latency_ns, .longest_ns = s.longest_ns, .driver = driver,
     };
 }
 

@@ -41,6 +41,7 @@ static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, co
     *(struct fuse_read_in *)fuse_arguments(r) = (struct fuse_read_in){.fh = fh, .offset = offset, .size = to->bytes};
     r->epoch = node->epoch;
     put_place(r, to);
+    f->reads[this_cpu()->id].asked++;
     int error = fuse_call(f->c, r);
     int64_t got = result_of(r, error, r->out_bytes);
     fuse_request_free(f->c, r);
@@ -192,6 +193,7 @@ static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uin
 int64_t fuse_read(struct inode *inode, void *opened, uint64_t offset, struct user_ptr to, uint64_t bytes) {
     struct fuse_node *node = fuse_node_of(inode);
     const struct fuse_handle *h = opened;
+    fuse_of_node(node)->reads[this_cpu()->id].all++;
     if (unlikely(h->open_flags & FOPEN_DIRECT_IO)) return move_all(node, h, offset, to, bytes, true);
     bool stale = __atomic_load_n(&node->stale_data, __ATOMIC_RELAXED);
     if (unlikely(stale || fuse_wants(fuse_of_node(node), FUSE_AUTO_INVAL_DATA)) &&

@@ -17,6 +17,11 @@ struct fuse_fs {
     struct spinlock lock;
     struct fuse_forget *spare;      // one that was not needed, for the next answer; atomic
     uint64_t missing;               // operations that the driver does not have, by opcode; atomic
+    // Of each CPU, changed there only: reads of files, and messages that this took.
+    struct fuse_reads {
+        uint64_t all, asked, apart[6];
+    } *reads;
+    char source[128], subtype[32];  // for who lists mounts
     bool finishing;                 // under finish.lock
     struct wait_queue finish;       // its thread
     struct rcu_head rcu;

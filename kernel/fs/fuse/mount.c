@@ -56,13 +56,30 @@ static void statistics(struct filesystem *fs, struct fs_statistics *out) {
     };
 }
 
+static void about(struct filesystem *fs, struct kpio_mount_info *out) {
+    struct fuse_fs *f = fuse_of(fs);
+    memcpy(out->source, f->source, sizeof out->source);
+    memcpy(out->subtype, f->subtype, sizeof out->subtype);
+    fuse_channel_info(f->channel, &out->fuse);
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        out->fuse.reads += f->reads[i].all;
+        out->fuse.reads_asked += f->reads[i].asked;
+    }
+}
+
+static void abort(struct filesystem *fs) {
+    fuse_connection_close(fuse_of(fs)->c);
+    fuse_connection_lose(fuse_of(fs)->c, "a mount was given up");
+}
+
 static nanos_t name_until(struct inode *inode) { return fuse_node_of(inode)->name_until; }
 
-static void fuse_free(struct rcu_head *head) {
-    struct fuse_fs *f = container_of(head, struct fuse_fs, rcu);
+static void free_fs(struct fuse_fs *f) {
+    kfree(f->reads);
     kfree(f->spare);
     kfree(f);
 }
+static void fuse_free(struct rcu_head *head) { free_fs(container_of(head, struct fuse_fs, rcu)); }
 
 // RELEASE and FORGET have nobody who waits for them; still a driver wants to know of them.
 static void drain(struct fuse_connection *c) {
@@ -130,6 +147,8 @@ static const struct fs_ops fuse_ops = {
     .unmount = unmount,
     .name_until = name_until,
     .finish = finish,
+    .abort = abort,
+    .about = about,
 };
 
 // ---- mounting -----------------------------------------------------------------------------------------------------------
@@ -137,7 +156,16 @@ static const struct fs_ops fuse_ops = {
 struct options {
     uint64_t timeout, dirty_pages;  // ns
     bool stateless;
+    char source[128], subtype[32];
 };
+_Static_assert(sizeof((struct kpio_mount_info *)NULL)->source == sizeof((struct options *)NULL)->source, "as it is told");
+
+static bool set_text(char *to, size_t size, struct text from) {
+    if (from.size >= size) return false;
+    memcpy(to, from.data, from.size);
+    to[from.size] = '\0';
+    return true;
+}
 
 static bool set_option(struct options *o, struct text key, struct text value) {
     uint64_t number;
@@ -145,6 +173,8 @@ static bool set_option(struct options *o, struct text key, struct text value) {
         o->timeout = number * 1000000000ull;
     else if (text_equal(key, TEXT("dirty")) && text_to_size(value, &number) && number >= DIRTY_PAGES_LEAST * PAGE_SIZE)
         o->dirty_pages = MIN(number >> PAGE_SHIFT, (uint64_t)DIRTY_PAGES_MOST);
+    else if (text_equal(key, TEXT("source"))) return set_text(o->source, sizeof o->source, value);
+    else if (text_equal(key, TEXT("subtype"))) return set_text(o->subtype, sizeof o->subtype, value);
     else if (text_equal(key, TEXT("stateless")) && value.size == 0) o->stateless = true;
     else return key.size == 0 && value.size == 0;
     return true;
@@ -173,13 +203,16 @@ static struct fuse_fs *make(struct fuse_channel *channel, unsigned flags, const 
     f->c = &channel->connection;
     spin_init(&f->lock, "fuse handles");
     wait_queue_init(&f->finish, "fuse end");
-    if (cache_domain_create("fuse write-back", NULL, o->dirty_pages, &f->fs.domain) != 0) {
-        kfree(f);
+    memcpy(f->source, o->source, sizeof f->source);
+    memcpy(f->subtype, o->subtype, sizeof f->subtype);
+    f->reads = kzalloc(cpu_count * sizeof *f->reads);
+    if (f->reads == NULL || cache_domain_create("fuse write-back", NULL, o->dirty_pages, &f->fs.domain) != 0) {
+        free_fs(f);
         return NULL;
     }
     if (sched_kthread_create("fuse end", finish_run, f) == NULL) {
         cache_domain_destroy(f->fs.domain);
-        kfree(f);
+        free_fs(f);
         return NULL;
     }
     return f;

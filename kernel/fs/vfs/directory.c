@@ -118,16 +118,16 @@ static int level_up(struct place *p, struct search *s) {
 }
 
 // Written from the end of the buffer to its start, then moved.
-int64_t directory_path(struct directory *d, char *buffer, size_t size) {
+int64_t place_path(const struct place *from, const struct place *root, char *buffer, size_t size) {
     char *text = kmalloc(FS_NAME_MAX + 1);
     if (text == NULL) return -ENOMEM;
     struct search s = {.text = text};
-    struct place p = d->at;
+    struct place p = *from;
     size_t at = size;
     int error = size < 2 ? -ERANGE : 0;
     place_hold(&p);
     if (error == 0) buffer[--at] = '\0';
-    while (error == 0 && (p.inode != d->root.inode || p.mount != d->root.mount)) {
+    while (error == 0 && (p.inode != root->inode || p.mount != root->mount)) {
         error = level_up(&p, &s);
         if (error == 0 && at < s.bytes + 1) error = -ERANGE;
         if (error != 0) break;
@@ -143,3 +143,5 @@ int64_t directory_path(struct directory *d, char *buffer, size_t size) {
     memmove(buffer, buffer + at, size - at);
     return (int64_t)(size - at - 1);
 }
+
+int64_t directory_path(struct directory *d, char *buffer, size_t size) { return place_path(&d->at, &d->root, buffer, size); }

@@ -26,5 +26,7 @@ void directory_init(void);
                                    struct object *family, struct directory **out);
 // An object that lives in the tree of `through` (at creation, before it has handles): returns whom it must keep.
 struct object *object_join_family(struct object *o, struct object *through);
+// The path from `root` to the place, a directory's, as directory_path. The caller holds both.
+[[nodiscard]] int64_t place_path(const struct place *at, const struct place *root, char *buffer, size_t size);
 // The path from the root to the directory, terminated: its length, -ERANGE, -ENOENT (it was deleted or moved out), -ENOMEM.
 [[nodiscard]] int64_t directory_path(struct directory *d, char *buffer, size_t size);

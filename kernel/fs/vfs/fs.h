@@ -21,6 +21,7 @@
 
 struct filesystem;
 struct inode;
+struct kpio_mount_info;
 
 // Mode bits as POSIX (sys/stat.h): type in 0170000.
 #define FS_TYPE(mode) ((mode) & 0170000u)
@@ -177,6 +178,10 @@ struct fs_ops {
     nanos_t (*name_until)(struct inode *inode);
     // The last mount and open file are gone: sees to it that filesystem_finish is called, from where it may wait. Does not block.
     void (*finish)(struct filesystem *fs);
+    // Whoever waits for the process ends with an error, now and from now on; does not block. NULL: nobody ever waits for one.
+    void (*abort)(struct filesystem *fs);
+    // What a list of mounts says of it beside its type: does not block. NULL: nothing.
+    void (*about)(struct filesystem *fs, struct kpio_mount_info *out);
 };
 
 struct filesystem {

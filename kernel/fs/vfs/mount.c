@@ -101,6 +101,20 @@ static void take_out_locked(struct mount **link) {
     m->attached = false;
 }
 
+// A mount whose parent was taken out, out too; NULL: there is none.
+static struct mount *take_stray(struct mount_table *table) {
+    struct mount *stray = NULL;
+    spin_lock(&table->lock);
+    for (struct mount **l = &table->first; *l != NULL; l = &(*l)->next) {
+        if ((*l)->parent == NULL || (*l)->parent->attached) continue;
+        stray = *l;
+        take_out_locked(l);
+        break;  // l is in it
+    }
+    spin_unlock(&table->lock);
+    return stray;
+}
+
 int mount_detach(struct mount_table *table, struct mount *mount, bool lazy) {
     struct mount **link = NULL;
     bool covered = false;
@@ -111,11 +125,22 @@ int mount_detach(struct mount_table *table, struct mount *mount, bool lazy) {
     }
     int error = link == NULL || mount->parent == NULL ? -EINVAL : 0;
     // The table's reference, and the caller's.
-    if (error == 0 && (covered || (!lazy && __atomic_load_n(&mount->refs, __ATOMIC_RELAXED) > 2))) error = -EBUSY;
+    if (error == 0 && !lazy && (covered || __atomic_load_n(&mount->refs, __ATOMIC_RELAXED) > 2)) error = -EBUSY;
     if (error == 0) take_out_locked(link);
     spin_unlock(&table->lock);
     if (error == 0) mount_put(mount);
+    for (struct mount *m; error == 0 && lazy && covered && (m = take_stray(table)) != NULL;) mount_put(m);
     return error;
+}
+
+struct mount *mount_next(struct mount_table *table, uint64_t after) {
+    struct mount *found = NULL;
+    spin_lock(&table->lock);
+    for (struct mount *m = table->first; m != NULL; m = m->next)
+        if (m->id > after && (found == NULL || m->id < found->id)) found = m;
+    if (found != NULL) mount_hold(found);
+    spin_unlock(&table->lock);
+    return found;
 }
 
 void mount_table_put(struct mount_table *table) {

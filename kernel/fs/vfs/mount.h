@@ -44,7 +44,7 @@ struct place {
 [[nodiscard]] int mount_attach(struct mount_table *table, const struct place *where, const struct place *what, uint32_t rights,
                                uint32_t flags, uint64_t key);
 // Takes the mount out of its table. -EBUSY when it is in use and lazy is not set, or something is mounted in it; -EINVAL:
-// it is no mount of the table, or the root.
+// it is no mount of the table, or the root. Lazy: what is mounted in it goes too.
 [[nodiscard]] int mount_detach(struct mount_table *table, struct mount *mount, bool lazy);
 static inline void mount_table_hold(struct mount_table *table) { __atomic_fetch_add(&table->refs, 1, __ATOMIC_RELAXED); }
 void mount_table_put(struct mount_table *table);  // any context; with the last reference its mounts are detached
@@ -58,6 +58,8 @@ static inline void mount_hold(struct mount *m) { __atomic_fetch_add(&m->refs, 1,
     return true;
 }
 void mount_put(struct mount *m);  // any context
+// The mount of the table with the lowest id above `after`, held, or NULL.
+struct mount *mount_next(struct mount_table *table, uint64_t after);
 // What is mounted on the place, or NULL. Within an RCU section.
 struct mount *mount_on(const struct mount_table *table, const struct place *place);
 

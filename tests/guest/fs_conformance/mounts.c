@@ -42,6 +42,78 @@ KT_TEST(mounting) {
     fs_end();
 }
 
+// The mount that is seen at that path: whether there is one.
+static bool listed(kpio_handle dir, const char *at, struct kpio_mount_info *info) {
+    uint8_t path[256];
+    info->id = 0;
+    for (int64_t bytes; (bytes = kpio_mount_list(dir, info->id, info, path, sizeof path)) != -ENOENT;) {
+        KT_CHECK(bytes >= 0 && strlen((const char *)path) == (size_t)bytes);
+        if (strcmp((const char *)path, at) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_listed(kpio_handle dir, const char *at) {
+    struct kpio_mount_info info;
+    return listed(dir, at, &info);
+}
+
+KT_TEST(the_list_of_mounts) {
+    struct kpio_mount_info root, info;
+    uint8_t path[2];
+    kpio_handle whole = tmpfs(NULL), other = tmpfs(NULL);
+    fs_mkdir(whole, "a");
+    fs_mkdir(whole, "a/m");
+    fs_mkdir(whole, "proc");
+    KT_CHECK(listed(whole, "/", &root));
+    KT_CHECK(root.id == fs_stat(whole, ".").mount && root.fs == fs_stat(whole, ".").fs && root.parent == 0);
+    KT_EQUAL(strcmp(root.type, "tmpfs"), 0);
+    KT_OK(kpio_mount_attach(whole, "a/m", other, KPIO_MOUNT_READ_ONLY, 0));
+    KT_OK(kpio_mount_attach(whole, "proc", 0, KPIO_MOUNT_LOCAL, 77));
+    KT_CHECK(listed(whole, "/a/m", &info));
+    KT_CHECK(info.id == fs_stat(whole, "a/m").mount && info.parent == root.id && info.flags & KPIO_MOUNT_READ_ONLY);
+    KT_CHECK(listed(whole, "/proc", &info) && info.flags & KPIO_MOUNT_LOCAL && info.key == 77 && info.fs == 0);
+    KT_ERROR(kpio_mount_list(whole, root.id, &info, path, sizeof path), ERANGE);
+    // From a root within it: the mount that this lies in, and what is below.
+    kpio_handle inner = KT_HANDLE(file_open(whole, "a", KPIO_OPEN_DIRECTORY | KPIO_OPEN_ROOT, KPIO_RIGHTS_SAME));
+    KT_CHECK(is_listed(inner, "/m") && is_listed(inner, "/") && !is_listed(inner, "/proc"));
+    kt_close(inner);
+    KT_OK(kpio_mount_detach(whole, "a/m", 0));
+    KT_CHECK(!is_listed(whole, "/a/m"));
+    kpio_handle blind = KT_HANDLE(kpio_handle_dup(whole, KPIO_RIGHT_READ));
+    KT_ERROR(kpio_mount_list(blind, 0, &info, path, sizeof path), EACCES);
+    kt_close(blind);
+    kt_close(other);
+    kt_close(whole);
+}
+
+KT_TEST(a_mount_that_is_taken_away_lazily_takes_what_is_in_it) {
+    kpio_handle dir = fs_begin(), one = tmpfs(NULL), two = tmpfs(NULL), three = tmpfs(NULL);
+    fs_mkdir(dir, "m");
+    fs_mkdir(one, "in");
+    fs_mkdir(two, "in");
+    fs_write_text(three, "file", "kept");
+    KT_OK(kpio_mount_attach(dir, "m", one, 0, 0));
+    KT_OK(kpio_mount_attach(dir, "m/in", two, 0, 0));
+    KT_OK(kpio_mount_attach(dir, "m/in/in", three, 0, 0));
+    KT_ERROR(kpio_mount_detach(dir, "m", 0), EBUSY);
+    kpio_handle file = fs_open(dir, "m/in/in/file", 0, KPIO_RIGHT_READ);
+    KT_OK(kpio_mount_detach(dir, "m", KPIO_DETACH_LAZY | KPIO_DETACH_FORCE));
+    KT_CHECK(!fs_exists(dir, "m/in"));
+    fs_expect_text(three, "file", "kept");
+    char text[4];
+    KT_EQUAL(file_read_all(file, text, 4, 0), 4);
+    kt_close(file);
+    KT_OK(kpio_mount_attach(dir, "m", one, 0, 0));
+    KT_CHECK(fs_exists(dir, "m/in") && !fs_exists(dir, "m/in/in"));
+    KT_OK(kpio_mount_detach(dir, "m", 0));
+    KT_ERROR(kpio_mount_detach(dir, "m", 8), EINVAL);
+    kt_close(one);
+    kt_close(two);
+    kt_close(three);
+    fs_end();
+}
+
 KT_TEST(a_mount_gives_no_more_rights_than_its_source) {
     kpio_handle dir = fs_begin(), other = tmpfs(NULL);
     fs_mkdir(dir, "m");

@@ -268,3 +268,28 @@ KT_TEST(nobody_else_waits_for_what_is_dirty) {
     kt_close(f.file);
     mounted_end(&m);
 }
+
+// What waits for a driver ends when its mount is given up, though it is in use and stays.
+KT_TEST(a_mount_is_given_up) {
+    struct mounted m;
+    struct kpio_mount_info info = {.id = 0};
+    struct kpio_stat stat;
+    uint8_t path[16];
+    kpio_handle whole = KT_HANDLE(kpio_fs_mount("tmpfs", 0, 0, NULL));
+    KT_OK(kpio_path_make(whole, "m", 0040755, 0, 0));
+    mounted_begin(&m, NULL, "source=where it is from,subtype=memfs");
+    KT_OK(kpio_mount_attach(whole, "m", m.root, 0, 0));
+    kpio_handle file = open_file(whole, "m/file", KPIO_OPEN_CREATE, RW);
+    const uint64_t root = KT_OK(kpio_mount_list(whole, 0, &info, path, sizeof path)) == 1 ? info.id : 0;
+    KT_EQUAL(kpio_mount_list(whole, root, &info, path, sizeof path), 2);
+    KT_CHECK(strcmp(info.type, "fuse") == 0 && strcmp(info.source, "where it is from") == 0 && strcmp(info.subtype, "memfs") == 0);
+    KT_CHECK(info.fuse.state == KPIO_FUSE_READY && info.fuse.driver != 0 && info.fuse.requests > 0);
+    KT_ERROR(kpio_mount_detach(whole, "m", KPIO_DETACH_FORCE), EBUSY);
+    KT_ERROR(kpio_path_stat(whole, "m/other", 0, &stat), ENOTCONN);
+    KT_EQUAL(kpio_mount_list(whole, root, &info, path, sizeof path), 2);
+    KT_EQUAL(info.fuse.state, KPIO_FUSE_GONE);
+    kt_close(file);
+    KT_OK(kpio_mount_detach(whole, "m", 0));
+    kt_close(whole);
+    mounted_end(&m);
+}

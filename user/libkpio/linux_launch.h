@@ -31,9 +31,10 @@ enum lx_kind {
     LX_KIND_PATH,        // O_PATH; handle: kernel directory or file
     LX_KIND_CONSOLE,     // handle: the system, with LOG: the boot console, without line editing
     LX_KIND_LOCAL,       // a directory that liblinux serves (user/liblinux/local.h); handle: a file that lists it
+    LX_KIND_FUSE,        // /dev/fuse; handle: the driver's end of a FUSE channel; second: the one that mounts it
     LX_KINDS,
 };
-enum lx_device { LX_DEVICE_NULL, LX_DEVICE_ZERO, LX_DEVICE_FULL, LX_DEVICE_RANDOM };
+enum lx_device { LX_DEVICE_NULL, LX_DEVICE_ZERO, LX_DEVICE_FULL, LX_DEVICE_RANDOM, LX_DEVICE_FUSE /* not kept */ };
 enum {                   // struct lx_fd flags
     LX_FD_CLOEXEC = 1 << 0,
     LX_FD_NONBLOCK = 1 << 1,  // of kinds whose kernel object has no status flags

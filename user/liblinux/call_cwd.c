@@ -9,13 +9,25 @@
 
 LX_CALL(umask) { return __atomic_exchange_n(&lx_process(t)->umask, (uint32_t)a0 & 0777, __ATOMIC_RELAXED); }
 
+#define LESS 1u                        // cwd_local.extra, kind DIRECTORY: because of its rights alone
+
+// What is mounted there may give fewer rights, which absolute paths are not to begin with.
+static bool has_less(const struct lx_process *p, kpio_handle handle) {
+    struct kpio_handle_info root, own;
+    if (handle == KPIO_HANDLE_NONE || kpio_handle_info(p->root, &root) != 0 || kpio_handle_info(handle, &own) != 0) return false;
+    return (root.rights & ~own.rights) != 0;
+}
+
 // Takes the handle over. `local`: kind NONE, or what cwd_local says (context.h).
 static void set_cwd(struct lx_process *p, kpio_handle handle, const struct lx_fd *local) {
+    const bool less = has_less(p, handle);
     lx_lock(&p->files_lock);
     kpio_handle old = p->cwd;
     struct lx_fd old_local = p->cwd_local;
-    bool apart = old_local.kind == LX_KIND_DIRECTORY && local->kind == LX_KIND_NONE;  // still another root
-    p->cwd_local = apart ? (struct lx_fd){.kind = LX_KIND_DIRECTORY, .handle = handle} : *local;
+    const bool apart = old_local.kind == LX_KIND_DIRECTORY && !(old_local.extra & LESS);  // still another root
+    p->cwd_local = *local;
+    if (local->kind == LX_KIND_NONE && (apart || less))
+        p->cwd_local = (struct lx_fd){.kind = LX_KIND_DIRECTORY, .handle = handle, .extra = apart ? 0 : LESS};
     if (handle != KPIO_HANDLE_NONE) p->cwd = handle;
     lx_unlock(&p->files_lock);
     if (handle != KPIO_HANDLE_NONE) (void)kpio_handle_close((uint64_t)old);
@@ -87,7 +99,7 @@ LX_CALL(chroot) {
     lx_lock(&p->files_lock);
     kpio_handle old = p->root;
     p->root = (kpio_handle)result;
-    if (p->cwd_local.kind == LX_KIND_NONE) p->cwd_local = (struct lx_fd){.kind = LX_KIND_DIRECTORY, .handle = p->cwd};
+    if (p->cwd_local.kind != LX_KIND_LOCAL) p->cwd_local = (struct lx_fd){.kind = LX_KIND_DIRECTORY, .handle = p->cwd};
     lx_unlock(&p->files_lock);
     (void)kpio_handle_close((uint64_t)old);
     return 0;

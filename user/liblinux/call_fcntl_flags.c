@@ -4,6 +4,7 @@
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fcntl.h"
 #include "user/liblinux/file_flags.h"
+#include "user/liblinux/fuse.h"
 
 static bool has_extra(const struct lx_fd *fd) {
     return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PATH;
@@ -78,6 +79,7 @@ LX_CALL(ioctl) {
         error = lx_copy_in(&on, a2, sizeof on);
         return error != 0 ? error : set_nonblock(t, a0, &fd, on != 0);
     }
+    if (request == LX_FUSE_CLONE && fd.kind == LX_KIND_FUSE) return lx_fuse_clone(t, a0, &fd, a2);
     const struct lx_fd_ops *ops = lx_fd_ops(fd.kind);
     if (ops->ioctl != NULL) return ops->ioctl(t, &fd, request, a2);
     return request == FIONREAD && fd.kind == LX_KIND_FILE ? bytes_left(&fd, a2) : -ENOTTY;

@@ -54,7 +54,7 @@ static int64_t open_node(const struct lx_at *at, const struct opening *o, struct
     struct kpio_stat stat;
     int64_t error = kpio_path_stat(at->handle, at->path, o->native & 0xffff0000u & ~0xff000000u, &stat);
     if (error != 0) return error;
-    return (stat.mode & LX_S_IFMT) == LX_S_IFCHR ? lx_device_open(stat.device, fd) : -ENXIO;
+    return (stat.mode & LX_S_IFMT) == LX_S_IFCHR ? lx_device_open(stat.device, o->flags, fd) : -ENXIO;
 }
 
 static void fill(const struct opening *o, int64_t opened, struct lx_fd *fd) {

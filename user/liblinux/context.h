@@ -107,7 +107,8 @@ struct lx_process {
     uint32_t pid, ppid;
     kpio_handle handle, thread;     // its own process, and its first thread
     kpio_handle root, cwd;          // directories
-    struct lx_fd cwd_local;         // kind LOCAL: it is in a local mount; DIRECTORY: cwd has another root than root (chroot)
+    // Kind LOCAL: it is in a local mount; DIRECTORY: cwd has another root (chroot) or fewer rights than root.
+    struct lx_fd cwd_local;
     kpio_handle memory_fs;          // a directory of a tmpfs: memfd, text of /proc; or 0
     kpio_handle posixd;             // or 0: alone (posix.h)
     kpio_handle mail_thread;        // that posixd tells of signals

@@ -41,8 +41,8 @@ void lx_local_stat_begin(const struct lx_local_mount *mount, struct kpio_stat *o
 // A call that wants to make a name there: -EEXIST, -EROFS.
 [[nodiscard]] int64_t lx_local_make(struct lx_thread *t, const struct lx_at *at);
 
-// A device by its number (major << 32 | minor), opened: 0 or -ENXIO.
-[[nodiscard]] int64_t lx_device_open(uint64_t device, struct lx_fd *out);
+// A device by its number (major << 32 | minor), opened: 0 or -ENXIO, or what making it says. flags: LX_O_*.
+[[nodiscard]] int64_t lx_device_open(uint64_t device, uint64_t flags, struct lx_fd *out);
 
 // ---- open local directories ----------------------------------------------------------------------------------------------
 // A descriptor of kind LX_KIND_LOCAL: handle is a file in memory_fs, so that duplicates share the offset. It begins with the

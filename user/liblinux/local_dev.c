@@ -2,6 +2,7 @@
 #include "abi/gen/stubs.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/liblinux/fuse.h"
 #include "user/liblinux/local.h"
 #include "user/liblinux/node.h"
 
@@ -12,7 +13,7 @@ static const struct device {
 } devices[] = {
     {"null", 1ull << 32 | 3, LX_DEVICE_NULL},       {"zero", 1ull << 32 | 5, LX_DEVICE_ZERO},
     {"full", 1ull << 32 | 7, LX_DEVICE_FULL},       {"random", 1ull << 32 | 8, LX_DEVICE_RANDOM},
-    {"urandom", 1ull << 32 | 9, LX_DEVICE_RANDOM},
+    {"urandom", 1ull << 32 | 9, LX_DEVICE_RANDOM},  {"fuse", LX_FUSE_NUMBER, LX_DEVICE_FUSE},
 };
 static const struct link {
     const char *name, *to;
@@ -99,7 +100,7 @@ static int64_t dev_open(struct lx_thread *t, const char *path, uint64_t flags, s
     const struct device *d = find_device(path);
     if (is_served(t, path)) return lx_node_open(t, path, flags, out);
     if (strcmp(path, "tty") == 0) return open_tty(lx_process(t), out);
-    return d == NULL ? -ENOENT : lx_device_open(d->number, out);
+    return d == NULL ? -ENOENT : lx_device_open(d->number, flags, out);
 }
 
 static int64_t dev_readlink(struct lx_thread *t, const char *path, char *out, uint64_t size) {
@@ -141,7 +142,8 @@ const struct lx_local_mount lx_local_dev = {
     .list = dev_list,
 };
 
-int64_t lx_device_open(uint64_t device, struct lx_fd *out) {
+int64_t lx_device_open(uint64_t device, uint64_t flags, struct lx_fd *out) {
+    if (device == LX_FUSE_NUMBER) return lx_fuse_open(flags, out);
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
         if (devices[i].number == device) {
             *out = (struct lx_fd){.kind = LX_KIND_DEVICE, .device = devices[i].device};

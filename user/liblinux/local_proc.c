@@ -84,6 +84,7 @@ static int64_t fd_text(struct lx_thread *t, uint64_t number, char *out, uint64_t
     if (lx_fd_get(p, number, &fd) != 0) return -ENOENT;
     if (fd.kind != LX_KIND_LOCAL && is_directory(&fd)) return kpio_directory_path(fd.handle, out, size);
     if (fd.kind == LX_KIND_CONSOLE) return (int64_t)fmt_print(out, size, "/dev/console");
+    if (fd.kind == LX_KIND_FUSE) return (int64_t)fmt_print(out, size, "/dev/fuse");
     if (fd.kind == LX_KIND_DEVICE) return (int64_t)fmt_print(out, size, "%s", devices[fd.device]);
     if (fd.kind == LX_KIND_LOCAL) {
         char text[KPIO_PATH_MAX];

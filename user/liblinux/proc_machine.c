@@ -138,7 +138,7 @@ static void version(struct lx_thread *t, struct lx_text *text) {
     lx_text_add(text, "Linux version 6.1.0-kpio (kpio) #1 SMP KPIO\n");
 }
 static void filesystems(struct lx_thread *t, struct lx_text *text) {
-    lx_text_add(text, "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\n\text4\n\tvfat\n");
+    lx_text_add(text, "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\nnodev\tfuse\n\tfuseblk\n\text4\n\tvfat\n");
 }
 static void ostype(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "Linux\n"); }
 static void osrelease(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "6.1.0-kpio\n"); }
@@ -187,6 +187,7 @@ static const struct lx_text_node nodes[] = {
     {"cpuinfo", cpuinfo},
     {"filesystems", filesystems},
     {"kpio", NULL},
+    {"kpio/mounts", lx_proc_fuse_mounts},
     {"kpio/unimplemented", unimplemented},
     {"loadavg", loadavg},
     {"meminfo", meminfo},

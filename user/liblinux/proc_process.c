@@ -124,31 +124,6 @@ static void limits(struct lx_thread *t, struct lx_text *text) {
     }
 }
 
-// ---- mounts ---------------------------------------------------------------------------------------------------------------
-
-static const char *root_type(const struct lx_process *p) {
-    struct kpio_fs_statistics s;
-    if (kpio_fs_statistics(p->root, &s) != 0) return "unknown";
-    return s.type_magic == 0xef53 ? "ext4" : s.type_magic == 0x01021994 ? "tmpfs" : s.type_magic == 0x4d44 ? "vfat" : "unknown";
-}
-
-static void mounts(struct lx_thread *t, struct lx_text *text) {
-    lx_text_add(text, "/dev/root / %s rw 0 0\n", root_type(lx_process(t)));
-    lx_text_add(text, "devtmpfs /dev devtmpfs rw 0 0\ntmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\n");
-    lx_text_add(text, "proc /proc proc rw 0 0\nsysfs /sys sysfs ro 0 0\n");
-}
-
-static void mountinfo(struct lx_thread *t, struct lx_text *text) {
-    struct kpio_stat stat = {.fs = 0};
-    (void)kpio_path_stat(lx_process(t)->root, NULL, 0, &stat);
-    lx_text_add(text, "1 0 %u:%u / / rw - %s /dev/root rw\n", (unsigned)(stat.fs >> 32), (unsigned)stat.fs,
-                root_type(lx_process(t)));
-    lx_text_add(
-        text,
-        "2 1 0:%u / /dev rw - devtmpfs devtmpfs rw\n3 1 0:%u / /proc rw - proc proc rw\n4 1 0:%u / /sys ro - sysfs sysfs ro\n",
-        LX_LOCAL_DEV << 8, LX_LOCAL_PROC << 8, LX_LOCAL_SYS << 8);
-}
-
 static void zero(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "0\n"); }
 static void cgroup(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "0::/\n"); }
 
@@ -162,8 +137,8 @@ static const struct lx_text_node nodes[] = {
     {"#/fd", NULL},
     {"#/limits", limits},
     {"#/maps", maps},
-    {"#/mountinfo", mountinfo},
-    {"#/mounts", mounts},
+    {"#/mountinfo", lx_proc_mountinfo},
+    {"#/mounts", lx_proc_mounts},
     {"#/oom_score", zero},
     {"#/oom_score_adj", zero},
     {"#/stat", lx_proc_stat},

@@ -20,6 +20,7 @@ static enum lx_ready_type type_of(const struct lx_fd *fd) {
     case LX_KIND_SIGNAL: return LX_READY_SIGNAL;
     case LX_KIND_PROCESS: return LX_READY_PROCESS;
     case LX_KIND_NODE: return LX_READY_NODE;
+    case LX_KIND_FUSE: return LX_READY_FUSE;
     default: return LX_READY_ALWAYS;
     }
 }
@@ -45,6 +46,9 @@ void lx_ready_items(const struct lx_fd *fd, uint32_t events, struct lx_ready *r)
     case LX_READY_SIGNAL: r->signals[0] = in ? 1 : 0; break;
     case LX_READY_PROCESS: r->signals[0] = in ? KPIO_SIGNAL_TERMINATED : 0; break;
     case LX_READY_NODE: r->signals[0] = (in ? NODE_READABLE : 0u) | (out ? NODE_WRITABLE : 0u) | NODE_HANGUP; break;
+    case LX_READY_FUSE:
+        r->signals[0] = (in ? KPIO_SIGNAL_READABLE : 0u) | (out ? KPIO_SIGNAL_WRITABLE : 0u) | KPIO_SIGNAL_PEER_GONE;
+        break;
     default: r->handle[0] = KPIO_HANDLE_NONE;
     }
 }
@@ -78,6 +82,9 @@ uint32_t lx_ready_events(enum lx_ready_type type, uint32_t first, uint32_t secon
     case LX_READY_NODE:
         return (first & NODE_READABLE ? LX_POLL_IN : 0u) | (first & NODE_WRITABLE ? LX_POLL_OUT : 0u) |
                (first & NODE_HANGUP ? LX_POLLHUP : 0u);
+    case LX_READY_FUSE:
+        if (first & KPIO_SIGNAL_PEER_GONE) return LX_POLLERR;
+        return (first & KPIO_SIGNAL_READABLE ? LX_POLL_IN : 0u) | LX_POLL_OUT;
     case LX_READY_LISTENER:
     case LX_READY_PORT:
     case LX_READY_PROCESS: return first != 0 ? LX_POLL_IN : 0;

@@ -13,7 +13,7 @@ enum {
 enum lx_ready_type {
     LX_READY_ALWAYS,  // for both
     LX_READY_READER, LX_READY_WRITER, LX_READY_SOCKET, LX_READY_LISTENER, LX_READY_UNCONNECTED, LX_READY_COUNTER, LX_READY_TIMER,
-    LX_READY_PORT, LX_READY_SIGNAL, LX_READY_PROCESS, LX_READY_NODE,
+    LX_READY_PORT, LX_READY_SIGNAL, LX_READY_PROCESS, LX_READY_NODE, LX_READY_FUSE,
 };
 
 // What to wait for so that some of `events` are told: a handle and signals for each place; 0: nothing there.

@@ -22,7 +22,7 @@ FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "etc/profile": "PS1='\\w\\$ '\nexport PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
 }
-PROGRAMS = {"usr/bin/ktrace": Path(__file__).with_name("ktrace")}  # KPIO's own
+PROGRAMS = {f"usr/bin/{name}": Path(__file__).with_name(name) for name in ("ktrace", "kpio-mounts")}  # KPIO's own
 # What packages' scripts would link, where the target is there.
 LINKS = {"usr/bin/sh": "bash", "usr/bin/vi": "vim.tiny", "usr/bin/awk": "mawk", "usr/bin/python3": "python3.11", "usr/bin/pager": "less",
          "usr/bin/cc": "gcc", "usr/bin/gcc": "gcc-12", "usr/bin/which": "which.debianutils"}

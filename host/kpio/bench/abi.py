@@ -56,7 +56,7 @@ def measure_kpio(build: Build, rows: list[Row], detail=lambda text: None, extra:
     programs = {entry.name: entry.data for entry in cpio.unpack(linux.initramfs(linux.kernel_tree()).read_bytes())}
     whole = rows[0].program
     words = ("/bench", *(("-r", "/") if whole else ()), ",".join(row.name for row in rows))
-    files = {f"/{name}": programs[name] for name in ("bench", "tiny")}
+    files = {f"/{name}": programs[name] for name in ("bench", "tiny", "devfuse")}
     raw = linuxguest.archive(build.initrd.read_bytes(), [linuxguest.Command(words)], files)
     machine = Machine(accelerator="icount", net="none", rng=False, disks=disks_of(rows), extra=extra)
     append = f"{'root=vda kpio.tty=1' if whole else 'root=tmpfs'} {linuxguest.APPEND} nokaslr"
@@ -96,10 +96,10 @@ def profile(build: Build, name: str, detail=lambda text: None) -> list[tuple[str
     return [(function, round(count / record["ops"], 2)) for function, count in sums.most_common()]
 
 
-def results(kpio: dict, other: dict) -> list[dict]:
+def results(kpio: dict, other: dict, of: Optional[list[Row]] = None) -> list[dict]:
     """A line for each row: name, value, linux, ratio, reach; `error` where the program could not measure it."""
     lines = []
-    for row in ROWS:
+    for row in of or ROWS:
         measured, beside = kpio.get(row.name, {}), other.get(row.name, {})
         line = {"name": row.name, "unit": "insns", "value": measured.get("ns"), "linux": beside.get("ns"), "reach": row.reach}
         if line["value"] is not None and line["linux"]:
@@ -110,8 +110,8 @@ def results(kpio: dict, other: dict) -> list[dict]:
     return lines
 
 
-def table(lines: list[dict]) -> str:
-    what = {row.name: row.what for row in ROWS}
+def table(lines: list[dict], of: Optional[list[Row]] = None) -> str:
+    what = {row.name: row.what for row in of or ROWS}
     rows = [["insns", "KPIO", "Linux", "KPIO/Linux", "reach", "", "what"]]
     for line in lines:
         ratio: Optional[float] = line.get("ratio")

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..build import Build
 from ..errors import KpioError
 from ..machine import Machine
-from . import kernel, linux
+from . import abi, kernel, linux
 from .table import columns, number
 
 DISK_MIB = 256
@@ -29,6 +29,13 @@ ROWS = [
     Row("fuse_create_unlink", "create, open, close, unlink", 15000),
     Row("fuse_stat_warm", "by name, cached", 1.05, "ext4_stat_warm"),
     Row("fuse_read_warm_4k", "pread of 4 KiB from the page cache", 1.05, "ext4_read_warm_4k"),
+]
+
+
+# The same libfuse program (tests/bench/linux/devfuse.c) over /dev/fuse, on KPIO and on Linux.
+AGAINST = [
+    abi.Row("devfuse_stat_uncached", 0.5, "by name, nothing may be cached"),
+    abi.Row("devfuse_read_4k", 0.5, "pread of 4 KiB past the cache"),
 ]
 
 

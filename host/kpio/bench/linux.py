@@ -20,11 +20,13 @@ from .kernel import SILENCE, json_lines
 SOURCES = ROOT / "tests" / "bench" / "linux"
 METAPACKAGE = "linux-image-cloud-amd64"
 # musl: a static program of glibc's starts so slowly that exec would take twice as long, which is not Linux's doing.
+# The FUSE driver is the program that Debian's libfuse makes: with its C library.
+DEVFUSE = ["gcc-12", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s", str(SOURCES / "devfuse.c"), "-lfuse3", "-lpthread"]
 COMPILER = ["musl-gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", f"-I{ROOT}"]
 APPEND = "console=ttyS0 quiet panic=-1 nokaslr norandmaps tsc=reliable"
 # In the order in which they must be loaded; ext4 is built in, and its checksums use crc32c-intel on a real machine.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk",
-           "crc32c-intel")
+           "crc32c-intel", "fuse")
 DISK_ID = "01234567-89ab-cdef-0123-456789abcdef"
 DISK_MIB = 256
 
@@ -64,8 +66,9 @@ def module_entries(tree: Path) -> list[cpio.Entry]:
 def initramfs(tree: Path) -> Path:
     """init, bench and a tiny program, and the modules for the disk; made anew when one of them changes."""
     sources = [SOURCES / "init.c", SOURCES / "bench.c", SOURCES / "tiny.c"]
+    driver = SOURCES / "devfuse.c"
     headers = [ROOT / "lib" / "bench_mark.h"]
-    made = cache_folder("linux") / f"initramfs-{inputs_key(tree.name, *COMPILER, *sources, *headers)}.cpio"
+    made = cache_folder("linux") / f"initramfs-{inputs_key(tree.name, *COMPILER, *DEVFUSE, *sources, *headers, driver)}.cpio"
     if made.exists():
         return made
     entries = [cpio.Entry(name, mode=cpio.FOLDER | 0o755) for name in ("dev", "mod")]
@@ -74,6 +77,8 @@ def initramfs(tree: Path) -> Path:
             program = Path(folder, source.stem)
             command.check([*COMPILER, str(source), "-o", str(program)])
             entries.append(cpio.Entry(source.stem, program.read_bytes(), cpio.FILE | 0o755))
+        command.check([*DEVFUSE, "-o", f"{folder}/devfuse"])
+        entries.append(cpio.Entry("devfuse", Path(folder, "devfuse").read_bytes(), cpio.FILE | 0o755))
         unfinished = Path(folder, "initramfs")
         unfinished.write_bytes(cpio.pack(entries + module_entries(tree)))
         unfinished.rename(made)

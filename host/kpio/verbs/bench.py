@@ -19,6 +19,7 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench --profile map_unmap       the functions that it runs
   kpio bench linux --profile gcc_hello the same for a row of Linux programs
   kpio bench storage --against linux   files on ext4, the same image under both; takes minutes
+  kpio bench fuse --against linux      the same libfuse program over /dev/fuse on both
   kpio bench linux --against linux     the same Linux program on KPIO and on Linux
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
@@ -33,12 +34,12 @@ def add_arguments(verb):
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
     verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, fuse, linux)")
-    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, linux)")
+    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, fuse, linux)")
 
 
 def execute(arguments):
-    if arguments.against and arguments.suite not in ("kernel", "storage", "linux"):
-        raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage and linux", USAGE)
+    if arguments.against and arguments.suite not in ("kernel", "storage", "fuse", "linux"):
+        raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage, fuse and linux", USAGE)
     if arguments.profile and arguments.suite not in PROFILED:
         raise KpioError("--profile goes with the suites kernel, fuse and linux", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
@@ -151,7 +152,24 @@ def bench_policy(arguments):
     return OK
 
 
+def bench_drivers(arguments):
+    packages.require("run", "linux")
+    variant = prepared()
+    with progress.step("Measuring KPIO") as shown:
+        measured = abi.measure_kpio(variant, fuse.AGAINST, shown.detail)
+    with progress.step("Measuring Linux") as shown:
+        other = abi.measure_linux(fuse.AGAINST, shown.detail)
+    lines = abi.results(measured, other, fuse.AGAINST)
+    show(arguments, lines, abi.table(lines, fuse.AGAINST), "fuse-linux")
+    missing = [line["name"] for line in lines if "error" in line]
+    if missing:
+        raise KpioError(f"nothing was measured for {', '.join(missing)}")
+    return OK
+
+
 def bench_fuse(arguments):
+    if arguments.against:
+        return bench_drivers(arguments)
     packages.require("linux")
     if arguments.profile:
         return show_profile(arguments)

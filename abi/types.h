@@ -204,6 +204,14 @@ struct kpio_vmo_info {
     uint64_t id, size, committed_pages;
     uint32_t flags, kind;        // KPIO_VMO_*
 };
+// An entry of a Linux program's auxiliary vector: the handle on its address space, for a program that knows native calls too. Linux has
+// no such entry.
+#define KPIO_AT_ASPACE 0x4b50494f
+struct kpio_wasm_account {       // bytes of the WASM pool that one instance has
+    uint64_t process;            // id of the one that opened it
+    uint64_t current, peak, reserved, limit;
+    char name[32];
+};
 struct kpio_system_info {
     uint64_t boot_to_init_insns; // TSC ticks from the first kernel instruction to init's first
     uint64_t memory_total, memory_free, page_array_bytes, wasm_pool_bytes, wasm_pool_free, kernel_image_bytes;

@@ -119,6 +119,8 @@ void aspace_put(struct aspace *a) {
 
 // ---- unmapping -------------------------------------------------------------------------------------------------------
 
+#define TABLE_SPAN (1ull << 30)  // of a table whose entries are large pages or tables
+
 // One step of unmapping m, which lies inside the range: true when it is out of the tree. Faults stop as soon as it is
 // marked, its pages go in steps, then it goes itself. Whoever finds a marked mapping helps to end it.
 static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
@@ -127,9 +129,11 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
         if (!mapping_clear_step(m)) return false;
         if (m->end - m->start >= LARGE_PAGE_SIZE && !a->closed) {  // of a closed one all tables go together
             struct mapping *next = mapping_next(m);
-            uint64_t below = m->prev->end;
+            // Only what it had a part of: other tables in the gap are found when there are many.
+            uint64_t below = MAX(m->prev->end, align_down(m->start, TABLE_SPAN));
+            uint64_t above = MIN(next ? next->start : USER_MAX, align_up(m->end, TABLE_SPAN));
             aspace_remove_locked(a, m);
-            aspace_prune_locked(a, below, next ? next->start : USER_MAX);
+            aspace_prune_locked(a, below, above);
             return true;
         }
     }

@@ -93,13 +93,27 @@ int vmo_create_contiguous(struct job *job, uint64_t size, unsigned page_alloc_fl
     return 0;
 }
 
+// What is reserved is charged, whether it is touched or not.
+int vmo_pool_reserve(struct job *job, struct wasm_account *account, uint64_t pages) {
+    int error = job_charge(job, JOB_PAGES, pages);
+    if (error || wasm_pool_reserve(account, pages << PAGE_SHIFT)) return error;
+    job_uncharge(job, JOB_PAGES, pages);
+    return -ENOMEM;
+}
+
+static void pool_unreserve(struct job *job, struct wasm_account *account, uint64_t pages) {
+    wasm_pool_unreserve(account, pages << PAGE_SHIFT);
+    job_uncharge(job, JOB_PAGES, pages);
+}
+
 int vmo_create_pool(struct job *job, uint64_t size, uint64_t maximum, struct wasm_account *account, struct vmo **out) {
     if (size > maximum || maximum > VMO_SIZE_MAX) return -EINVAL;  // an empty memory is one
     uint64_t pages = div_round_up(size, PAGE_SIZE);
-    if (!wasm_pool_reserve(account, pages << PAGE_SHIFT)) return -ENOMEM;
-    int error = vmo_alloc(job, VMO_POOL, pages, VMO_RESIZABLE | VMO_LARGE, out);
+    int error = vmo_pool_reserve(job, account, pages);
+    if (error) return error;
+    error = vmo_alloc(job, VMO_POOL, pages, VMO_RESIZABLE | VMO_LARGE, out);
     if (error) {
-        wasm_pool_unreserve(account, pages << PAGE_SHIFT);
+        pool_unreserve(job, account, pages);
         return error;
     }
     (*out)->account = account;
@@ -113,7 +127,7 @@ static void vmo_free(struct vmo *vmo) {
         if (!vmo->release) page_free_contiguous(phys_to_page(vmo->base), vmo->pages);
         job_uncharge(vmo->job, JOB_PAGES, vmo->pages);
     }
-    if (vmo->kind == VMO_POOL) wasm_pool_unreserve(vmo->account, vmo->pages << PAGE_SHIFT);
+    if (vmo->kind == VMO_POOL) pool_unreserve(vmo->job, vmo->account, vmo->pages);
     if (vmo->kind == VMO_PAGED && vmo->pager->gone) vmo->pager->gone(vmo);
     if (vmo->release) vmo->release(vmo);
     if (vmo->source) vmo_put(vmo->source);
@@ -295,8 +309,9 @@ struct page *vmo_pin_page(struct vmo *vmo, uint64_t index) {
 
 // Fills 512 empty slots, whose nodes exist already, from a block.
 static void large_insert(struct vmo *vmo, uint64_t index, struct page *block) {
-    for (unsigned i = 0; i < LARGE_PAGES; i++) {
-        uint64_t *slot = page_tree_slot(&vmo->tree, index + i, vmo->job);
+    uint64_t *slot = NULL;
+    for (unsigned i = 0; i < LARGE_PAGES; i++, slot++) {
+        if (i % PAGE_TREE_SLOTS == 0) slot = page_tree_slot(&vmo->tree, index + i, vmo->job);  // a leaf's slots lie together
         verify(slot && !*slot);
         *slot = (uint64_t)(block + i);
         if (vmo->kind == VMO_POOL) pool_page_adopt(block + i, vmo->account);
@@ -310,29 +325,32 @@ static bool large_nodes(struct vmo *vmo, uint64_t index) {
     return true;
 }
 
-static int large_new(struct vmo *vmo, uint64_t index) {
-    if (!large_nodes(vmo, index)) return -ENOENT;
+// Its first page, or NULL.
+static struct page *large_new(struct vmo *vmo, uint64_t index) {
+    if (!large_nodes(vmo, index)) return NULL;
     if (vmo->kind == VMO_POOL) {
         struct page *head = wasm_pool_take_large(vmo->account);
-        if (!head) return -ENOENT;
+        if (!head) return NULL;
         wasm_pool_split_large(head);
         large_insert(vmo, index, head);
-        return 0;
+        return head;
     }
-    if (job_charge(vmo->job, JOB_PAGES, LARGE_PAGES)) return -ENOENT;
+    if (job_charge(vmo->job, JOB_PAGES, LARGE_PAGES)) return NULL;
     struct page *block = page_alloc_block(LARGE_ORDER, PAGE_ALLOC_ZERO);
     if (!block) {
         job_uncharge(vmo->job, JOB_PAGES, LARGE_PAGES);
-        return -ENOENT;
+        return NULL;
     }
     page_split_block(block, LARGE_ORDER);
     large_insert(vmo, index, block);
-    return 0;
+    return block;
 }
 
 static struct vmo_frame large_tree_frame(struct vmo *vmo, uint64_t index, bool write) {
-    if (page_tree_next(&vmo->tree, index, index + LARGE_PAGES) == index + LARGE_PAGES && large_new(vmo, index))
-        return no_frame(-ENOENT);
+    if (page_tree_next(&vmo->tree, index, index + LARGE_PAGES) == index + LARGE_PAGES) {
+        struct page *fresh = large_new(vmo, index);
+        return fresh ? frame_of(fresh, true) : no_frame(-ENOENT);
+    }
     bool exclusive, writable = true;
     uint64_t first = page_tree_lookup(&vmo->tree, index, &exclusive);
     if (!first || !is_aligned(page_to_phys(entry_page(first)).v, LARGE_PAGE_SIZE)) return no_frame(-ENOENT);

@@ -6,6 +6,9 @@
 // Makes a PAGE_USED page the VMO's: type, owner (the job that paid for it), index.
 struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index);
 
+// Promises pages of the WASM pool to the account, charged to job whether they are touched or not: 0 or -ENOMEM.
+[[nodiscard]] int vmo_pool_reserve(struct job *job, struct wasm_account *account, uint64_t pages);
+
 // PAGED: what vmo_frame_locked says; index < vmo->pages.
 struct vmo_frame vmo_paged_frame(struct vmo *vmo, uint64_t index, bool write);
 

@@ -298,8 +298,7 @@ static int grow(struct vmo *vmo, uint64_t pages) {
     int error = 0;
     spin_lock(vmo->lock);
     if (pages > vmo->pages) {
-        bool backed = vmo->kind != VMO_POOL || wasm_pool_reserve(vmo->account, (pages - vmo->pages) << PAGE_SHIFT);
-        if (!backed) error = -ENOMEM;
+        if (vmo->kind == VMO_POOL) error = vmo_pool_reserve(vmo->job, vmo->account, pages - vmo->pages);
         if (!error) vmo->pages = pages;
     }
     spin_unlock(vmo->lock);

@@ -3,13 +3,23 @@
 #include "kernel/object/vmo_object.h"
 #include "kernel/syscall/args.h"
 
-int64_t sys_wasm_pool_open(uint64_t system, uint64_t limit, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
-    struct object *o;
-    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_MANAGE, &o);
-    if (error) return error;
+int64_t sys_wasm_pool_open(uint64_t limit, uint64_t name_at, uint64_t name_len, uint64_t d, uint64_t e, uint64_t f) {
+    char name[KPIO_NAME_MAX + 1];
     struct wasm_pool *pool;
-    error = wasm_pool_create(current_process()->job, limit, &pool);
+    int error = syscall_read_name(name_at, name_len, name);
+    if (!error) error = wasm_pool_create(current_process()->job, limit, current_process()->id, name, &pool);
     return error ? error : handle_install(&pool->object);
+}
+
+int64_t sys_wasm_pool_list(uint64_t system, uint64_t after, uint64_t account_at, uint64_t d, uint64_t e, uint64_t f) {
+    struct object *o;
+    int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
+    if (error) return error;
+    struct kpio_wasm_account account;
+    uint64_t number = wasm_pool_next(after, &account);
+    if (number == 0) return -ENOENT;
+    error = copy_to_user(user_ptr(account_at), &account, sizeof(account));
+    return error ? error : (int64_t)number;
 }
 
 int64_t sys_wasm_pool_vmo(uint64_t pool, uint64_t size, uint64_t maximum, uint64_t d, uint64_t e, uint64_t f) {

@@ -84,7 +84,6 @@ KT_TEST(info_arguments) {
     weak = KT_HANDLE(kpio_handle_dup(kt_system(), KPIO_RIGHT_INSPECT | KPIO_RIGHT_LOG));
     KT_EQUAL(kpio_system_info(weak, &info), 0);
     KT_ERROR(kpio_system_bench(weak, 0, 1), EACCES);
-    KT_ERROR(kpio_wasm_pool_open(weak, 1 << 20), EACCES);
     KT_ERROR(kpio_system_boot_info(weak, 0, NULL, 0), EACCES);
     KT_ERROR(kpio_coverage_read(weak, 0, NULL, 0), EACCES);
     kt_close(weak);

@@ -1,4 +1,5 @@
 // The WASM pool: accounts with limits, memories that are reserved before they are used.
+#include "lib/string.h"
 #include "tests/guest/kt/kt.h"
 
 #define PAGE 4096ul
@@ -12,7 +13,7 @@ static uint64_t field(kpio_handle pool, unsigned which) {
 }
 
 static kpio_handle open_pool(uint64_t limit) {
-    kpio_handle pool = KT_HANDLE(kpio_wasm_pool_open(kt_system(), limit));
+    kpio_handle pool = KT_HANDLE(kpio_wasm_pool_open(limit, (const uint8_t *)"test", 4));
     if (field(pool, TOTAL) < 4 * MIB) {
         kt_close(pool);
         kt_skip("this machine's WASM pool is smaller than 4 MiB");
@@ -114,7 +115,8 @@ KT_TEST(exhaustion_is_an_error_not_a_later_fault) {
 KT_TEST(arguments) {
     kpio_handle pool = open_pool(MIB), weak = KT_HANDLE(kpio_handle_dup(pool, KPIO_RIGHT_READ));
     uint64_t info[FIELDS] = {0}, none[1] = {7};
-    KT_ERROR(kpio_wasm_pool_open(kt_job(), 1), EWRONGTYPE);
+    KT_ERROR(kpio_wasm_pool_open(1, KT_UNMAPPED_ADDRESS, 4), EFAULT);
+    KT_ERROR(kpio_wasm_pool_open(1, (const uint8_t *)"a name that is longer than any name", 35), EINVAL);
     KT_ERROR(kpio_wasm_pool_vmo(kt_system(), PAGE, PAGE), EWRONGTYPE);
     KT_ERROR(kpio_wasm_pool_vmo(weak, PAGE, PAGE), EACCES);
     KT_ERROR(kpio_wasm_pool_vmo(pool, 2 * PAGE, PAGE), EINVAL);
@@ -133,6 +135,81 @@ KT_TEST(arguments) {
     KT_ERROR(kpio_aspace_map(kt_aspace(), vmo, 0, PAGE, KPIO_MAP_READ | KPIO_MAP_EXECUTE, 0), EACCES);
     kt_close(vmo);
     kt_close(weak);
+    kt_close(pool);
+}
+
+// Whether an account of that name is listed, and what it tells.
+static bool find_account(const char *name, struct kpio_wasm_account *out) {
+    int64_t number = 0;
+    while ((number = kpio_wasm_pool_list(kt_system(), (uint64_t)number, out)) > 0)
+        if (strcmp(out->name, name) == 0) return true;
+    KT_EQUAL(number, -ENOENT);
+    return false;
+}
+
+KT_TEST(accounts_are_listed) {
+    static const uint8_t name[] = "listed";
+    struct kpio_wasm_account found;
+    KT_CHECK(!find_account("listed", &found));
+    kpio_handle pool = KT_HANDLE(kpio_wasm_pool_open(MIB, name, 6)), vmo = KT_HANDLE(kpio_wasm_pool_vmo(pool, 3 * PAGE, 8 * PAGE));
+    volatile uint8_t *at = map(vmo, 3 * PAGE);
+    at[0] = at[PAGE] = 1;
+    KT_EQUAL(kpio_vmo_op(vmo, KPIO_VMO_OP_DECOMMIT, 0, PAGE), 0);
+    KT_CHECK(find_account("listed", &found));
+    KT_EQUAL(found.current, PAGE);
+    KT_EQUAL(found.peak, 2 * PAGE);
+    KT_EQUAL(found.reserved, 3 * PAGE);
+    KT_EQUAL(found.limit, MIB);
+    KT_CHECK(found.process != 0);
+    kt_close(pool);
+    KT_CHECK(find_account("listed", &found));  // while its memory is there
+    kt_close(vmo);
+    unmap(at, 3 * PAGE);
+    for (uint64_t until = kt_soon(); find_account("listed", &found) && time_now() < until;) time_sleep_ms(2);
+    KT_CHECK(!find_account("listed", &found));
+    kpio_handle weak = KT_HANDLE(kpio_handle_dup(kt_system(), KPIO_RIGHT_LOG));
+    KT_ERROR(kpio_wasm_pool_list(weak, 0, &found), EACCES);
+    KT_ERROR(kpio_wasm_pool_list(kt_system(), UINT64_MAX, &found), ENOENT);
+    kt_close(weak);
+}
+
+static uint64_t pages_used(void) {
+    struct kpio_job_info info;
+    KT_EQUAL(kpio_job_info(kt_job(), &info), 0);
+    return info.used.pages;
+}
+
+// What is reserved is paid for by the job, touched or not: its quota bounds it.
+KT_TEST(reserving_is_charged) {
+    struct kpio_job_info info;
+    kpio_handle pool = open_pool(UINT64_MAX);
+    uint64_t before = pages_used();
+    kpio_handle vmo = KT_HANDLE(kpio_wasm_pool_vmo(pool, 100 * PAGE, 1000 * PAGE));
+    KT_CHECK(pages_used() >= before + 100);
+    KT_EQUAL(kpio_job_info(kt_job(), &info), 0);
+    struct kpio_job_limits limits = info.limit, tight = limits;
+    tight.pages = info.used.pages + 50;
+    KT_EQUAL(kpio_job_set_limits(kt_job(), &tight), 0);
+    int64_t too_much = kpio_vmo_resize(vmo, 900 * PAGE), another = kpio_wasm_pool_vmo(pool, 900 * PAGE, 900 * PAGE);
+    KT_EQUAL(kpio_job_set_limits(kt_job(), &limits), 0);
+    KT_EQUAL(too_much, -ENOMEM);
+    KT_EQUAL(another, -ENOMEM);
+    KT_EQUAL(kpio_vmo_resize(vmo, 900 * PAGE), 0);
+    kt_close(vmo);
+    kt_close(pool);
+}
+
+KT_TEST(beyond_its_size_is_nothing) {
+    kpio_handle pool = open_pool(MIB), vmo = KT_HANDLE(kpio_wasm_pool_vmo(pool, 2 * PAGE, 8 * PAGE));
+    volatile uint8_t *at = map(vmo, 1ul << 32);
+    at[2 * PAGE - 1] = 7;
+    KT_ERROR(kpio_job_create(kt_job(), (const struct kpio_job_limits *)(at + 2 * PAGE), (const uint8_t *)"x", 1), EFAULT);
+    KT_EQUAL(kpio_vmo_resize(vmo, 3 * PAGE), 0);
+    KT_EQUAL(at[2 * PAGE], 0);
+    at[3 * PAGE - 1] = 8;
+    KT_EQUAL(at[2 * PAGE - 1], 7);
+    unmap(at, 1ul << 32);
+    kt_close(vmo);
     kt_close(pool);
 }
 

@@ -40,7 +40,9 @@ static void meminfo(struct lx_thread *t, struct lx_text *text) {
                  {"SReclaimable", 0},
                  {"SUnreclaim", info.slub_bytes},
                  {"KernelStack", info.kernel_stacks * STACK},
-                 {"PageTables", info.page_tables * PAGE}};
+                 {"PageTables", info.page_tables * PAGE},
+                 {"WasmPool", info.wasm_pool_bytes},  // set aside: in none of the others
+                 {"WasmPoolFree", info.wasm_pool_free}};
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
         lx_text_add(text, "%s:%*lu kB\n", lines[i].name, (int)(23 - strlen(lines[i].name)),
                     (unsigned long)(lines[i].bytes >> 10));

@@ -55,7 +55,8 @@ static int32_t simd_code(void) {
     return float_code(mxcsr & ~(mxcsr >> 7) & 0x3f);
 }
 
-// Mapped, and the access allowed: what lies behind the mapping has no such page. Mapped and not allowed; not mapped.
+// Mapped, and the access allowed: the file behind the mapping has no such page. Mapped and not allowed; not mapped. Behind what was
+// mapped by a native call (of the WASM pool) is no file: an access beyond its end is one to nothing.
 static void page_fault(struct lx_thread *t, struct lx_siginfo *info) {
     uint64_t mapping[3] = {0}, address = t->fault.address, error = t->fault.error;
     uint64_t needed = error & ERROR_FETCH ? KPIO_MAP_EXECUTE : error & ERROR_WRITE ? KPIO_MAP_WRITE : KPIO_MAP_READ;
@@ -65,7 +66,7 @@ static void page_fault(struct lx_thread *t, struct lx_siginfo *info) {
     info->fault.address = address;
     if (result < 0 || mapping[0] > address) return;
     info->code = SEGV_ACCERR;
-    if (!(mapping[2] & needed) || error & ERROR_PRESENT) return;
+    if (!(mapping[2] & needed) || error & ERROR_PRESENT || !(mapping[2] & (KPIO_MAP_PRIVATE | KPIO_MAP_LOCAL_SHARE))) return;
     info->number = LX_SIGBUS;
     info->code = BUS_ADRERR;
 }

@@ -94,6 +94,7 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
     environment[l->envc] = 0;
     b.at = align_down(b.at, 16);
     fill_auxv(&b, l, program, interpreter);
+    aux(&b, KPIO_AT_ASPACE, space->aspace);
     if (space->vdso != 0) aux(&b, LX_AT_SYSINFO_EHDR, space->vdso);
     aux(&b, LX_AT_EXECFN, given_at);
     aux(&b, LX_AT_NULL, 0);

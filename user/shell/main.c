@@ -19,6 +19,7 @@ const struct command commands[] = {
     {"jobs", "jobs", "jobs, what they use and may use", run_jobs},
     {"handles", "handles PID", "what a process holds", run_handles},
     {"memory", "memory", "memory and objects of the whole system", run_memory},
+    {"wasm", "wasm", "who has how much of the WASM pool", run_wasm},
     {"disks", "disks", "disks and their partitions", run_disks},
     {"ls", "ls [PATH]", "a directory's entries", run_ls},
     {"cat", "cat PATH", "a file's text", run_cat},

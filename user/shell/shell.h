@@ -20,6 +20,7 @@ int64_t run_jobs(unsigned count, char **words);
 int64_t run_handles(unsigned count, char **words);
 int64_t run_kill(unsigned count, char **words);
 int64_t run_memory(unsigned count, char **words);
+int64_t run_wasm(unsigned count, char **words);
 int64_t run_disks(unsigned count, char **words);
 int64_t run_log(unsigned count, char **words);
 int64_t run_caps(unsigned count, char **words);

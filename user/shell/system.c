@@ -43,6 +43,20 @@ int64_t run_memory(unsigned count, char **words) {
     return 0;
 }
 
+int64_t run_wasm(unsigned count, char **words) {
+    struct kpio_wasm_account a;
+    print("process  name                             current KiB    peak KiB  reserved KiB     limit KiB\n");
+    for (uint64_t number = 0;;) {
+        int64_t next = kpio_wasm_pool_list(startup_handle("system"), number, &a);
+        if (next < 0) return next == -ENOENT ? 0 : next;
+        number = (uint64_t)next;
+        print("%7lu  %-31s  %12lu %11lu  %12lu", (unsigned long)a.process, a.name, (unsigned long)(a.current >> 10),
+              (unsigned long)(a.peak >> 10), (unsigned long)(a.reserved >> 10));
+        if (a.limit == UINT64_MAX) print("          none\n");
+        else print("  %12lu\n", (unsigned long)(a.limit >> 10));
+    }
+}
+
 int64_t run_disks(unsigned count, char **words) {
     struct kpio_disk_info d;
     print("name       MiB  block  first sector\n");

@@ -94,24 +94,29 @@ pte_t *paging_find(paddr_t root, uint64_t address, uint64_t *size) {
     }
 }
 
-static bool table_empty(const pte_t *table) {
-    for (unsigned i = 0; i < ENTRIES; i++)
-        if (table[i] != 0) return false;
-    return true;
+// The first entry in [i, end) that is not zero, or end. Most of a table is empty, so eight are looked at together.
+static unsigned next_used(const pte_t *table, unsigned i, unsigned end) {
+    while (i < end && table[i] == 0) {
+        const pte_t *t = &table[i];
+        bool empty = i % 8 == 0 && (t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]) == 0;
+        i += empty ? 8 : 1;
+    }
+    return MIN(i, end);
 }
+_Static_assert(ENTRIES % 8 == 0, "eight entries never go past a table");
 
 // Frees the empty tables below `table` that cover only [start, end).
 static size_t prune_below(void *context, paddr_t root, pte_t *table, unsigned level, uint64_t base, uint64_t start,
                           uint64_t end) {
     size_t freed = 0;
-    uint64_t step = level_size(level);
-    unsigned first = start > base ? (unsigned)((start - base) / step) : 0;
-    for (unsigned i = first; i < ENTRIES && base + i * step < end; i++) {
+    uint64_t step = level_size(level), i = start > base ? (start - base) / step : 0;
+    unsigned last = (unsigned)MIN(div_round_up(end - base, step), (uint64_t)ENTRIES);
+    for (i = next_used(table, (unsigned)i, last); i < last; i = next_used(table, (unsigned)i + 1, last)) {
         uint64_t low = base + i * step;
         if (!(table[i] & PTE_PRESENT) || is_leaf(table[i], level)) continue;
         pte_t *below = table_at(entry_target(table[i]));
         if (level > 1) freed += prune_below(context, root, below, level - 1, low, start, end);
-        if (low < start || low + step > end || !table_empty(below)) continue;
+        if (low < start || low + step > end || next_used(below, 0, ENTRIES) != ENTRIES) continue;
         paddr_t gone = entry_target(table[i]);
         table[i] = 0;
         if (level == TOP_LEVEL) mirror(root, &table[i]);

@@ -83,7 +83,7 @@ static void pool_make(uint32_t kind) {
         pool_add(kpio_pipe_create(0, 4096, &other));
         pool_add(other);
         break;
-    case KPIO_KIND_WASM_POOL: pool_add(kpio_wasm_pool_open(originals[BASE_SYSTEM], 1 << 20)); break;
+    case KPIO_KIND_WASM_POOL: pool_add(kpio_wasm_pool_open(1 << 20, (const uint8_t *)"fuzz", 4)); break;
     case KPIO_KIND_DIRECTORY: pool_add(kpio_fs_mount("tmpfs", 0, 0, "size=1M")); break;
     case KPIO_KIND_FILE: pool_make_file(); break;
     case KPIO_KIND_MMIO: pool_make_mmio(); break;

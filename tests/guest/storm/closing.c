@@ -86,7 +86,7 @@ static void use_thread(kpio_handle h) {
     (void)kpio_thread_kill(h);
 }
 
-static int64_t make_pool(void) { return kpio_wasm_pool_open(kt_system(), 1 << 20); }
+static int64_t make_pool(void) { return kpio_wasm_pool_open(1 << 20, (const uint8_t *)"closing", 7); }
 static void use_pool(kpio_handle h) {
     int64_t vmo = kpio_wasm_pool_vmo(h, 4096, 8192);
     if (vmo > 0) (void)kpio_handle_close((uint64_t)vmo);

@@ -1,17 +1,22 @@
 # The host of WebAssembly programs and their compiler (user/wasmhost): Linux programs, linked statically with glibc and the engine
 # that lies in ENGINE (host/kpio/engine.py makes it): include/, libkpio_wasmtime.a.
 #   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc; in boot/ as guests get them
+#   make wasmbench ENGINE=FOLDER KIND=full           these and what measures them (tests/bench/wasm)
 .PHONY: wasmhost
 ENGINE ?=
 KIND ?= full
 WASMHOST_OUT := build/wasmhost-$(KIND)
 WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-  -Wno-unused-parameter -I. -isystem $(ENGINE)/include
+  -Wno-unused-parameter -I. -I$(WASMHOST_OUT)/gen -isystem $(ENGINE)/include
 WASMHOST_SRC := $(filter-out user/wasmhost/wasmc.c,$(wildcard user/wasmhost/*.c))
-WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/report.c
+WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/memory.c user/wasmhost/report.c
 WASMHOST_LINK = clang-19 -static -fuse-ld=lld-19 -Wl,--gc-sections $^ $(ENGINE)/libkpio_wasmtime.a -lpthread -ldl -lm -o $@
 
-$(WASMHOST_OUT)/%.o: user/wasmhost/%.c mk/wasmhost.mk
+$(WASMHOST_OUT)/gen/abi/gen/.stamp: $(wildcard abi/*.def abi/*.py protocols/*)
+	@mkdir -p $(@D)
+	$(PYTHON) abi/generate.py --out $(WASMHOST_OUT)/gen
+	@touch $@
+$(WASMHOST_OUT)/%.o: user/wasmhost/%.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp
 	@mkdir -p $(@D)
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
 $(WASMHOST_OUT)/wasmhost: $(WASMHOST_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
@@ -23,4 +28,11 @@ $(WASMHOST_OUT)/boot/%: $(WASMHOST_OUT)/%
 	llvm-strip-19 $< -o $@
 WASMHOST_PROGRAMS := wasmhost $(if $(filter full,$(KIND)),wasmc)
 wasmhost: $(WASMHOST_PROGRAMS:%=$(WASMHOST_OUT)/boot/%)
+$(WASMHOST_OUT)/instantiate.o: tests/bench/wasm/instantiate.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp
+	@mkdir -p $(@D)
+	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
+$(WASMHOST_OUT)/instantiate: $(WASMHOST_OUT)/instantiate.o $(WASMHOST_OUT)/engine.o $(WASMHOST_OUT)/memory.o
+	$(WASMHOST_LINK)
+.PHONY: wasmbench
+wasmbench: $(WASMHOST_OUT)/instantiate wasmhost
 -include $(wildcard $(WASMHOST_OUT)/*.d)

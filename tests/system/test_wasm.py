@@ -73,6 +73,13 @@ def in_mode(mode):
         case("abort", trap, "abort", output=rf"wasmhost: \S+: wasm trap: wasm `unreachable` instruction executed{frames}", status=134),
         case("loop", trap, "loop", output=r"wasmhost: \S+: stopped: its time of 0.5 s is over", status=124, options=("--timeout", "0.5")),
         case("sleep", trap, "sleep", output=r"wasmhost: \S+: stopped: its time of 0.5 s is over", status=124, options=("--timeout", "0.5")),
+        case("cpu_time", trap, "loop", output=r"wasmhost: \S+: stopped: its CPU time of 0.3 s is over", status=124,
+             options=("--cpu-time", "0.3")),
+        case("wasmtimes_flags", trap, "sleep", output=r"wasmhost: \S+: stopped: its time of 0.2 s is over", status=124,
+             options=("-W", "timeout=200ms,max-memory-size=64M,max-wasm-stack=128K")),
+        case("small_stack", trap, "descend", output=rf"wasmhost: \S+: wasm trap: call stack exhausted{frames}", status=134,
+             options=("-W", "max-wasm-stack=64K")),
+        case("open", trap, "open", output="stopped at the limit", options=("--dir", "@/data::/data", "--files", "20")),
         case("grow", trap, "grow", output="stopped at the limit", options=("--memory", "16M")),
     ]
 
@@ -98,6 +105,8 @@ BAD = [
     Case("no_start", (), ("library.wat",), r"wasmhost: \S+: no program: it exports no function `_start`", 2),
     Case("artifact_in_jit", ("--mode", "jit"), ("wasi.aot",), r"wasmhost: \S+: a compiled artifact, .*", 2),
     Case("module_in_aot", ("--mode", "aot"), ("wasi.wasm",), r"wasmhost: \S+: no compiled artifact: .*", 2),
+    Case("table_limit", ("-W", "max-table-elements=1000"), ("table.wat",)),
+    Case("bad_limit", ("-W", "max-memory=1"), ("wasi.wasm",), r"wasmhost: -W max-memory: no such option \(--help\)", 2),
     Case("bad_option", ("--colour", "red"), ("wasi.wasm",), r"wasmhost: --colour: no such option \(--help\)", 2),
 ]
 GROUPS = {"jit": (JIT + BAD, " kpio.jit=1"), "plain": (PLAIN, "")}

@@ -1,4 +1,5 @@
 // Programs that end badly, each in its way.
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,14 @@ static int grow(void) {
     return 0;
 }
 
+// Opens one file again and again.
+static int open_many(void) {
+    int count = 0;
+    while (count < 1000 && open("/data/many", O_RDWR | O_CREAT, 0644) >= 0) count++;
+    printf("%s\n", count >= 10 && count < 40 ? "stopped at the limit" : "no limit");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "divide") == 0) return divide(zero);
@@ -31,5 +40,6 @@ int main(int argc, char **argv) {
     if (strcmp(what, "loop") == 0) for (;;) zero++;
     if (strcmp(what, "sleep") == 0) sleep(1000);
     if (strcmp(what, "grow") == 0) return grow();
+    if (strcmp(what, "open") == 0) return open_many();
     return 99;
 }

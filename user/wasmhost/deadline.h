@@ -1,6 +1,6 @@
-// The wall time that a program has.
+// The wall time and the CPU time that a program has.
 #pragma once
-#include <stdint.h>
+#include "user/wasmhost/options.h"
 
-// From now on the process ends, with a message and STATUS_TIMEOUT, when so many nanoseconds are over. False: no thread.
-_Bool deadline_start(const char *file, uint64_t nanos);
+// From now on the process ends, with a message and STATUS_TIMEOUT, when its time is over. False: no thread to watch it.
+bool deadline_start(const struct options *options);

@@ -1,9 +1,15 @@
 #define _GNU_SOURCE  // MAP_ANONYMOUS
 #include "user/wasmhost/engine.h"
 
+#include "user/wasmhost/memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+static size_t stack;  // 0: the default
+
+void engine_set_stack(size_t bytes) { stack = bytes; }
 
 static void must(wasmtime_error_t *error) {
     if (error == NULL) return;
@@ -47,6 +53,9 @@ static void set_level(wasm_config_t *config, enum cpu_level level) {
 wasm_engine_t *engine_make(enum compiler compiler, enum cpu_level level) {
     wasm_config_t *config = wasm_config_new();
     set_language(config, compiler);
+    wasmtime_config_memory_init_cow_set(config, false);  // in compilers and hosts alike: memories of the pool have no image below them
+    memory_configure(config);
+    if (stack != 0) wasmtime_config_max_wasm_stack_set(config, stack);
 #ifdef WASMTIME_FEATURE_COMPILER
     if (compiler != COMPILER_PULLEY)
         wasmtime_config_strategy_set(config, compiler == COMPILER_WINCH ? WASMTIME_STRATEGY_WINCH : WASMTIME_STRATEGY_CRANELIFT);

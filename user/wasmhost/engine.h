@@ -1,6 +1,7 @@
 // The engine as a program is to be run: which compiler, and what of the language.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <wasmtime.h>
 
 enum compiler {
@@ -15,5 +16,7 @@ enum cpu_level { CPU_NATIVE, CPU_V1, CPU_V2, CPU_V3 };
 // Never NULL. All that the compiler can is on. Artifacts load only into an engine made in the same way, on a processor that has
 // what they use.
 wasm_engine_t *engine_make(enum compiler compiler, enum cpu_level level);
+// Bytes of stack that programs of engines made from now on have; the engine's own default otherwise.
+void engine_set_stack(size_t bytes);
 // Whether this process may make executable memory.
 bool engine_may_compile(void);

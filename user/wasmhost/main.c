@@ -1,5 +1,7 @@
 // The host of one WebAssembly program: a Linux program by its calls, over Wasmtime.
 #include "user/wasmhost/deadline.h"
+#include "user/wasmhost/engine.h"
+#include "user/wasmhost/memory.h"
 #include "user/wasmhost/program.h"
 #include "user/wasmhost/report.h"
 
@@ -8,10 +10,12 @@ int main(int argc, char **argv) {
     struct whole_file file;
     struct program program;
     options_parse(argc, argv, &options);
-    if (options.timeout_nanos != 0 && !deadline_start(options.file, options.timeout_nanos)) {
+    if ((options.timeout_nanos != 0 || options.cpu_nanos != 0) && !deadline_start(&options)) {
         report_text(options.file, "no thread to watch its time");
         return STATUS_USAGE;
     }
+    if (options.stack > 0) engine_set_stack((size_t)options.stack);
+    memory_open(options.file, options.memory >= 0 ? (uint64_t)options.memory : UINT64_MAX);
     if (!file_open(options.place, &file)) return STATUS_USAGE;
     bool loaded = program_load(&options, &file, &program);
     file_close(&file);

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE  // strsep
 #include "user/wasmhost/options.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 
 static const char usage[] =
     "usage: wasmhost [--mode aot|jit|interp] [--dir HOST[::GUEST][,ro]] [--env KEY=VALUE] [--memory SIZE]\n"
-    "                [--timeout SECONDS] [--argv0 NAME] [--verbose] FILE [--] [ARGS]\n"
+    "                [--timeout SECONDS] [--cpu-time SECONDS] [--files N] [-W NAME=VALUE,...] [--argv0 NAME] [--verbose]\n"
+    "                FILE [--] [ARGS]\n"
     "\n"
     "Runs a WebAssembly program: a WASI command, a component, or (--mode aot) what wasmc made of one.\n"
     "\n"
@@ -18,10 +20,15 @@ static const char usage[] =
     "  --env KEY=VALUE a variable of the program's environment, which is empty otherwise; KEY alone passes the caller's on\n"
     "  --memory SIZE   most of a linear memory, as 512K, 64M, 2G; memory.grow fails beyond\n"
     "  --timeout S     stops the program after that time, with status 124\n"
+    "  --cpu-time S    stops the program when it used so much time of processors, with status 124\n"
+    "  --files N       about how many files it may have open at a time\n"
+    "  -W NAME=VALUE   as the wasmtime command: timeout=, max-memory-size=, max-wasm-stack=, max-table-elements=\n"
     "  --argv0 NAME    what the program is called, by itself and in messages, in place of FILE\n"
     "  --verbose       tells which compiler made its code\n"
     "\n"
     "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
+
+#define STACK_MAX (4 << 20)
 
 [[gnu::noreturn, gnu::format(printf, 1, 2)]] static void wrong(const char *format, ...) {
     va_list args;
@@ -75,7 +82,7 @@ static void add_variable(struct options *o, char *text) {
     o->values[o->variable_count++] = value;
 }
 
-static int64_t size_of(const char *text) {
+static int64_t size_of(const char *name, const char *text) {
     static const char units[] = "KMG";
     char *end;
     errno = 0;
@@ -83,15 +90,50 @@ static int64_t size_of(const char *text) {
     const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
     unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
     bool whole = end != text && (*end == '\0' || (unit != NULL && (end[1] == '\0' || strcmp(end + 1, "iB") == 0)));
-    if (!whole || errno != 0 || value < 0 || value > INT64_MAX >> shift) wrong("--memory %s: not a size such as 64M", text);
+    if (!whole || errno != 0 || value < 0 || value > INT64_MAX >> shift) wrong("%s %s: not a size such as 64M", name, text);
     return value << shift;
 }
 
-static uint64_t nanos_of(const char *text) {
+static uint64_t nanos_of(const char *name, const char *text) {
+    static const struct {
+        const char *name;
+        double nanos;
+    } units[] = {{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}};
     char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9) wrong("--timeout %s: not a time in seconds", text);
-    return (uint64_t)ceil(seconds * 1e9);
+    double value = strtod(text, &end), nanos = 0;
+    for (unsigned i = 0; i < sizeof units / sizeof units[0] && end != text; i++)
+        if (strcmp(end, units[i].name) == 0) nanos = value * units[i].nanos;
+    if (!(nanos > 0) || nanos > 1e18) wrong("%s %s: not a time in seconds", name, text);
+    return (uint64_t)ceil(nanos);
+}
+
+static int64_t count_of(const char *name, const char *text) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || value < 0) wrong("%s %s: not a number", name, text);
+    return value;
+}
+
+// It is part of the host's stack, whose size the system chose.
+static int64_t stack_of(const char *text) {
+    int64_t bytes = size_of("-W max-wasm-stack", text);
+    if (bytes == 0 || bytes > STACK_MAX) wrong("-W max-wasm-stack=%s: not from 1 to %d bytes", text, STACK_MAX);
+    return bytes;
+}
+
+// NAME=VALUE,...
+static void take_wasm(struct options *o, char *words) {
+    for (char *word; (word = strsep(&words, ",")) != NULL;) {
+        char *value = strchr(word, '=');
+        if (value == NULL) wrong("-W %s: no value", word);
+        *value++ = '\0';
+        if (strcmp(word, "timeout") == 0) o->timeout_nanos = nanos_of("-W timeout", value);
+        else if (strcmp(word, "max-memory-size") == 0) o->memory = size_of("-W max-memory-size", value);
+        else if (strcmp(word, "max-wasm-stack") == 0) o->stack = stack_of(value);
+        else if (strcmp(word, "max-table-elements") == 0) o->table_elements = count_of("-W max-table-elements", value);
+        else wrong("-W %s: no such option", word);
+    }
 }
 
 static void take(struct options *o, const char *name, char *value) {
@@ -99,13 +141,20 @@ static void take(struct options *o, const char *name, char *value) {
     else if (strcmp(name, "dir") == 0) add_preopen(o, value);
     else if (strcmp(name, "env") == 0) add_variable(o, value);
     else if (strcmp(name, "argv0") == 0) o->file = value;
-    else if (strcmp(name, "memory") == 0) o->memory = size_of(value);
-    else if (strcmp(name, "timeout") == 0) o->timeout_nanos = nanos_of(value);
+    else if (strcmp(name, "memory") == 0) o->memory = size_of("--memory", value);
+    else if (strcmp(name, "timeout") == 0) o->timeout_nanos = nanos_of("--timeout", value);
+    else if (strcmp(name, "cpu-time") == 0) o->cpu_nanos = nanos_of("--cpu-time", value);
+    else if (strcmp(name, "files") == 0) o->files = count_of("--files", value);
     else wrong("--%s: no such option", name);
 }
 
-// `--name value` or `--name=value`. How many words it was.
+// `--name value` or `--name=value`, or `-W words`. How many words it was.
 static int option(struct options *o, char **words) {
+    if (strcmp(words[0], "-W") == 0) {
+        if (words[1] == NULL) wrong("-W: no value");
+        take_wasm(o, words[1]);
+        return 2;
+    }
     char *name = words[0] + 2, *equals = strchr(name, '=');
     if (strcmp(name, "verbose") == 0) {
         o->verbose = true;
@@ -122,9 +171,10 @@ static int option(struct options *o, char **words) {
 }
 
 void options_parse(int argc, char **argv, struct options *out) {
-    *out = (struct options){.mode = MODE_JIT, .memory = -1};
+    *out = (struct options){.mode = MODE_JIT, .memory = -1, .files = -1, .stack = -1, .table_elements = -1};
     int i = 1;
-    while (i < argc && strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') i += option(out, argv + i);
+    while (i < argc && (strcmp(argv[i], "-W") == 0 || (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0'))) i += option(out, argv + i);
+    if (out->table_elements < 0 && out->memory >= 0) out->table_elements = out->memory / (int64_t)sizeof(void *);
     if (i < argc && strcmp(argv[i], "--") == 0) i++;
     if (i == argc) wrong("no FILE");
     out->place = argv[i];

@@ -7,7 +7,7 @@
 // Exit statuses besides the program's own.
 enum {
     STATUS_USAGE = 2,      // the command line, or a file that cannot be run as asked
-    STATUS_TIMEOUT = 124,
+    STATUS_TIMEOUT = 124,  // its wall time or CPU time is over
     STATUS_TRAP = 134,     // as a shell shows SIGABRT, and the wasmtime command a trap
 };
 
@@ -30,6 +30,10 @@ struct options {
     size_t variable_count;
     int64_t memory;               // most bytes of a linear memory; -1: as the module says
     uint64_t timeout_nanos;       // wall time; 0: none
+    uint64_t cpu_nanos;           // CPU time, of all threads; 0: no limit
+    int64_t files;                // most files that are open at a time; -1: as the system says
+    int64_t stack;                // bytes of the program's stack; -1: the engine's
+    int64_t table_elements;       // most elements of a table; -1: what a memory of that limit could hold
     bool verbose;                 // tells by what it is run
 };
 

@@ -8,7 +8,7 @@
 
 static bool load_artifact(const struct options *options, const struct whole_file *file, struct program *p) {
     wasmtime_error_t *error;
-    p->engine = engine_make(COMPILER_CRANELIFT, CPU_NATIVE);
+    p->engine = engine_make(options->mode == MODE_AOT ? COMPILER_CRANELIFT : COMPILER_PULLEY, CPU_NATIVE);
     if (file->kind == FILE_MODULE_ARTIFACT) error = wasmtime_module_deserialize_file(p->engine, options->place, &p->module);
     else error = wasmtime_component_deserialize_file(p->engine, options->place, &p->component);
     if (error != NULL) report_error(options->file, error);
@@ -85,7 +85,7 @@ bool program_load(const struct options *options, const struct whole_file *file, 
     *out = (struct program){.file = options->file};
     bool artifact = file->kind == FILE_MODULE_ARTIFACT || file->kind == FILE_COMPONENT_ARTIFACT;
     if (file->kind == FILE_UNKNOWN) report_text(options->file, "no WebAssembly: neither module, component, text nor artifact");
-    else if (artifact && options->mode != MODE_AOT) report_text(options->file, "a compiled artifact, which runs with --mode aot only");
+    else if (artifact && options->mode == MODE_JIT) report_text(options->file, "a compiled artifact, which --mode jit does not take");
     else if (!artifact && options->mode == MODE_AOT) report_text(options->file, "no compiled artifact: wasmc makes one");
     else if (artifact) return load_artifact(options, file, out);
     else return file->kind == FILE_TEXT ? load_text(options, file, out) : load_source(options, file, out);

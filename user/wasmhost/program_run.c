@@ -3,8 +3,13 @@
 #include "user/wasmhost/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define HOST_FILES 8u  // what the engine opens for itself when a program first waits
 
 static wasi_config_t *make_wasi(const struct options *o) {
     wasi_config_t *wasi = wasi_config_new();
@@ -115,12 +120,24 @@ static int run_component(struct program *p, wasmtime_context_t *context) {
     return status;
 }
 
+// Beyond the descriptors that the host has and will have.
+static void limit_files(int64_t files) {
+    struct rlimit limit;
+    int free = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    if (free < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    close(free);
+    if ((uint64_t)files < limit.rlim_max - (uint64_t)free - HOST_FILES) limit.rlim_cur = (uint64_t)free + HOST_FILES + (uint64_t)files;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int program_run(struct program *p, const struct options *options) {
     wasi_config_t *wasi = make_wasi(options);
     if (wasi == NULL) return STATUS_USAGE;
     wasmtime_store_t *store = wasmtime_store_new(p->engine, NULL, NULL);
     wasmtime_context_t *context = wasmtime_store_context(store);
-    if (options->memory >= 0) wasmtime_store_limiter(store, options->memory, -1, -1, -1, -1);
+    if (options->memory >= 0 || options->table_elements >= 0)
+        wasmtime_store_limiter(store, options->memory, options->table_elements, -1, -1, -1);
+    if (options->files >= 0) limit_files(options->files);
     wasmtime_error_t *error = wasmtime_context_set_wasi(context, wasi);
     int status = STATUS_USAGE;
     if (error != NULL) report_error(p->file, error);

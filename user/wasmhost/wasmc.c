@@ -1,5 +1,5 @@
-// Compiles one module or component into one artifact for wasmhost --mode aot. With `-` for either, that is the standard input (a file)
-// or output: then it needs no name of any file.
+// Compiles one module or component into one artifact for wasmhost: machine code for --mode aot, byte code for --mode interp. With `-` for
+// either file, that is the standard input (a file) or output: then it needs no name of any file.
 #include "user/wasmhost/engine.h"
 #include "user/wasmhost/file.h"
 #include "user/wasmhost/options.h"
@@ -12,8 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static wasmtime_error_t *compile(const struct whole_file *file, enum cpu_level level, wasm_byte_vec_t *out) {
-    wasm_engine_t *engine = engine_make(COMPILER_CRANELIFT, level);
+// What the code is for: a processor, or the engine's interpreter.
+struct target {
+    enum compiler compiler;
+    enum cpu_level level;
+};
+
+static wasmtime_error_t *compile(const struct whole_file *file, struct target target, wasm_byte_vec_t *out) {
+    wasm_engine_t *engine = engine_make(target.compiler, target.level);
     wasmtime_error_t *error = kpio_wasmtime_precompile(engine, file->data, file->bytes, file->kind == FILE_COMPONENT, out);
     wasm_engine_delete(engine);
     return error;
@@ -50,28 +56,32 @@ static int pass_on(const wasm_byte_vec_t *artifact) {
     return 1;
 }
 
-static bool level_of(const char *text, enum cpu_level *out) {
+static bool target_of(const char *text, struct target *out) {
     static const char *const names[] = {[CPU_NATIVE] = "native", [CPU_V1] = "x86-64", [CPU_V2] = "x86-64-v2", [CPU_V3] = "x86-64-v3"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *out = (enum cpu_level)i;
+    if (strcmp(text, "pulley") == 0) {
+        *out = (struct target){COMPILER_PULLEY, CPU_NATIVE};
         return true;
     }
-    fprintf(stderr, "wasmc: --cpu %s: not native, x86-64, x86-64-v2 or x86-64-v3\n", text);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) != 0) continue;
+        *out = (struct target){COMPILER_CRANELIFT, (enum cpu_level)i};
+        return true;
+    }
+    fprintf(stderr, "wasmc: --cpu %s: not native, x86-64, x86-64-v2, x86-64-v3 or pulley\n", text);
     return false;
 }
 
 int main(int argc, char **argv) {
     struct whole_file file;
     wasm_byte_vec_t artifact;
-    enum cpu_level level = CPU_NATIVE;
+    struct target target = {COMPILER_CRANELIFT, CPU_NATIVE};
     if (argc == 5 && strcmp(argv[1], "--cpu") == 0) {
-        if (!level_of(argv[2], &level)) return STATUS_USAGE;
+        if (!target_of(argv[2], &target)) return STATUS_USAGE;
         argv += 2;
         argc -= 2;
     }
     if (argc != 3) {
-        fputs("usage: wasmc [--cpu native|x86-64|x86-64-v2|x86-64-v3] MODULE ARTIFACT\n", stderr);
+        fputs("usage: wasmc [--cpu native|x86-64|x86-64-v2|x86-64-v3|pulley] MODULE ARTIFACT\n", stderr);
         return STATUS_USAGE;
     }
     bool input = strcmp(argv[1], "-") == 0, output = strcmp(argv[2], "-") == 0;
@@ -81,7 +91,7 @@ int main(int argc, char **argv) {
         report_text(name, "neither a WebAssembly module nor a component");
         return STATUS_USAGE;
     }
-    wasmtime_error_t *error = compile(&file, level, &artifact);
+    wasmtime_error_t *error = compile(&file, target, &artifact);
     if (error != NULL) {
         report_error(name, error);
         return STATUS_USAGE;

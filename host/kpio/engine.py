@@ -61,9 +61,9 @@ def ensure(kind: str) -> Path:
     return folder
 
 
-def programs(kind: str = "full") -> Path:
-    """The folder of wasmhost, and with the compilers wasmc, up to date."""
-    build.make(["wasmhost", f"ENGINE={ensure(kind)}", f"KIND={kind}"], "Building wasmhost")
+def programs(kind: str = "full", goal: str = "wasmhost") -> Path:
+    """The folder of wasmhost, and with the compilers wasmc, up to date; with the goal `wasmbench` also of what measures them."""
+    build.make([goal, f"ENGINE={ensure(kind)}", f"KIND={kind}"], "Building wasmhost")
     return ROOT / "build" / f"wasmhost-{kind}"
 
 
@@ -95,3 +95,16 @@ def with_apps(variant: build.Build) -> build.Build:
     archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, boot_files()))
     variant.initrd = archive
     return variant
+
+
+def artifact(module: Path, target: str, programs_folder: Path) -> Path:
+    """What wasmc in that folder makes of a module for a level of processors, or byte code (`pulley`); kept."""
+    compiler = programs_folder / "wasmc"
+    folder = cache_folder("apps") / f"artifact-{inputs_key(module, compiler, target)}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(temporary, "made")
+            made.mkdir()
+            command.check([str(compiler), "--cpu", target, str(module), str(made / "artifact")], limit=900)
+            keep(made, folder)
+    return folder / "artifact"

@@ -1,13 +1,16 @@
-"""A WebAssembly program of the host, run in a guest: by wasmhost (user/wasmhost), which is a Linux program there."""
+"""A WebAssembly program of the host, run in a guest: by wasmhost (user/wasmhost), which is a Linux program there. A script runs in
+QuickJS, which is such a program."""
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from . import engine, folders, packages
+from . import apps, engine, folders, packages
 from .errors import USAGE, KpioError
 from .hostrun import FOLDER
 
+SCRIPTS = (".js", ".mjs")
+SCRIPT_CPU = "x86-64-v2"  # QuickJS is compiled before, for any machine that runs the guest
 MODULE, TEXTS = b"\0asm", (b"(module", b"(component", b";;", b"(;")
 HOST = f"{FOLDER}/wasmhost"
 
@@ -22,9 +25,13 @@ def is_program(file: Path) -> bool:
     return begin.startswith(MODULE) or begin.lstrip().startswith(TEXTS)
 
 
+def is_script(file: Path) -> bool:
+    return file.suffix in SCRIPTS and file.is_file()
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS", add_help=False)
-    made.add_argument("--mode", choices=("jit", "interp"), default="jit")
+    made.add_argument("--mode", choices=("jit", "interp"))
     made.add_argument("--memory", metavar="SIZE")
     made.add_argument("--timeout", type=float, metavar="SECONDS")
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
@@ -46,16 +53,35 @@ def places(shares: list[folders.Share]) -> list[str]:
     return [f"{FOLDER}/dir{number}" for number in range(len(shares))]
 
 
+def placed(file: Path, options: argparse.Namespace, arguments: list[str], files: dict) -> tuple[str, str, list[str]]:
+    """The mode, the program and its arguments; what the guest needs is added to the files."""
+    place = f"{FOLDER}/{file.name}"
+    files[place] = file.read_bytes()
+    return options.mode or "jit", place, arguments
+
+
+def placed_script(file: Path, options: argparse.Namespace, arguments: list[str], files: dict) -> tuple[str, str, list[str]]:
+    """The same for a script: QuickJS runs it, as it was compiled before unless a mode is asked for."""
+    packages.require("apps")
+    place = f"{FOLDER}/quickjs"
+    files[place] = (apps.quickjs() if options.mode else engine.artifact(apps.quickjs(), SCRIPT_CPU, engine.programs())).read_bytes()
+    files[f"{FOLDER}/script/{file.name}"] = file.read_bytes()
+    return options.mode or "aot", place, [f"/script/{file.name}", *arguments]
+
+
 def command(file: Path, options: argparse.Namespace, environment: list[str], arguments: list[str],
             shares: list[folders.Share]) -> tuple[list[str], dict[str, bytes]]:
     """wasmhost's command line, and the files that the guest's root needs for it."""
     packages.require("wasm")
-    place = f"{FOLDER}/{file.name}"
-    words = [HOST, "--mode", options.mode]
+    files = {HOST: (engine.programs() / "wasmhost").read_bytes()}
+    mode, place, arguments = placed_script(file, options, arguments, files) if is_script(file) else placed(file, options, arguments, files)
+    words = [HOST, "--mode", mode]
     if options.memory:
         words += ["--memory", options.memory]
     for variable in environment:
         words += ["--env", variable]
     for at, share in zip(places(shares), shares):
         words += ["--dir", f"{at}::{share.guest}" + (",ro" if share.read_only else "")]
-    return [*words, place, "--", *arguments], {place: file.read_bytes(), HOST: (engine.programs() / "wasmhost").read_bytes()}
+    if is_script(file):
+        words += ["--dir", f"{FOLDER}/script::/script,ro"]
+    return [*words, place, "--", *arguments], files

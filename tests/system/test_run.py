@@ -104,6 +104,20 @@ def test_a_library_of_its_own(folder):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"42\n", b"")
 
 
+SCRIPT = """print(scriptArgs.slice(1).join("+"), [3, 1, 2].sort(), /s(.)r/.exec("a script")[1]);
+if (scriptArgs[1] === "fail") throw new Error("as wanted");
+"""
+
+
+def test_script(folder):
+    """In QuickJS, a WebAssembly program; an exception that nothing catches is its failure."""
+    (folder / "add.js").write_text(SCRIPT)
+    done = kpio_run(folder / "add.js", "a", "b c")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"a+b c 1,2,3 c\n", b"")
+    done = kpio_run(folder / "add.js", "fail")
+    assert done.returncode == 1 and b"as wanted" in done.stdout + done.stderr, done
+
+
 def without_library(folder):
     away = folder / "away"
     away.mkdir(exist_ok=True)

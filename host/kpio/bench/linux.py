@@ -103,21 +103,21 @@ def disk_arguments(image: Path) -> tuple:
 
 
 def measure(words: list[str], disk: bool = False, detail=lambda text: None, image: Path | None = None,
-            disks: tuple = ()) -> dict[str, dict]:
+            disks: tuple = (), archive: Path | None = None, memory_mib: int = 1024, extra: tuple = (),
+            patience: int = 1) -> dict[str, dict]:
     """Results by name, "ns" being instructions; `words` select tests (all where there is none). `image`: a disk made already,
-    which is slow; `disks`: as a machine has them."""
+    which is slow; `disks`: as a machine has them; `archive`: another initramfs, `patience`: how much longer it may take."""
     tree = kernel_tree()
     kernel = Path(glob.glob(f"{tree}/boot/vmlinuz-*")[0])
     with tempfile.TemporaryDirectory(prefix="kpio-linux-") as folder:
-        extra = ()
         if image:
             extra = disk_arguments(image)
         elif disk:
             make_disk(Path(folder, "disk"))
             extra = disk_arguments(Path(folder, "disk"))
-        machine = Machine(accelerator="icount", net="none", rng=False, disks=disks, extra=extra)
-        outcome = guest.boot(machine, kernel, initramfs(tree), f"{APPEND} BENCH={','.join(words)}", silence=SILENCE,
-                             total=4 * SILENCE, on_line=detail)
+        machine = Machine(memory_mib=memory_mib, accelerator="icount", net="none", rng=False, disks=disks, extra=extra)
+        outcome = guest.boot(machine, kernel, archive or initramfs(tree), f"{APPEND} BENCH={','.join(words)}",
+                             silence=patience * SILENCE, total=6 * patience * SILENCE, on_line=detail)
     results = json_lines(outcome.lines)
     if not any(result.get("name") == "end" for result in results):
         raise KpioError(f"the Linux guest did not reach its end: {outcome.report()}")

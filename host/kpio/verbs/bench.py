@@ -3,13 +3,13 @@
 Suites: kernel (one CPU; each count beside what it aims at, seL4 and Linux), storage (files on ext4), fuse (a file
 system whose driver is a process), scale (cache
 lines written by two CPUs, on 1 to 8 CPUs), linux (the Linux side alone, with its file systems on a disk; --against linux: a
-Linux program on KPIO beside the same one on Linux),
+Linux program on KPIO beside the same one on Linux), wasm (WebAssembly programs; --against linux: in the same host on Linux),
 cache-policy (hit ratios of the page cache's policy, on this machine).
 """
 import json
 
 from .. import build, packages, progress
-from ..bench import abi, fuse, kernel, linux, policy, record, reference, scale, storage, table
+from ..bench import abi, fuse, kernel, linux, policy, record, reference, scale, storage, table, wasm
 from ..errors import FAILED, OK, USAGE, KpioError
 
 HELP = "count the cost of the kernel's operations"
@@ -21,29 +21,35 @@ EXAMPLES = """  kpio bench                           the suite `kernel`
   kpio bench storage --against linux   files on ext4, the same image under both; takes minutes
   kpio bench fuse --against linux      the same libfuse program over /dev/fuse on both
   kpio bench linux --against linux     the same Linux program on KPIO and on Linux
+  kpio bench wasm --against linux      the same WebAssembly programs in the same host on KPIO and on Linux
+  kpio bench wasm --rows heap_512m     some rows of it
   kpio bench scale                     what two CPUs write, by operation
   kpio bench scale --record            the same, and into docs/benchmarks.md
   kpio bench cache-policy --record     hit ratios, and docs/cache-policy.svg drawn anew
 """
-PROFILED = {"kernel": kernel, "fuse": fuse, "linux": abi}
-SUITES = ("kernel", "storage", "fuse", "scale", "linux", "cache-policy")
+PROFILED = {"kernel": kernel, "fuse": fuse, "linux": abi, "wasm": wasm}
+WITH_LINUX = ("kernel", "storage", "fuse", "linux", "wasm")
+SUITES = ("kernel", "storage", "fuse", "scale", "linux", "wasm", "cache-policy")
 
 
 def add_arguments(verb):
     verb.add_argument("suite", nargs="?", default="kernel", choices=SUITES, help="default kernel")
     verb.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     verb.add_argument("--record", action="store_true", help="put the table into docs/benchmarks.md")
-    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, fuse, linux)")
-    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, fuse, linux)")
+    verb.add_argument("--profile", metavar="NAME", help="where the instructions of one benchmark go (suites kernel, fuse, linux, wasm)")
+    verb.add_argument("--against", choices=("linux",), help="measure the same work there too (suites kernel, storage, fuse, linux, wasm)")
+    verb.add_argument("--rows", metavar="NAME,...", help="only these (suite wasm)")
 
 
 def execute(arguments):
-    if arguments.against and arguments.suite not in ("kernel", "storage", "fuse", "linux"):
-        raise KpioError(f"--against {arguments.against} goes with the suites kernel, storage, fuse and linux", USAGE)
+    if arguments.against and arguments.suite not in WITH_LINUX:
+        raise KpioError(f"--against {arguments.against} goes with the suites {', '.join(WITH_LINUX)}", USAGE)
     if arguments.profile and arguments.suite not in PROFILED:
-        raise KpioError("--profile goes with the suites kernel, fuse and linux", USAGE)
+        raise KpioError(f"--profile goes with the suites {', '.join(PROFILED)}", USAGE)
+    if arguments.rows and arguments.suite != "wasm":
+        raise KpioError("--rows goes with the suite wasm", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
-            "cache-policy": bench_policy, "storage": bench_storage, "fuse": bench_fuse}[arguments.suite](arguments)
+            "cache-policy": bench_policy, "wasm": bench_wasm, "storage": bench_storage, "fuse": bench_fuse}[arguments.suite](arguments)
 
 
 def prepared():
@@ -193,4 +199,26 @@ def bench_storage(arguments):
     missing = [row.name for row in storage.ROWS if row.name not in measured]
     if missing:
         raise KpioError(f"the guest measured nothing for {', '.join(missing)}")
+    return OK
+
+
+def bench_wasm(arguments):
+    packages.require("run", "linux", "wasm", "apps")
+    if arguments.profile:
+        return show_profile(arguments)
+    rows = wasm.chosen(arguments.rows.split(",") if arguments.rows else [])
+    variant = prepared()
+    wasm.all_files()
+    with progress.step("Measuring KPIO") as shown:
+        measured = wasm.sides(rows, lambda some: wasm.measure_kpio(variant, some, shown.detail))
+    other = {}
+    if arguments.against:
+        compared = [row for row in rows if row.unit == "insns"]
+        with progress.step("Measuring Linux") as shown:
+            other = wasm.sides(compared, lambda some: wasm.measure_linux(some, shown.detail))
+    lines = wasm.results(rows, measured, other)
+    show(arguments, lines, wasm.table(lines))
+    missing = [line["name"] for line in lines if "error" in line]
+    if missing:
+        raise KpioError(f"nothing was measured for {', '.join(missing)}")
     return OK

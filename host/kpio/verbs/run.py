@@ -1,9 +1,9 @@
-"""Boot the system in QEMU and run the demonstration, or a program of this machine with ARGS: FILE, a WebAssembly module or component
-or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own. A static Linux program
-starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are not there, as the
-leader of a session. --dir shows the program a folder of this machine, in which it starts if this command did. Options go before
-FILE, or between FILE and `--`; behind a WebAssembly FILE, --mode jit|interp, --memory (of its linear memory), --env, --dir and
---timeout are the program's."""
+"""Boot the system in QEMU and run the demonstration, or a program of this machine with ARGS: FILE, a WebAssembly module or component,
+a script (.js, run by QuickJS) or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own.
+A static Linux program starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are
+not there, as the leader of a session. --dir shows the program a folder of this machine, in which it starts if this command did. Options
+go before FILE, or between FILE and `--`; behind a WebAssembly FILE or a script, --mode jit|interp, --memory (of its linear memory),
+--env, --dir and --timeout are the program's."""
 import argparse
 import sys
 from pathlib import Path
@@ -19,6 +19,7 @@ EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release buil
   kpio run --build debug               with KASAN, UBSan and the lock-order checker
   kpio run ./a.out -l 3                a Linux program; its exit status is the command's
   kpio run ./a.out --memory 2G --env LANG=C -- -l 3
+  kpio run script.js -- -l 3
   kpio run app.wasm --mode interp --timeout 5 -- -l 3
   kpio run app.wasm --dir . --dir /srv/data::/data::ro
 """
@@ -44,7 +45,7 @@ def show(line):
 def execute(arguments):
     if arguments.words:
         file = Path(arguments.words[0])
-        return run_wasm(arguments, file) if wasm.is_program(file) else run_program(arguments, file)
+        return run_wasm(arguments, file) if wasm.is_program(file) or wasm.is_script(file) else run_program(arguments, file)
     if arguments.dirs:
         raise KpioError("--dir: the demonstration uses no folder: a program is missing", USAGE)
     packages.require("build", "run")

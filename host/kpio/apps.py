@@ -1,0 +1,125 @@
+"""WebAssembly made from C: by clang with wasi-libc, in one step. The sources of larger programs come from crates that apps/sources pins;
+what was made is kept outside the tree, by what it is made of."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from . import command, packages, progress
+from .engine import RUST
+from .errors import BUILD, MISSING, KpioError
+from .paths import ROOT, cache_folder, inputs_key, keep
+
+COMPILER = ["clang-19", "--target=wasm32-wasi", "-std=gnu17"]
+SOURCES = ROOT / "apps" / "sources"
+LIMIT = 1800
+PRINTS = '#include <stdio.h>\nint main(void) {\n    puts("ready");\n    return 0;\n}\n'
+
+# QuickJS: the engine, its library of system calls, and the command that runs a script.
+QUICKJS = ("cutils", "libbf", "libregexp", "libunicode", "quickjs", "quickjs-libc", "qjs", "gen/repl", "gen/standalone")
+QUICKJS_FLAGS = ["-w", "-D_GNU_SOURCE", "-D_WASI_EMULATED_PROCESS_CLOCKS", "-D_WASI_EMULATED_SIGNAL"]
+QUICKJS_LINK = ["-lwasi-emulated-process-clocks", "-lwasi-emulated-signal", "-Wl,-z,stack-size=1048576"]
+SQLITE_FLAGS = ["-w", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OS_OTHER=1", "-DSQLITE_TEMP_STORE=3",
+                "-DLONGDOUBLE_TYPE=double", "-D_WASI_EMULATED_MMAN"]
+
+
+def compile_c(sources: list[Path], made: Path, flags: list[str] | tuple = ()) -> None:
+    """One program; what clang says against it is the error."""
+    command.check([*COMPILER, *(str(source) for source in sources), *flags, "-o", str(made)], limit=LIMIT, status=BUILD)
+
+
+@lru_cache(maxsize=None)
+def sources() -> Path:
+    """The folder of the pinned sources, one below it for each crate; fetched once."""
+    folder = cache_folder("apps") / f"sources-{inputs_key(SOURCES / 'Cargo.toml', SOURCES / 'Cargo.lock')}"
+    if folder.exists():
+        return folder
+    if shutil.which("cargo") is None:
+        raise KpioError(f"missing: cargo\n{RUST}", MISSING)
+    with progress.step("Fetching the sources of WebAssembly programs; once"), tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary, "sources")
+        argv = ["cargo", "vendor", "--locked", "--versioned-dirs", "--manifest-path", str(SOURCES / "Cargo.toml"), str(made)]
+        command.check(argv, limit=900, status=MISSING, env={"CARGO_TERM_COLOR": "never"})
+        keep(made, folder)
+    return folder
+
+
+def crate(name: str) -> Path:
+    return next(iter(sorted(sources().glob(f"{name}-[0-9]*"))))
+
+
+def kept(name: str, make, *inputs) -> Path:
+    """The file of that name which `make(path)` makes of these inputs, and of this description."""
+    folder = cache_folder("apps") / f"made-{inputs_key(name, Path(__file__), SOURCES / 'Cargo.lock', *inputs)}"
+    if not folder.exists():
+        packages.require("apps")
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(temporary, "made")
+            made.mkdir()
+            make(made / name)
+            keep(made, folder)
+    return folder / name
+
+
+def quickjs_objects(folder: Path, *flags: str) -> list[Path]:
+    """Compiled one by one: they do not see one another's macros."""
+    source, objects = crate("rquickjs-sys") / "quickjs", []
+    folder.mkdir(exist_ok=True)
+    for name in QUICKJS:
+        objects.append(folder / f"{name.replace('/', '-')}.o")
+        compile_c([source / f"{name}.c"], objects[-1], ["-c", *QUICKJS_FLAGS, *flags])
+    return objects
+
+
+def sqlite_objects(folder: Path) -> list[Path]:
+    source, objects = crate("libsqlite3-sys") / "sqlite3", []
+    for name in ("sqlite3", "wasm32-wasi-vfs"):
+        objects.append(folder / f"{name}.o")
+        compile_c([source / f"{name}.c"], objects[-1], ["-O2", "-c", *SQLITE_FLAGS])
+    return objects
+
+
+def make_quickjs(made: Path) -> None:
+    with progress.step("Compiling QuickJS; once"), tempfile.TemporaryDirectory() as folder:
+        compile_c(quickjs_objects(Path(folder), "-O2"), made, QUICKJS_LINK)
+
+
+def quickjs() -> Path:
+    """A WASI program that runs JavaScript: a file, or what stands behind -e."""
+    return kept("qjs.wasm", make_quickjs)
+
+
+def sqlite(program: Path, flags: list[str]) -> Path:
+    """A program that is linked with SQLite, whose header it includes."""
+    def make(made: Path) -> None:
+        with progress.step("Compiling SQLite; once"), tempfile.TemporaryDirectory() as folder:
+            include = f"-I{crate('libsqlite3-sys') / 'sqlite3'}"
+            compile_c([program, *sqlite_objects(Path(folder))], made, ["-O2", include, *flags])
+    return kept(f"{program.stem}.wasm", make, program, *flags)
+
+
+def renamed(objects: list[Path], header: Path) -> None:
+    """Writes a header that gives everything which these objects define another name, so that they can be linked twice."""
+    listed = command.check(["llvm-nm-19", "--defined-only", "--extern-only", "--format=just-symbols", *(str(file) for file in objects)],
+                           status=BUILD).lines
+    names = sorted({line for line in listed if line.isidentifier()})
+    header.write_text("".join(f"#define {name} {name}_again\n" for name in names))
+
+
+def make_large(made: Path) -> None:
+    """Everything that there is, QuickJS twice, none of it left out as unused; the program only says that it started."""
+    with progress.step("Compiling a large module; once"), tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        main, header = folder / "main.c", folder / "again.h"
+        main.write_text(PRINTS)
+        once = quickjs_objects(folder / "once", "-O2", "-Dmain=quickjs_main")
+        renamed(once, header)
+        again = quickjs_objects(folder / "again", "-O3", "-Dmain=quickjs_main", "-include", str(header))
+        compile_c([main, *sqlite_objects(folder), *once, *again], made, [*QUICKJS_LINK, "-Wl,--no-gc-sections"])
+
+
+def large() -> Path:
+    """A module of about 4 MB."""
+    return kept("large.wasm", make_large)

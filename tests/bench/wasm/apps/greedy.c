@@ -1,0 +1,18 @@
+// Takes what it can get, in the way that argv[1] names, until it is stopped.
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile unsigned count;
+
+__attribute__((noinline)) static unsigned descend(unsigned n) { return n == 0 ? 0 : descend(n + 1) + count; }
+
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "loop";
+    for (;;) {
+        count++;
+        if (strcmp(what, "grow") == 0 && malloc(1 << 16) != NULL) continue;
+        if (strcmp(what, "open") == 0 && open("/tmp/greedy", O_RDWR | O_CREAT, 0644) >= 0) continue;
+        if (strcmp(what, "recurse") == 0) (void)descend(1);
+    }
+}

@@ -8,7 +8,7 @@ from kpio.errors import MISSING, KpioError
 
 def test_list():
     listed = packages.listed()
-    assert {package.group for package in listed} == {"build", "run", "test", "image", "debug", "bench", "linux", "wasm", "dir"}
+    assert {package.group for package in listed} == {"build", "run", "test", "image", "debug", "bench", "linux", "wasm", "dir", "apps"}
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", package.name) for package in listed)
 
 

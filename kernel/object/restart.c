@@ -16,9 +16,15 @@ static void begin(struct thread *t, uint64_t area, uint32_t signature) {
     t->restart_cpu = NOWHERE;
 }
 
+void restart_forget(struct thread *t) {
+    t->restart_area = 0;
+    __atomic_fetch_and(&t->pending, (uint8_t)~PENDING_RESTART, __ATOMIC_RELAXED);
+}
+
 int restart_set(uint64_t area, uint32_t signature) {
     if (!is_aligned(area, sizeof(struct kpio_restart_area)) || area >= USER_MAX || (area != 0 && area < USER_MIN)) return -EINVAL;
-    begin(current_thread(), area, signature);
+    if (area == 0) restart_forget(current_thread());
+    else begin(current_thread(), area, signature);
     sched_note_pause();
     return 0;
 }

@@ -9,7 +9,8 @@
 
 // The running thread's area; 0: none any more. -EINVAL: no place for one.
 [[nodiscard]] int restart_set(uint64_t area, uint32_t signature);
-static inline void restart_forget(struct thread *t) { t->restart_area = 0; }
+// The running thread has none any more, also where it was marked to be told of another CPU.
+void restart_forget(struct thread *t);
 // t, which never ran, gets the same in its own memory.
 void restart_inherit(struct thread *t, const struct thread *from);
 

@@ -1,6 +1,6 @@
 // Restart areas: what they tell, and how sections end.
 #include "lib/string.h"
-#include "tests/guest/kt/kt.h"
+#include "tests/guest/kt/fork.h"
 
 #define SIGNATURE 0x1badfaceu
 
@@ -158,5 +158,34 @@ KT_TEST(what_cannot_be_is_an_exception) {
         KT_EQUAL(result, 1);
         KT_EQUAL(unusable, true);
         KT_EQUAL(section_seen, (uint64_t)sections[i]);
+    }
+}
+
+// ---- execve -------------------------------------------------------------------------------------------------------------
+
+static uint8_t new_stack[32768] __attribute__((aligned(16)));
+
+static int64_t arrive(void *arg) { return 7; }
+static int64_t stay_on(void *arg) {
+    for (;;) __asm__ volatile("pause");
+}
+
+// The others have to end first: who waits for that may find itself on another CPU, to be told to an area that is gone then.
+static int64_t exec_with_an_area(void *arg) {
+    static struct thread others[3];
+    area = (struct kpio_restart_area){.cpu = 1000};
+    if (kpio_thread_set_restart((uint64_t)&area, SIGNATURE) != 0) return 1;
+    for (unsigned i = 0; i < 3; i++)
+        if (thread_spawn(&others[i], "other", stay_on, NULL, NULL, 16384) != 0) return 2;
+    return kt_exec_new(arrive, NULL, new_stack, sizeof new_stack);
+}
+
+KT_TEST(exec_ends_it_wherever_it_goes_on) {
+    for (unsigned i = 0; i < 20; i++) {
+        int64_t status = 0;
+        kpio_handle process = kt_fork(exec_with_an_area, NULL);
+        KT_EQUAL(wait_terminated(process, time_after_ms(60000), &status), 0);
+        KT_EQUAL(status, 7);
+        kt_close(process);
     }
 }

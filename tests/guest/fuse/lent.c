@@ -84,7 +84,7 @@ KT_TEST(a_thread_of_the_driver_ends_while_it_is_asked) {
     int64_t result;
     mounted_begin_child(&m, "loses_threads", NULL);
     KT_EQUAL(thread_spawn(&thread, "looks", look_up, NULL, NULL, 0), 0);
-    while (mounted_info(&m).sent == 0) time_sleep_ms(1);
+    for (struct kpio_fuse_info info = {0}; info.replies == 0 || info.sent == 0; info = mounted_info(&m)) time_sleep_ms(1);  // INIT is over
     KT_ERROR(kpio_path_stat(m.root, "other", 0, &stat), ENOENT);
     KT_EQUAL(thread_join(&thread, &result), 0);
     KT_EQUAL(result, -ENOTDIR);

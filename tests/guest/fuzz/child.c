@@ -91,6 +91,8 @@ static void choose(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) 
         a[5] = arena + next(f) % 256 * 4096;
     if (KPIO_MESSAGE_HANDLES(a[1]) != 0 && is_ipc(call->number)) fill_block(f);
     prepare(f, call, a);
+    // When an area is looked at depends on interrupts, and so on the clock.
+    if (call->number == SYS_thread_set_restart && progress->threads == 1) a[0] = 0;
     // A driver that says nothing is waited for so long.
     if (call->number == SYS_fuse_mount) a[2] = (uint64_t)(one_in(f, 4) ? "size=64K" : "timeout=1,dirty=256K");
     if (call->number == SYS_pipe_write && a[3] >= KPIO_PIPE_SEND_HANDLES(1)) fill_block(f);

@@ -168,6 +168,7 @@ static uint8_t new_stack[32768] __attribute__((aligned(16)));
 static int64_t arrive(void *arg) { return 7; }
 static int64_t stay_on(void *arg) {
     for (;;) __asm__ volatile("pause");
+    return 0;
 }
 
 // The others have to end first: who waits for that may find itself on another CPU, to be told to an area that is gone then.

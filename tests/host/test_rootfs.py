@@ -69,5 +69,5 @@ def test_a_source_is_of_a_pinned_package(tmp_path, monkeypatch):
 
 def test_the_list_is_well_formed():
     read = pins.read()
-    assert set(read.wants) == {"shell", "python", "gcc"}
+    assert set(read.wants) == {"shell", "python", "gcc", "fuse"}
     assert {name for names in read.wants.values() for name in names} <= set(read.pins)

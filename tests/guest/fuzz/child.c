@@ -91,8 +91,9 @@ static void choose(struct fuzzer *f, const struct fuzz_call *call, uint64_t *a) 
         a[5] = arena + next(f) % 256 * 4096;
     if (KPIO_MESSAGE_HANDLES(a[1]) != 0 && is_ipc(call->number)) fill_block(f);
     prepare(f, call, a);
-    // When an area is looked at depends on interrupts, and so on the clock.
+    // When an area is looked at, and when a handle expires, depends on the clock.
     if (call->number == SYS_thread_set_restart && progress->threads == 1) a[0] = 0;
+    if (call->number == SYS_handle_expire && progress->threads == 1) a[1] = KPIO_TIME_NEVER;
     // A driver that says nothing is waited for so long.
     if (call->number == SYS_fuse_mount) a[2] = (uint64_t)(one_in(f, 4) ? "size=64K" : "timeout=1,dirty=256K");
     if (call->number == SYS_pipe_write && a[3] >= KPIO_PIPE_SEND_HANDLES(1)) fill_block(f);
@@ -132,7 +133,11 @@ static void one_call(struct fuzzer *f) {
     uint64_t a[6], number = call->number;
     if (!is_wanted(f, call)) return;
     choose(f, call, a);
-    if (one_in(f, 500)) number = one_in(f, 2) ? next(f) : SYSCALL_BASE + next(f) % 256;  // foreign and unknown ones
+    if (one_in(f, 500)) {
+        for (uint32_t i = 0; i < 6; i++)
+            if (is_time(number, i)) a[i] = next(f);
+        number = one_in(f, 2) ? next(f) : SYSCALL_BASE + next(f) % 256;  // foreign and unknown ones
+    }
     shorten_waits(number, a);
     uint64_t *inside = &progress->inside[f - fuzzers];
     __atomic_store_n(inside, number, __ATOMIC_RELAXED);

@@ -133,8 +133,8 @@ LT_TEST(scribble_over_the_library) {
 }
 
 // What no program needs is not reached with what it was handed, whatever it tries it with: no device, no disk, no job or process
-// beside its own, nothing that costs the machine. (Memory of the WASM pool its own job pays for.) What these calls say of wrong arguments they say only to who
-// has the right.
+// beside its own, nothing that costs the machine. (Memory of the WASM pool its own job pays for.) What these calls say of wrong
+// arguments they say only to who has the right.
 static int reached;
 static void try_all(void) {
     static char bytes[256], memory[256];

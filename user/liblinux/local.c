@@ -64,15 +64,22 @@ int64_t lx_local_readlink(struct lx_thread *t, const struct lx_at *at, uint64_t 
     return error != 0 ? error : result;
 }
 
+bool lx_local_next_part(const char *path, bool last, size_t *bytes, char *part) {
+    size_t end = *bytes;
+    if (path[end] == 0) return false;
+    end++;
+    while (path[end] != 0 && path[end] != '/') end++;
+    if (path[end] == 0 && !last) return false;
+    memcpy(part, path, end);
+    part[end] = 0;
+    *bytes = end;
+    return true;
+}
+
 bool lx_local_has_link(struct lx_thread *t, const struct lx_at *at, bool last) {
     char part[KPIO_PATH_MAX], text[KPIO_PATH_MAX];
     if (at->mount->readlink == NULL) return false;
-    for (size_t bytes = 0; at->text[bytes] != 0;) {
-        bytes++;
-        while (at->text[bytes] != 0 && at->text[bytes] != '/') bytes++;
-        if (at->text[bytes] == 0 && !last) return false;
-        memcpy(part, at->text, bytes);
-        part[bytes] = 0;
+    for (size_t bytes = 0; lx_local_next_part(at->text, last, &bytes, part);) {
         // Those at the top of /proc are links to a path; what is below a process stands for something open.
         const bool magic = at->mount == &lx_local_proc && strchr(part, '/') != NULL;
         if ((magic || at->refuse == LX_AT_NO_LINKS) && at->mount->readlink(t, part, text, sizeof text) >= 0) return true;

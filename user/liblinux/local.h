@@ -34,6 +34,9 @@ void lx_local_stat_begin(const struct lx_local_mount *mount, struct kpio_stat *o
 [[nodiscard]] int64_t lx_local_stat(struct lx_thread *t, const struct lx_at *at, bool follow, struct kpio_stat *out);
 [[nodiscard]] int64_t lx_local_open(struct lx_thread *t, const struct lx_at *at, uint64_t flags, struct lx_fd *out);
 [[nodiscard]] int64_t lx_local_readlink(struct lx_thread *t, const struct lx_at *at, uint64_t buffer, uint64_t size);
+// Parts of a path below a mount, each up to the end of a name: the one behind *bytes (0: the first), which becomes its length.
+// False: there is none, or it is the whole path and that is not wanted (`last`). `part` has room for the path.
+[[nodiscard]] bool lx_local_next_part(const char *path, bool last, size_t *bytes, char *part);
 // Whether there is a link that at->refuse tells of on the way of at->text, or (`last`) at its end.
 [[nodiscard]] bool lx_local_has_link(struct lx_thread *t, const struct lx_at *at, bool last);
 // What a call that would change something there returns: -EROFS, or what stat says.

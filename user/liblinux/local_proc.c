@@ -178,12 +178,7 @@ static bool lead(struct lx_thread *t, struct lx_at *at, size_t bytes, const char
 static bool proc_follow(struct lx_thread *t, struct lx_at *at, bool last) {
     char part[KPIO_PATH_MAX], to[KPIO_PATH_MAX];
     struct lx_fd fd;
-    for (size_t bytes = 0; at->text[bytes] != 0;) {
-        bytes++;
-        while (at->text[bytes] != 0 && at->text[bytes] != '/') bytes++;
-        if (at->text[bytes] == 0 && !last) return false;
-        memcpy(part, at->text, bytes);
-        part[bytes] = 0;
+    for (size_t bytes = 0; lx_local_next_part(at->text, last, &bytes, part);) {
         int64_t length = link_text(t, part, to, sizeof to);
         if (length < 0 || length >= (int64_t)sizeof to) continue;
         if (fd_of(lx_process(t), part, &fd) && !is_directory(&fd)) return false; // opened by a copy

@@ -36,7 +36,8 @@ static void run_drop(struct fat_inode *i) {
 }
 
 uint32_t fat_chain_most(struct fat_inode *i) {
-    if (!fat_volume_of_inode(i)->was_dirty) return UINT32_MAX;
+    // Behind its end may be what is no longer the file's: the rest of a cut, which the table joins to it for two syncs still.
+    if (i->cut_before == 0 && !fat_volume_of_inode(i)->was_dirty) return UINT32_MAX;
     return i->whole ? i->clusters : i->limit;
 }
 

@@ -240,12 +240,13 @@ void inode_put(struct inode *inode) {
 
 // ---- reclaim ----------------------------------------------------------------------------------------------------------
 
-// Pages to be written, or shown in an address space, keep an unused inode. A remote one leaves only when that waits for nobody:
-// not while pages of it are on their way to the driver, nor with times that it is to be told.
+// Pages to be written, or shown in an address space, keep an unused inode; and those on their way, until what the disk says of it
+// tells of them: it may be read anew at once. With a remote one times that the driver is to be told, too: leaving waits for nobody.
 static bool is_needed(const struct inode *inode) {
-    if (inode->fs->remote && (inode->flags & INODE_DIRTY || list_node_is_linked(&inode->cache.node))) return true;
-    return inode->cache.ops != NULL && (__atomic_load_n(&inode->cache.dirty_pages, __ATOMIC_RELAXED) != 0 ||
-           (inode->cache.vmo != NULL && __atomic_load_n(&inode->cache.vmo->refs, __ATOMIC_RELAXED) > 1));
+    if (inode->fs->remote && inode->flags & INODE_DIRTY) return true;
+    return inode->cache.ops != NULL &&
+           (__atomic_load_n(&inode->cache.dirty_pages, __ATOMIC_RELAXED) != 0 || list_node_is_linked(&inode->cache.node) ||
+            (inode->cache.vmo != NULL && __atomic_load_n(&inode->cache.vmo->refs, __ATOMIC_RELAXED) > 1));
 }
 
 // Under the lock: the longest unused one. One that cannot go, or must be written first, goes to the end; the latter with a

@@ -284,6 +284,139 @@ TEST(cutting_frees_and_growing_again_is_zero)
     end_clean();
 }
 
+// Twice cut between two syncs: the second cut reaches up to the first, not over what that cut off already.
+TEST(what_was_cut_twice_is_one_file_s_again)
+{
+    struct fs_statistics before, after;
+    struct inode *file;
+
+    begin(64, "-s 1");
+    h.fs->ops->statistics(h.fs, &before);
+    put("f", 40 * 512, 1);
+    file = fat_host_find(&h, "f", &error);
+    CHECK_EQ(h.fs->ops->sync(h.fs), 0);
+    CHECK_EQ(fat_host_truncate(file, 20 * 512), 0);
+    CHECK_EQ(fat_host_truncate(file, 10 * 512), 0);
+    CHECK_EQ(fat_host_truncate(file, 25 * 512), 0);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(h.fs->ops->sync(h.fs), 0);
+    h.fs->ops->statistics(h.fs, &after);
+    CHECK_EQ(before.blocks_free - after.blocks_free, 25);
+    CHECK_EQ(fat_host_truncate(file, 50 * 512), 0);
+    inode_put(file);
+    CHECK_EQ(fat_host_unlink(&h, "f"), 0);
+    end_clean();
+}
+
+#define MODEL_FILES 3u
+#define MODEL_BYTES (64u << 10)
+
+struct model {
+    struct inode *file;
+    uint64_t size;
+    uint8_t data[MODEL_BYTES];
+};
+
+static unsigned random_below(uint64_t *state, unsigned limit)
+{
+    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+    return (unsigned)(*state >> 33) % limit;
+}
+
+static void model_resize(struct model *m, uint64_t size)
+{
+    CHECK_EQ(fat_host_truncate(m->file, size), 0);
+    if (size > m->size)
+        memset(m->data + m->size, 0, size - m->size);
+    m->size = size;
+}
+
+static void model_write(struct model *m, uint64_t *state)
+{
+    uint64_t offset = random_below(state, (unsigned)m->size + 1), bytes = 1 + random_below(state, 9000);
+
+    if (offset + bytes > MODEL_BYTES)
+        return;
+    for (uint64_t i = 0; i < bytes; i++)
+        m->data[offset + i] = (uint8_t)random_below(state, 256);
+    if (offset + bytes > m->size)
+        m->size = offset + bytes;
+    CHECK_EQ(fat_host_write(m->file, offset, m->data + offset, bytes), 0);
+}
+
+// The tail of a page lies in memory as zeros, which the page cache writes when the file is cut; here it is written by hand.
+static void model_cut(struct model *m, uint64_t size)
+{
+    static const uint8_t zeros[4096];
+    uint64_t end = size + (-size & 4095);
+
+    if (end > m->size)
+        end = m->size;
+    if (end > size)
+        CHECK_EQ(fat_host_write(m->file, size, zeros, end - size), 0);
+    model_resize(m, size);
+}
+
+static void model_replace(struct model *m, const char *name)
+{
+    CHECK_EQ(fat_host_unlink(&h, name), 0);
+    inode_put(m->file);
+    m->file = fat_host_create(&h, name, FS_REGULAR | 0644, &error);
+    m->size = 0;
+}
+
+static void model_step(struct model *m, const char *name, uint64_t *state)
+{
+    uint64_t size = random_below(state, MODEL_BYTES);
+
+    switch (random_below(state, 16)) {
+    case 0: model_replace(m, name); break;
+    case 1: case 2: CHECK_EQ(h.fs->ops->sync(h.fs), 0); break;
+    case 3: case 4: case 5: model_write(m, state); break;
+    default:
+        if (size < m->size)
+            model_cut(m, size);
+        else
+            model_resize(m, size);
+    }
+}
+
+static void model_compare(struct model *m)
+{
+    static uint8_t got[MODEL_BYTES];
+
+    CHECK_EQ(inode_size(m->file), m->size);
+    if (m->size > 0)
+        CHECK_EQ(fat_host_read(m->file, 0, got, m->size), 0);
+    CHECK(memcmp(got, m->data, m->size) == 0);
+}
+
+TEST(cuts_and_growths_in_any_order)
+{
+    static struct model models[MODEL_FILES];
+    static const char *const names[MODEL_FILES] = {"one", "two", "a third one"};
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        uint64_t state = seed;
+
+        begin(64, seed % 2 ? "-s 1" : "-s 8");
+        for (unsigned i = 0; i < MODEL_FILES; i++) {
+            models[i].file = fat_host_create(&h, names[i], FS_REGULAR | 0644, &error);
+            models[i].size = 0;
+        }
+        for (unsigned step = 0; step < 120; step++) {
+            unsigned at = random_below(&state, MODEL_FILES);
+
+            model_step(&models[at], names[at], &state);
+            for (unsigned i = 0; i < MODEL_FILES; i++)
+                model_compare(&models[i]);
+        }
+        for (unsigned i = 0; i < MODEL_FILES; i++)
+            inode_put(models[i].file);
+        end_clean();
+    }
+}
+
 TEST(a_full_volume_says_so_and_recovers)
 {
     char path[32];

@@ -129,6 +129,23 @@ TEST(dirty_ones_are_written_before_they_go) {
     CHECK_EQ(live, 0);
 }
 
+// No page is dirty while they are on their way to the disk, and the disk's inode does not tell of them yet.
+TEST(one_whose_pages_are_being_written_stays) {
+    static const struct file_cache_ops cache_ops;
+    struct filesystem *fs = fresh();
+    struct list written = LIST_INIT(written);
+    struct inode *i;
+    CHECK_EQ(inode_get(fs, 3, &i), 0);
+    i->cache.ops = &cache_ops;
+    list_push_back(&written, &i->cache.node);
+    inode_put(i);
+    CHECK_EQ(inodes_reclaim(1), 0);
+    CHECK_EQ(live, 1);
+    list_remove(&i->cache.node);
+    CHECK_EQ(inodes_reclaim(1), 1);
+    CHECK_EQ(live, 0);
+}
+
 TEST(all_dirty_inodes_are_written) {
     struct filesystem *fs = fresh();
     struct inode *i;

@@ -13,6 +13,8 @@ from .errors import BUILD, MISSING, KpioError
 from .paths import ROOT, cache_folder, inputs_key, keep
 
 COMPILER = ["clang-19", "--target=wasm32-wasi", "-std=gnu17"]
+# The linker's own 64 KiB of stack are few, and lie behind the data, which a stack that overflows would change unseen; before them it traps.
+STACK = ["-Wl,--stack-first", "-Wl,-z,stack-size=1048576"]
 SOURCES = ROOT / "apps" / "sources"
 LIMIT = 1800
 PRINTS = '#include <stdio.h>\nint main(void) {\n    puts("ready");\n    return 0;\n}\n'
@@ -28,6 +30,15 @@ SQLITE_FLAGS = ["-w", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "
 def compile_c(sources: list[Path], made: Path, flags: list[str] | tuple = ()) -> None:
     """One program; what clang says against it is the error."""
     command.check([*COMPILER, *(str(source) for source in sources), *flags, "-o", str(made)], limit=LIMIT, status=BUILD)
+
+
+def build(files: list[Path], made: Path, flags: list[str]) -> str:
+    """One app of somebody's: what clang says of it; where that is an error, it is the command's. Headers are found from the tree's root."""
+    ran = command.run([*COMPILER, *STACK, f"-I{ROOT}", *(str(file) for file in files), *flags, "-o", str(made)], limit=LIMIT)
+    if ran.status != 0:
+        said = "\n".join(ran.lines)
+        raise KpioError(f"{made} was not made, clang's exit status is {ran.status}:\n{said}", BUILD)
+    return "\n".join(ran.lines)
 
 
 @lru_cache(maxsize=None)

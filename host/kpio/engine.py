@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from . import build, command, linuxguest, packages, progress
-from .errors import BUILD, MISSING, KpioError
+from .errors import BUILD, MISSING, USAGE, KpioError
 from .paths import ROOT, cache_folder, inputs_key, keep
 
 CRATE = ROOT / "engines" / "wasmtime"
@@ -105,6 +105,8 @@ def artifact(module: Path, target: str, programs_folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             made = Path(temporary, "made")
             made.mkdir()
-            command.check([str(compiler), "--cpu", target, str(module), str(made / "artifact")], limit=900)
+            ran = command.run([str(compiler), "--cpu", target, str(module), str(made / "artifact")], limit=900)
+            if ran.status != 0:
+                raise KpioError(f"{module} could not be compiled:\n{ran.tail()}", USAGE)
             keep(made, folder)
     return folder / "artifact"

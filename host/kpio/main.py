@@ -9,7 +9,7 @@ import sys
 from . import command, progress
 from .errors import INTERRUPTED, STATUS_HELP, KpioError
 
-VERBS = ("run", "test", "bench", "shell", "debug", "doctor", "build", "clean", "image", "fuzz", "soak", "rootfs")
+VERBS = ("run", "test", "bench", "shell", "debug", "doctor", "build", "clean", "image", "fuzz", "soak", "rootfs", "app")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,19 +10,26 @@ from .errors import USAGE, KpioError
 from .hostrun import FOLDER
 
 SCRIPTS = (".js", ".mjs")
-SCRIPT_CPU = "x86-64-v2"  # QuickJS is compiled before, for any machine that runs the guest
+BEFORE_CPU = "x86-64-v2"  # what is compiled here, for any machine that runs the guest
 MODULE, TEXTS = b"\0asm", (b"(module", b"(component", b";;", b"(;")
 HOST = f"{FOLDER}/wasmhost"
 
 
-def is_program(file: Path) -> bool:
-    """Whether the file is WebAssembly, binary or text, by its first bytes."""
+def beginning(file: Path) -> bytes:
     try:
         with open(file, "rb") as opened:
-            begin = opened.read(4096)
+            return opened.read(4096)
     except OSError as error:
         raise KpioError(f"{file}: {error.strerror}", USAGE) from None
-    return begin.startswith(MODULE) or begin.lstrip().startswith(TEXTS)
+
+
+def is_binary(file: Path) -> bool:
+    return beginning(file).startswith(MODULE)
+
+
+def is_program(file: Path) -> bool:
+    """Whether the file is WebAssembly, binary or text, by its first bytes."""
+    return is_binary(file) or beginning(file).lstrip().startswith(TEXTS)
 
 
 def is_script(file: Path) -> bool:
@@ -31,7 +38,7 @@ def is_script(file: Path) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS", add_help=False)
-    made.add_argument("--mode", choices=("jit", "interp"))
+    made.add_argument("--mode", choices=("aot", "jit", "interp"))
     made.add_argument("--memory", metavar="SIZE")
     made.add_argument("--timeout", type=float, metavar="SECONDS")
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
@@ -56,7 +63,10 @@ def places(shares: list[folders.Share]) -> list[str]:
 def placed(file: Path, options: argparse.Namespace, arguments: list[str], files: dict) -> tuple[str, str, list[str]]:
     """The mode, the program and its arguments; what the guest needs is added to the files."""
     place = f"{FOLDER}/{file.name}"
-    files[place] = file.read_bytes()
+    if options.mode == "aot" and not is_binary(file):
+        raise KpioError(f"{file}: --mode aot takes no text", USAGE)
+    made = engine.artifact(file, BEFORE_CPU, engine.programs()) if options.mode == "aot" else file
+    files[place] = made.read_bytes()
     return options.mode or "jit", place, arguments
 
 
@@ -64,7 +74,8 @@ def placed_script(file: Path, options: argparse.Namespace, arguments: list[str],
     """The same for a script: QuickJS runs it, as it was compiled before unless a mode is asked for."""
     packages.require("apps")
     place = f"{FOLDER}/quickjs"
-    files[place] = (apps.quickjs() if options.mode else engine.artifact(apps.quickjs(), SCRIPT_CPU, engine.programs())).read_bytes()
+    before = options.mode in (None, "aot")
+    files[place] = (apps.quickjs() if not before else engine.artifact(apps.quickjs(), BEFORE_CPU, engine.programs())).read_bytes()
     files[f"{FOLDER}/script/{file.name}"] = file.read_bytes()
     return options.mode or "aot", place, [f"/script/{file.name}", *arguments]
 

@@ -155,13 +155,15 @@ def flaw_of(case, status, printed):
 
 
 class WasmItem(CaseItem):
+    groups, made = GROUPS, staticmethod(samples)
+
     def __init__(self, group, **rest):
         super().__init__(**rest)
-        self.cases, self.append = GROUPS[group]
+        self.cases, self.append = self.groups[group]
 
     def work(self):
-        variant, folder = built(CONFIG), samples()
-        files = {f"{PLACE}/{file.name}": file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        variant, folder = built(CONFIG), self.made()
+        files = {f"{PLACE}/{file.relative_to(folder)}": file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         files[f"{PLACE}/data/.keep"] = b""
         commands = [linuxguest.Command((WASMHOST, *case.words(PLACE))) for case in self.cases]
         with tempfile.TemporaryDirectory(prefix="kpio-boot-") as temporary:

@@ -2,7 +2,7 @@
 a script (.js, run by QuickJS) or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own.
 A static Linux program starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are
 not there, as the leader of a session. --dir shows the program a folder of this machine, in which it starts if this command did. Options
-go before FILE, or between FILE and `--`; behind a WebAssembly FILE or a script, --mode jit|interp, --memory (of its linear memory),
+go before FILE, or between FILE and `--`; behind a WebAssembly FILE or a script, --mode aot|jit|interp, --memory (of its linear memory),
 --env, --dir and --timeout are the program's."""
 import argparse
 import sys

@@ -1,0 +1,165 @@
+"""Apps that `kpio app build` makes (docs/apps.md): the samples of apps/samples in every mode, here and in a guest, and what
+the verb says."""
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from kpio import command, engine, packages
+from kpio.paths import ROOT, cache_folder, inputs_key, keep
+from test_wasm import HOST_SECONDS, Case, WasmItem, flaw_of
+
+SAMPLES = ROOT / "apps" / "samples"
+LIMIT = 600  # of a busy machine
+making = threading.Lock()
+TEXTS = {"a.txt": "one two\nthree\n", "below/b.txt": "four", "below/c.txt": ""}
+COUNTED = r""" +2 +3 +14 /text/a\.txt
+ +0 +1 +4 /text/below/b\.txt
+ +0 +0 +0 /text/below/c\.txt
+ +2 +4 +18 all"""
+
+
+def kpio_app(*words, cwd=None):
+    return subprocess.run([sys.executable, str(ROOT / "kpio"), "app", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=LIMIT, cwd=cwd)
+
+
+def build(*words, cwd=None):
+    done = kpio_app("build", *words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+
+
+# ---- the samples --------------------------------------------------------------------------------------------------------------
+
+def made_apps():
+    with making:
+        return make_apps()
+
+
+@lru_cache(maxsize=None)
+def make_apps():
+    """The folder of what the cases name, made once."""
+    packages.require("wasm", "test")
+    host = engine.programs()
+    tools = [ROOT / "host" / "kpio" / name for name in ("apps.py", "verbs/app.py")]
+    inputs = [Path(__file__), *tools, *sorted(path for path in SAMPLES.rglob("*") if path.is_file()), host / "wasmc", host / "wasmhost"]
+    folder = cache_folder("wasm") / f"samples-{inputs_key(*inputs)}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(temporary, "apps")
+            made.mkdir()
+            make_all(made, host)
+            keep(made, folder)
+    return folder
+
+
+def make_all(folder, host):
+    shutil.copy(host / "boot" / "wasmhost", folder / "wasmhost")
+    for sample in ("hello.c", "notes.c", "words"):
+        build(SAMPLES / sample, "-Wall", "-Wextra", "-Werror", cwd=folder)
+    for module in folder.glob("*.wasm"):
+        command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(module), str(module.with_suffix(".aot"))])
+    for name, text in TEXTS.items():
+        (folder / "text" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "text" / name).write_text(text)
+
+
+def in_mode(mode):
+    def case(name, app, *arguments, output="", status=0, options=()):
+        program = f"{app}.{'aot' if mode == 'aot' else 'wasm'}"
+        return Case(f"{mode}_{name}", ("--mode", mode, *options), (program, *arguments), output, status)
+
+    notes = ("--dir", "@/data::/notes")
+    return [
+        case("hello", "hello", "Ada", "Grace Hopper", output="Hello, Ada!\nHello, Grace Hopper!"),
+        case("hello_by_variable", "hello", "Ada", output="Hallo, Ada!", options=("--env", "GREETING=Hallo")),
+        case("hello_usage", "hello", output=r"usage: \S+ NAME \.\.\.", status=2),
+        case("words", "words", "/text", output=COUNTED, options=("--dir", "@/text::/text,ro")),
+        case("words_of_nothing_shown", "words", "/text", output=r"/text: .*\n +0 +0 +0 all", status=1),
+        case("notes_add", "notes", "add", f"by {mode}", options=notes),
+        case("notes_list", "notes", "list", output=rf"(by \w+\n)*by {mode}", options=notes),
+        case("notes_read_only", "notes", "add", "lost", output=r"notes: /notes/\.new-\w+: .*", status=1,
+             options=("--dir", "@/data::/notes,ro")),
+    ]
+
+
+CASES = [*in_mode("aot"), *in_mode("jit"), *in_mode("interp")]
+
+
+class AppItem(WasmItem):
+    groups, made = {"samples": (CASES, " kpio.jit=1")}, staticmethod(made_apps)
+
+
+def test_samples_on_this_machine(tmp_path):
+    (tmp_path / "data").mkdir()
+    for file in made_apps().iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    for case in CASES:
+        argv = [str(tmp_path / "wasmhost"), *case.words(str(tmp_path))]
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=HOST_SECONDS)
+        flaw = flaw_of(case, ran.returncode, ran.stdout.rstrip("\n"))
+        assert not flaw, f"{case.name}: {flaw}"
+
+
+@pytest.mark.parametrize("mode", ("aot", "jit", "interp"))
+def test_run(mode):
+    argv = [sys.executable, str(ROOT / "kpio"), "run", str(made_apps() / "hello.wasm"), "--mode", mode, "--env", "GREETING=Hi", "--", "Ada"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hi, Ada!\n", "")
+
+
+# ---- what the verb says -------------------------------------------------------------------------------------------------------
+
+def test_what_it_makes(tmp_path):
+    (tmp_path / "one.c").write_text('#include "two.h"\nint main(void) { return two() - TWO; }\n')
+    (tmp_path / "two.c").write_text("int two(void) { return 2; }\n")
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "two.h").write_text("int two(void);\n")
+    done = kpio_app("build", "one.c", "two.c", "-Iinclude", "-DTWO=2", "-Wall", "-g", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "one.wasm").read_bytes().startswith(b"\0asm\1"), done.stderr
+    assert done.stdout == f"one.wasm: {(tmp_path / 'one.wasm').stat().st_size:,} bytes\n"
+
+
+def test_a_stack_that_overflows_traps(tmp_path):
+    """It changes no data: the stack lies before them."""
+    source = tmp_path / "deep.c"
+    source.write_text("#include <stdio.h>\nint deep(int n) { volatile char a[4096]; a[n] = 1; return n > 4000 ? 0 : deep(n + 1) + a[n]; }\n"
+                      "int main(void) { printf(\"%d\\n\", deep(0)); return 0; }\n")
+    build(source, "-O0", "-Wl,-z,stack-size=65536", cwd=tmp_path)
+    ran = subprocess.run([str(made_apps() / "wasmhost"), str(tmp_path / "deep.wasm")], capture_output=True, text=True, timeout=HOST_SECONDS)
+    assert ran.returncode == 134 and "out of bounds memory access" in ran.stderr, ran
+
+
+@pytest.mark.parametrize("text, words, status, said", [
+    (None, ("missing.c",), 2, "missing.c: no such file"),
+    ("", ("text.md",), 2, "no C source, object or archive"),
+    (None, (".",), 2, "a folder without C files"),
+    ("int main(void) { return 0; }", ("a.c", "-o", "no/a.wasm"), 2, "its folder is not there"),
+    ("int main(void) { return fork(); }", ("a.c",), 4, "undeclared function 'fork'"),
+    ("int none(void) { return 0; }", ("a.c",), 4, "undefined symbol: main"),
+    ("#include <sys/times.h>\nint main(void) { return 0; }", ("a.c",), 4, "-lwasi-emulated-process-clocks"),
+])
+def test_what_is_wrong_is_said(tmp_path, text, words, status, said):
+    if text is not None:
+        (tmp_path / words[0]).write_text(text)
+    done = kpio_app("build", *words, cwd=tmp_path)
+    assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr, done
+    assert not list(tmp_path.glob("*.wasm"))
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    absent = [packages.Package("wasi-libc", "apps", "file:/nowhere/*")]
+    monkeypatch.setattr(packages, "listed", lambda: absent)
+    monkeypatch.setattr(packages, "privilege", lambda: None)
+    from kpio import main
+    (tmp_path / "a.c").write_text("int main(void) { return 0; }\n")
+    assert main.main(["app", "build", str(tmp_path / "a.c"), "-o", str(tmp_path / "a.wasm")]) == 3
+
+
+def items(parent, long):
+    yield AppItem.from_parent(parent, name="apps-samples", group="samples")

@@ -120,7 +120,35 @@ KT_TEST(limits) {
     must(app_update("greedy", "2", "memory = 16M\n", "/m/rights.wasm", 0));
     must_print("greedy", "agrow", "stopped at the limit");
     KT_EQUAL(app_run("greedy", "atrap").code, 134);
+    must(app_update("greedy", "3", "cpu-time = 200ms\nfiles = 16\ndirectory = /data read\n", "/m/rights.wasm", 0));
+    ran = app_run("greedy", "aloop");
+    KT_EQUAL(ran.code, 124);
+    KT_CHECK(contains(ran.error, "wasmhost: greedy: stopped: its CPU time of 0.2 s is over"));
+    kpio_handle data = directory("/data", KPIO_RIGHT_READ);
+    must(app_grant("greedy", "/data", "/data", data, 0));
+    must_print("greedy", "aopen", "stopped at the limit");
+    kt_close(data);
     must(app_remove("greedy"));
+    appd_stop();
+}
+
+// Linear memories are the pool's, in an account of the app's own.
+KT_TEST(memories_of_the_pool) {
+    struct kpio_wasm_account account, found = {};
+    char line[64];
+    int64_t result, number = 0;
+    appd_start(NULL);
+    must(app_install("pooled", "1", "memory = 16M\n", "/m/v1.wasm", 0));
+    struct running running = app_begin("pooled", "await", &result);
+    KT_EQUAL(result, 0);
+    app_read(&running, line, sizeof line);
+    while ((number = kpio_wasm_pool_list(startup_handle("system"), (uint64_t)number, &account)) > 0)
+        if (strcmp(account.name, "pooled") == 0) found = account;
+    KT_EQUAL(number, -ENOENT);
+    KT_EQUAL(found.limit, 16ull << 20);
+    KT_CHECK(found.current > 0 && found.current <= found.reserved && found.reserved <= found.limit);
+    KT_EQUAL(app_end(&running).code, 0);
+    must(app_remove("pooled"));
     appd_stop();
 }
 

@@ -18,6 +18,8 @@ size_t describe_app(const struct app_version *v, char *text, size_t size) {
     SAY("module:      %s\nartifact:    %s\n", module, describe_state(v));
     SAY("memory:      %lu bytes\n", (unsigned long)app_memory(&v->record));
     if (app_time(&v->record) != 0) SAY("time:        %lu ms\n", (unsigned long)(app_time(&v->record) / 1000000));
+    if (m->cpu_time != 0) SAY("CPU time:    %lu ms\n", (unsigned long)(m->cpu_time / 1000000));
+    if (m->files != 0) SAY("open files:  %lu\n", (unsigned long)m->files);
     if (m->mode == APP_JIT) SAY("code:        %s\n", g->jit ? "granted" : "asked for, not granted");
     if (m->environment) SAY("environment: %s\n", g->environment ? "granted" : "asked for, not granted");
     for (uint32_t i = 0; i < m->directory_count; i++) {

@@ -74,10 +74,15 @@ static void add_directories(struct starting *s) {
     }
 }
 
+static void add_time(struct starting *s, const char *flag, uint64_t nanos) {
+    if (nanos == 0) return;
+    add(s, flag);
+    add_made(s, "%lu.%09lu", (unsigned long)(nanos / 1000000000), (unsigned long)(nanos % 1000000000));
+}
+
 static int64_t make_words(struct starting *s) {
     const struct app_record *r = &s->launch->version->record;
     const struct launch *l = s->launch;
-    const uint64_t time = app_time(r);
     if (l->words_size > 0 && l->words[l->words_size - 1] != 0) return fail(s, "its arguments", -EINVAL);
     add(s, "wasmhost");
     add(s, "--mode");
@@ -86,9 +91,11 @@ static int64_t make_words(struct starting *s) {
     add(s, r->manifest.name);
     add(s, "--memory");
     add_made(s, "%lu", (unsigned long)app_memory(r));
-    if (time != 0) {
-        add(s, "--timeout");
-        add_made(s, "%lu.%09lu", (unsigned long)(time / 1000000000), (unsigned long)(time % 1000000000));
+    add_time(s, "--timeout", app_time(r));
+    add_time(s, "--cpu-time", r->manifest.cpu_time);
+    if (r->manifest.files != 0) {
+        add(s, "--files");
+        add_made(s, "%lu", (unsigned long)r->manifest.files);
     }
     add_directories(s);
     if (app_gets_environment(r)) add_passed(s, 'e');
@@ -148,7 +155,7 @@ static int64_t make_root(struct starting *s) {
 static int64_t make_job(struct starting *s) {
     const struct app_record *r = &s->launch->version->record;
     const uint64_t overhead = r->manifest.mode == APP_AOT ? OVERHEAD_PAGES : COMPILER_PAGES;
-    const struct kpio_job_limits limits = {app_memory(r) / 4096 + overhead, 512, 64, UINT64_MAX, 1};
+    const struct kpio_job_limits limits = {app_memory(r) / 4096 + overhead, 2 * APP_FILES_MAX, 64, UINT64_MAX, 1};
     int64_t job = kpio_job_create(startup_handle("job"), &limits, r->manifest.name, strlen(r->manifest.name));
     if (job < 0) return fail(s, "its job", job);
     s->job = (kpio_handle)job;

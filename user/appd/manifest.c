@@ -76,8 +76,17 @@ static const char *set_environment(struct app_manifest *m, struct text value) {
 static const char *set_memory(struct app_manifest *m, struct text value) {
     return text_to_size(value, &m->memory) && m->memory >= 65536 && m->memory <= 1ull << 40 ? NULL : "a size from 64K to 1T, as 64M";
 }
+static const char *to_time(struct text value, uint64_t *out) {
+    return text_to_duration(value, out) && *out > 0 && *out <= 1000000000000000000ull ? NULL : "a time, as 10s or 500ms";
+}
 static const char *set_time(struct app_manifest *m, struct text value) {
-    return text_to_duration(value, &m->time) && m->time > 0 && m->time <= 1000000000000000000ull ? NULL : "a time, as 10s or 500ms";
+    return to_time(value, &m->time);
+}
+static const char *set_cpu_time(struct app_manifest *m, struct text value) {
+    return to_time(value, &m->cpu_time);
+}
+static const char *set_files(struct app_manifest *m, struct text value) {
+    return text_to_u64(value, &m->files) && m->files > 0 && m->files <= APP_FILES_MAX ? NULL : "a number of files from 1 to 256";
 }
 
 static const struct {
@@ -87,6 +96,7 @@ static const struct {
 } fields[] = {
     {"name", set_name, false},         {"version", set_version, false},         {"mode", set_mode, false}, {"memory", set_memory, false},
     {"directory", set_directory, true}, {"environment", set_environment, false}, {"time", set_time, false},
+    {"cpu-time", set_cpu_time, false},  {"files", set_files, false},
 };
 
 const char *app_manifest_set(struct app_manifest *m, struct text key, struct text value, uint32_t *seen) {
@@ -96,7 +106,7 @@ const char *app_manifest_set(struct app_manifest *m, struct text key, struct tex
         *seen |= 1u << i;
         return fields[i].set(m, value);
     }
-    return "unknown: name version mode directory environment memory time";
+    return "unknown: name version mode directory environment memory time cpu-time files";
 }
 
 const char *app_manifest_finish(struct app_manifest *m, uint32_t seen) {

@@ -7,6 +7,8 @@
 //     environment = yes                    the variables that whoever runs it passes on
 //     memory      = 64M                    most of a linear memory; default APP_MEMORY_DEFAULT
 //     time        = 10s                    wall time of a run; default: none
+//     cpu-time    = 2s                     time of processors that a run uses; default: none
+//     files       = 16                     most files that are open at a time; default: what its job allows
 #pragma once
 #include "lib/text.h"
 
@@ -15,6 +17,7 @@
 #define APP_PATH_MAX 127u
 #define APP_DIRECTORIES_MAX 4u
 #define APP_MEMORY_DEFAULT (256ull << 20)
+#define APP_FILES_MAX 256u  // of the 512 handles that the job of an app may have
 
 enum app_mode { APP_AOT, APP_JIT, APP_INTERP };
 
@@ -22,7 +25,8 @@ struct app_manifest {
     char name[APP_NAME_MAX + 1], version[APP_VERSION_MAX + 1];
     enum app_mode mode;
     bool environment;
-    uint64_t memory, time;             // bytes; ns, 0: none
+    uint64_t memory, time, cpu_time;   // bytes; ns, 0: none
+    uint64_t files;                    // 0: not said
     uint32_t directory_count;
     struct app_directory {
         char guest[APP_PATH_MAX + 1];

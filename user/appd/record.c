@@ -19,6 +19,8 @@ static void write_manifest(struct writer *w, const struct app_manifest *m) {
     WRITE(w, "name = %s\nversion = %s\nmode = %s\nmemory = %lu\nenvironment = %s\n", m->name, m->version, app_mode_name(m->mode),
           (unsigned long)m->memory, m->environment ? "yes" : "no");
     if (m->time != 0) WRITE(w, "time = %luns\n", (unsigned long)m->time);
+    if (m->cpu_time != 0) WRITE(w, "cpu-time = %luns\n", (unsigned long)m->cpu_time);
+    if (m->files != 0) WRITE(w, "files = %lu\n", (unsigned long)m->files);
     for (uint32_t i = 0; i < m->directory_count; i++)
         WRITE(w, "directory = %s read%s\n", m->directories[i].guest, m->directories[i].writes ? " write" : "");
 }

@@ -1,5 +1,6 @@
 // Tries what an app may have been granted, without a C library: `files` makes, reads and removes a file in the first directory that
-// it sees; `say` prints its arguments and variables; `loop` never ends, `grow` asks for memory until it gets none, `trap` traps.
+// it sees; `say` prints its arguments and variables; `loop` never ends, `grow` asks for memory until it gets none, `open` for files
+// likewise, `trap` traps.
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,13 @@ static void grow(void) {
     say(pages >= 64 && pages < 1024 ? "stopped at the limit\n" : "no limit\n");
 }
 
+// At most 16 files may be open.
+static void open_all(void) {
+    int fd, count = 0;
+    while (count < 64 && path_open(3, 0, ".", 1, 2, 0, 0, 0, &fd) == 0) count++;
+    say(count >= 12 && count <= 24 ? "stopped at the limit\n" : "no limit\n");
+}
+
 __attribute__((export_name("_start"))) void start(void) {
     size_t count, bytes, variables;
     args_sizes_get(&count, &bytes);
@@ -91,5 +99,6 @@ __attribute__((export_name("_start"))) void start(void) {
     if (is(what, "loop"))
         for (volatile int i = 0;; i++) continue;
     if (is(what, "grow")) grow();
+    if (is(what, "open")) open_all();
     if (is(what, "trap")) __builtin_trap();
 }

@@ -14,7 +14,7 @@ TEST(whole) {
     struct app_manifest m;
     struct app_flaw flaw;
     CHECK(app_manifest_parse(TEXT("# an app\n" GOOD "mode = jit\ndirectory = /data read write\ndirectory = /usr/share read\n"
-                                  "environment = yes\nmemory = 64M\ntime = 10s\n"), &m, &flaw));
+                                  "environment = yes\nmemory = 64M\ntime = 10s\ncpu-time = 500ms\nfiles = 16\n"), &m, &flaw));
     CHECK_EQ(strcmp(m.name, "hello"), 0);
     CHECK_EQ(strcmp(m.version, "1.2.0"), 0);
     CHECK_EQ(m.mode, APP_JIT);
@@ -24,6 +24,8 @@ TEST(whole) {
     CHECK(m.environment);
     CHECK_EQ(m.memory, 64 << 20);
     CHECK_EQ(m.time, 10000000000ull);
+    CHECK_EQ(m.cpu_time, 500000000ull);
+    CHECK_EQ(m.files, 16);
 }
 
 TEST(defaults) {
@@ -33,6 +35,8 @@ TEST(defaults) {
     CHECK_EQ(m.mode, APP_AOT);
     CHECK_EQ(m.memory, APP_MEMORY_DEFAULT);
     CHECK_EQ(m.time, 0);
+    CHECK_EQ(m.cpu_time, 0);
+    CHECK_EQ(m.files, 0);
     CHECK_EQ(m.directory_count, 0);
     CHECK(!m.environment);
 }
@@ -63,6 +67,10 @@ TEST(flaws) {
         {GOOD "memory = 64M\nmemory = 64M\n", "memory", 4},
         {GOOD "time = 10\n", "time", 3},
         {GOOD "time = 0s\n", "time", 3},
+        {GOOD "cpu-time = 1\n", "cpu-time", 3},
+        {GOOD "files = 0\n", "files", 3},
+        {GOOD "files = 257\n", "files", 3},
+        {GOOD "files = 16K\n", "files", 3},
         {GOOD "environment = perhaps\n", "environment", 3},
         {GOOD "directory = data read\n", "directory", 3},
         {GOOD "directory = /data\n", "directory", 3},

@@ -3,6 +3,7 @@ QuickJS, which is such a program."""
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from . import apps, engine, folders, packages
@@ -36,10 +37,65 @@ def is_script(file: Path) -> bool:
     return file.suffix in SCRIPTS and file.is_file()
 
 
+def matching(pattern: str, expected: str, name: str = ""):
+    """A type for argparse: the text as it is, if it has this form."""
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise KpioError(f"{name}{text}: {expected}", USAGE)
+        return text
+    return check
+
+
+SIZE = (r"\d+([KMG](iB)?)?", "a size such as 64M is expected")
+SECONDS = (r"(?=.*[1-9])\d*\.?\d*", "a time in seconds is expected, such as 0.5")
+COUNT = (r"\d+", "a number is expected")
+ENGINE_LIMITS = {  # behind -W, as the wasmtime command has them
+    "timeout": (r"(?=.*[1-9])\d*\.?\d*(s|ms|us|ns)?", "a time is expected, such as 500ms"),
+    "max-memory-size": SIZE, "max-wasm-stack": SIZE, "max-table-elements": COUNT,
+}
+
+
+def engine_limits(text: str) -> str:
+    for word in text.split(","):
+        name, equals, value = word.partition("=")
+        if name not in ENGINE_LIMITS or not equals:
+            raise KpioError(f"-W {word}: NAME=VALUE is expected, NAME one of {', '.join(ENGINE_LIMITS)}", USAGE)
+        matching(*ENGINE_LIMITS[name], f"-W {name}=")(value)
+    return text
+
+
+def add_options(group) -> None:
+    """What only a WebAssembly program can be told."""
+    group.add_argument("--mode", choices=("aot", "jit", "interp"),
+                       help="compiled here, before; in the guest, when it is loaded (default); or started sooner and run slower")
+    group.add_argument("--cpu-time", type=matching(*SECONDS, "--cpu-time "), metavar="SECONDS",
+                       help="stop it when it used so much time of processors, with status 124")
+    group.add_argument("--files", type=matching(*COUNT, "--files "), metavar="N", help="about how many files it may have open at a time")
+    group.add_argument("--argv0", metavar="NAME", help="what it is called, by itself and in messages")
+    group.add_argument("-W", action="append", default=[], type=engine_limits, dest="limits", metavar="NAME=VALUE,...",
+                       help=f"limits of the engine, as the wasmtime command has them: {', '.join(ENGINE_LIMITS)}")
+
+
+def given(options: argparse.Namespace) -> list[str]:
+    """Those of them that were given, as wasmhost takes them; the mode aside."""
+    words = []
+    for name in ("cpu-time", "files", "argv0"):
+        value = getattr(options, name.replace("-", "_"))
+        words += [] if value is None else [f"--{name}", value]
+    return words + [word for limit in options.limits for word in ("-W", limit)]
+
+
+def refuse(options: argparse.Namespace, file: Path) -> None:
+    """Ends the command where one was given for another program."""
+    words = (["--mode"] if options.mode else []) + given(options)
+    if words:
+        raise KpioError(f"{words[0]}: only a WebAssembly program or a script can be told that; {file} is neither", USAGE)
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS", add_help=False)
-    made.add_argument("--mode", choices=("aot", "jit", "interp"))
-    made.add_argument("--memory", metavar="SIZE")
+    add_options(made)
+    made.add_argument("--memory", type=matching(*SIZE, "--memory "), metavar="SIZE")
     made.add_argument("--timeout", type=float, metavar="SECONDS")
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("-v", "--verbose", action="store_true")
@@ -47,12 +103,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def split(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Options behind the file's name, up to the first word that is none or `--`; and the program's arguments."""
+def split(words: list[str], before: argparse.Namespace) -> tuple[argparse.Namespace, list[str]]:
+    """Options behind the file's name, up to the first word that is none or `--`, with those that stood before it where they are not
+    said again; and the program's arguments."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] != "--":
         at += 1 if "=" in words[at] or words[at] in ("-v", "--verbose") else 2
-    return parser().parse_args(words[:at]), words[at + (at < len(words) and words[at] == "--"):]
+    options = parser().parse_args(words[:at])
+    for name in ("mode", "cpu_time", "files", "argv0", "timeout"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(before, name))
+    options.limits = before.limits + options.limits
+    return options, words[at + (at < len(words) and words[at] == "--"):]
 
 
 def places(shares: list[folders.Share]) -> list[str]:
@@ -86,7 +148,7 @@ def command(file: Path, options: argparse.Namespace, environment: list[str], arg
     packages.require("wasm")
     files = {HOST: (engine.programs() / "wasmhost").read_bytes()}
     mode, place, arguments = placed_script(file, options, arguments, files) if is_script(file) else placed(file, options, arguments, files)
-    words = [HOST, "--mode", mode]
+    words = [HOST, "--mode", mode, *given(options)]
     if options.memory:
         words += ["--memory", options.memory]
     for variable in environment:

@@ -2,8 +2,8 @@
 a script (.js, run by QuickJS) or an ELF file for Linux. Its standard input, output, error output and exit status are the command's own.
 A static Linux program starts in an empty root, a dynamic one in the Debian root (`kpio rootfs`), with those of its libraries that are
 not there, as the leader of a session. --dir shows the program a folder of this machine, in which it starts if this command did. Options
-go before FILE, or between FILE and `--`; behind a WebAssembly FILE or a script, --mode aot|jit|interp, --memory (of its linear memory),
---env, --dir and --timeout are the program's."""
+go before FILE, or between FILE and `--`. --memory before FILE is the guest's, behind a WebAssembly FILE or a script that of its linear
+memory."""
 import argparse
 import sys
 from pathlib import Path
@@ -21,6 +21,7 @@ EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release buil
   kpio run ./a.out --memory 2G --env LANG=C -- -l 3
   kpio run script.js -- -l 3
   kpio run app.wasm --mode interp --timeout 5 -- -l 3
+  kpio run app.wasm --memory 64M --cpu-time 2 --files 16 -W max-wasm-stack=512K
   kpio run app.wasm --dir . --dir /srv/data::/data::ro
 """
 
@@ -31,6 +32,7 @@ def add_options(verb):
     program.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the program after that time, with status 124")
     program.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="one more for the program's environment")
     folders.add_argument(program)
+    wasm.add_options(verb.add_argument_group("WebAssembly program, or script"))
 
 
 def add_arguments(verb):
@@ -88,7 +90,7 @@ def prepare(arguments, verbose):
 
 
 def run_wasm(arguments, file):
-    options, words = wasm.split(arguments.words[1:])
+    options, words = wasm.split(arguments.words[1:], arguments)
     environment_of(options.env)
     shares = folders.parse_all(arguments.dirs + options.dirs, relative=True)
     verbose = arguments.verbose or options.verbose
@@ -97,12 +99,13 @@ def run_wasm(arguments, file):
     ran = linuxguest.Command(tuple(argv))
     with folders.Served(chosen, shares, wasm.places(shares)) as served:
         append = f"root=tmpfs kpio.jit=1 {served.words} {arguments.append}".strip()
-        return hostrun.run_in(variant, served.machine, append, ran, files, options.timeout or arguments.timeout, verbose)
+        return hostrun.run_in(variant, served.machine, append, ran, files, options.timeout, verbose)
 
 
 def run_program(arguments, file):
     libraries.read(file)
     words, verbose = split(arguments), arguments.verbose
+    wasm.refuse(arguments, file)
     environment = environment_of(arguments.env)
     shares = folders.parse_all(arguments.dirs)
     variant, chosen = prepare(arguments, verbose)

@@ -1,0 +1,71 @@
+"""`./kpio run` with WebAssembly programs: what they are told, what stops them, and one clear line for what cannot be run."""
+import re
+import subprocess
+import sys
+
+import pytest
+from kpio.errors import USAGE
+from kpio.paths import ROOT
+from test_wasm import samples
+
+LIMIT = 600  # of a busy machine
+CPU_OVER = r"wasmhost: \S+: stopped: its CPU time of 0\.3 s is over"
+
+
+def kpio_run(*words):
+    argv = [sys.executable, str(ROOT / "kpio"), "run", "--smp", "2", *map(str, words)]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+
+
+@pytest.mark.parametrize("options, program, status, output, error", [
+    (("--cpu-time", "0.3"), ("trap.wasm", "loop"), 124, "", CPU_OVER),
+    (("--memory", "16M", "--mode=interp"), ("trap.wasm", "grow"), 0, "stopped at the limit\n", ""),
+    (("--files", "20", "--dir", "@::/data"), ("trap.wasm", "open"), 0, "stopped at the limit\n", ""),
+    (("-W", "timeout=500ms", "--argv0", "sleeper"), ("trap.wasm", "sleep"), 124, "", r"wasmhost: sleeper: stopped: its time of 0\.5 s .*"),
+    (("-W", "max-wasm-stack=64K"), ("trap.wasm", "descend"), 134, "", r"wasmhost: \S+: wasm trap: call stack exhausted(?s:\n.*)"),
+], ids=["cpu_time", "memory", "files", "time", "stack"])
+def test_limits(tmp_path, options, program, status, output, error):
+    done = kpio_run(samples() / program[0], *(word.replace("@", str(tmp_path)) for word in options), "--", *program[1:])
+    assert (done.returncode, done.stdout) == (status, output), done.stderr
+    assert re.fullmatch(error, done.stderr.rstrip("\n")), done.stderr
+
+
+def test_limits_may_stand_before_the_program():
+    done = kpio_run("--cpu-time", "0.3", "--mode", "interp", samples() / "trap.wasm", "loop")
+    assert done.returncode == 124 and re.fullmatch(CPU_OVER + "\n", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (("--cpu-time", "soon"), "--cpu-time soon: a time in seconds is expected, such as 0.5"),
+    (("--cpu-time", "0"), "--cpu-time 0: a time in seconds is expected, such as 0.5"),
+    (("--files=many",), "--files many: a number is expected"),
+    (("--memory", "64X"), "--memory 64X: a size such as 64M is expected"),
+    (("-W", "max-memory-size=big"), "-W max-memory-size=big: a size such as 64M is expected"),
+    (("-W", "timeout=1,colour=red"), "-W colour=red: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, "
+                                     "max-table-elements"),
+    (("-Wtimeout",), "-W timeout: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements"),
+    (("--env", "COLOUR"), "--env COLOUR: KEY=VALUE is expected"),
+], ids=["word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env"])
+def test_wrong_options(words, said):
+    """They are told before anything is booted."""
+    done = kpio_run(samples() / "wasi.wasm", *words)
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", f"kpio: {said}\n")
+
+
+def test_options_of_other_programs():
+    done = kpio_run("--files", "3", "/bin/true")
+    said = "kpio: --files: only a WebAssembly program or a script can be told that; /bin/true is neither\n"
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", said)
+
+
+@pytest.mark.parametrize("name, data, said", [
+    ("cut.wasm", b"\0asm\1\0\0\0\1\7", r"\S+: .*(unexpected end|invalid|extends past).*"),
+    ("future.wasm", b"\0asm\7\0\0\0", r"\S+: .*(version|no WebAssembly).*"),
+    ("import.wat", b'(module (import "env" "absent" (func)) (memory (export "memory") 1) (func (export "_start")))',
+     r"\S+: unknown import: `env::absent` has not been defined"),
+], ids=["cut", "version", "import"])
+def test_what_cannot_run(tmp_path, name, data, said):
+    (tmp_path / name).write_bytes(data)
+    done = kpio_run(tmp_path / name)
+    assert (done.returncode, done.stdout) == (USAGE, ""), done.stderr
+    assert re.fullmatch(rf"wasmhost: {said}\n", done.stderr), done.stderr

@@ -38,9 +38,10 @@ static int add(const char *text) {
     unsigned char chance[4];
     if (getentropy(chance, sizeof chance) != 0) return failed("random bytes");
     const unsigned number = (unsigned)chance[0] << 24 | (unsigned)chance[1] << 16 | (unsigned)chance[2] << 8 | chance[3];
-    const long long now = (long long)time(NULL);
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0) return failed("the time");
     snprintf(part, sizeof part, FOLDER "/.new-%08x", number);
-    snprintf(path, sizeof path, FOLDER "/%010lld-%08x", now, number);
+    snprintf(path, sizeof path, FOLDER "/%010lld.%09ld-%08x", (long long)now.tv_sec, now.tv_nsec, number);
     int status = write_whole(part, text);
     if (status == 0 && rename(part, path) != 0) status = failed(path);
     if (status != 0) unlink(part);

@@ -1,17 +1,22 @@
 """Apps that `kpio app build` makes (docs/apps.md): the samples of apps/samples in every mode, here and in a guest, and what
 the verb says."""
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from kpio import command, engine, packages
+from console import Console
+from guests import built
+from kpio import command, engine, linuxguest, packages
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
-from test_wasm import HOST_SECONDS, Case, WasmItem, flaw_of
+from test_appd import CONFIG, disk
+from test_wasm import HOST_SECONDS, SILENCE, Case, WasmItem, flaw_of
 
 SAMPLES = ROOT / "apps" / "samples"
 LIMIT = 600  # of a busy machine
@@ -21,6 +26,10 @@ COUNTED = r""" +2 +3 +14 /text/a\.txt
  +0 +1 +4 /text/below/b\.txt
  +0 +0 +0 /text/below/c\.txt
  +2 +4 +18 all"""
+
+SURVEY = "place: here\nclocks: a good day, slept enough\nrandom: two draws differ\nwritten: all of it"
+INTERFACES = ("cli/run", "cli/environment", "cli/stdout", "io/streams", "filesystem/types", "clocks/wall-clock", "clocks/monotonic-clock",
+              "random/random")
 
 
 def kpio_app(*words, cwd=None):
@@ -45,7 +54,8 @@ def make_apps():
     """The folder of what the cases name, made once."""
     packages.require("wasm", "test")
     host = engine.programs()
-    tools = [ROOT / "host" / "kpio" / name for name in ("apps.py", "verbs/app.py")]
+    tools = [ROOT / "host" / "kpio" / name for name in ("apps.py", "component.py", "verbs/app.py")]
+    tools += [ROOT / "engines" / "component" / name for name in ("Cargo.lock", "src/main.rs")]
     inputs = [Path(__file__), *tools, *sorted(path for path in SAMPLES.rglob("*") if path.is_file()), host / "wasmc", host / "wasmhost"]
     folder = cache_folder("wasm") / f"samples-{inputs_key(*inputs)}"
     if not folder.exists():
@@ -61,6 +71,8 @@ def make_all(folder, host):
     shutil.copy(host / "boot" / "wasmhost", folder / "wasmhost")
     for sample in ("hello.c", "notes.c", "words"):
         build(SAMPLES / sample, "-Wall", "-Wextra", "-Werror", cwd=folder)
+    build("--component", SAMPLES / "survey.c", "-Wall", "-Wextra", "-Werror", cwd=folder)
+    shutil.copy(SAMPLES / "survey.app", folder)
     for module in folder.glob("*.wasm"):
         command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(module), str(module.with_suffix(".aot"))])
     for name, text in TEXTS.items():
@@ -81,9 +93,11 @@ def in_mode(mode):
         case("words", "words", "/text", output=COUNTED, options=("--dir", "@/text::/text,ro")),
         case("words_of_nothing_shown", "words", "/text", output=r"/text: .*\n +0 +0 +0 all", status=1),
         case("notes_add", "notes", "add", f"by {mode}", options=notes),
-        case("notes_list", "notes", "list", output=rf"(by \w+\n)*by {mode}", options=notes),
+        case("notes_list", "notes", "list", output=rf"(?=(.*\n)*by {mode}(\n|$))(by \w+\n?)+", options=notes),
         case("notes_read_only", "notes", "add", "lost", output=r"notes: /notes/\.new-\w+: .*", status=1,
              options=("--dir", "@/data::/notes,ro")),
+        case("survey", "survey", f".{mode}.txt", output=SURVEY, options=("--dir", "@/data::/out", "--env", "PLACE=here")),
+        case("survey_of_nothing_shown", "survey", "a.txt", output="survey: /out/a.txt: .*", status=1),
     ]
 
 
@@ -106,11 +120,52 @@ def test_samples_on_this_machine(tmp_path):
         assert not flaw, f"{case.name}: {flaw}"
 
 
+def kpio_run(app, *words):
+    done = subprocess.run([sys.executable, str(ROOT / "kpio"), "run", str(made_apps() / app), *words], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT)
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("mode", ("aot", "jit", "interp"))
 def test_run(mode):
-    argv = [sys.executable, str(ROOT / "kpio"), "run", str(made_apps() / "hello.wasm"), "--mode", mode, "--env", "GREETING=Hi", "--", "Ada"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Hi, Ada!\n", "")
+    assert kpio_run("hello.wasm", "--mode", mode, "--env", "GREETING=Hi", "--", "Ada") == (0, "Hi, Ada!\n", "")
+
+
+def test_run_a_component(tmp_path):
+    assert kpio_run("survey.wasm", "--dir", f"{tmp_path}::/out", "--env", "PLACE=here", "--", "a.txt") == (0, f"{SURVEY}\n", "")
+    assert (tmp_path / "a.txt").read_text().startswith("place: here\n")
+
+
+def test_a_component_is_one():
+    made = (made_apps() / "survey.wasm").read_bytes()
+    assert made.startswith(b"\0asm\x0d\0\1\0")
+    assert all(f"wasi:{name}@0.2.".encode() in made for name in INTERFACES)
+
+
+def test_apps_are_installed(tmp_path):
+    """A component and a module, by the monitor."""
+    source = tmp_path / "root"
+    shutil.copytree(made_apps(), source / "m")
+    (source / "m" / "hello.app").write_text("name = hello\nversion = 1\n")
+    (source / "out").mkdir()
+    variant, archive = built(CONFIG), tmp_path / "initrd"
+    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, engine.boot_files()))
+    chosen = replace(CONFIG.machine, disks=disk(tmp_path, "-d", str(source)))
+    console = Console(chosen.arguments(variant.kernel, archive, "kpio.mode=shell root=vda") + ["-serial", "stdio"])
+    survey = SURVEY.replace("here", "unknown").replace("\n", r"\r?\n")
+    try:
+        console.read_until("kpio> ", SILENCE)
+        for line, answer in (("app install /m/survey.wasm /m/survey.app environment", r"survey 1\.0"),
+                             ("app grant survey /out /out write", r""),
+                             ("app run survey first.txt", survey),
+                             ("app install /m/hello.wasm /m/hello.app", r"hello 1"),
+                             ("app run hello Ada", "Hello, Ada!"),
+                             ("app list", r"survey +1\.0 +aot +valid")):
+            console.type(line)
+            said = console.read_until(rf"{re.escape(line)}\r?\n(?s:.*){answer}(?s:.*)kpio> ", SILENCE)
+            assert "usage" not in said, said
+    finally:
+        console.close()
 
 
 # ---- what the verb says -------------------------------------------------------------------------------------------------------

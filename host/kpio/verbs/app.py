@@ -5,9 +5,10 @@ SOURCE is a C file, an object, an archive, or a folder, of which every C file is
 -W, -f, -l and -m mean what they mean to clang."""
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
-from .. import apps, packages, progress
+from .. import apps, component, packages, progress
 from ..build import relative
 from ..errors import OK, USAGE, KpioError
 
@@ -16,6 +17,7 @@ EXAMPLES = """  kpio app build hello.c                       makes hello.wasm in
   kpio app build hello.c -o out/hello.wasm
   kpio app build apps/samples/words            every .c file of a folder
   kpio app build main.c other.c -g -O0         to look for an error
+  kpio app build --component survey.c          a component of WASI preview 2
   kpio app build game.c -Wall -Iinclude -DLEVELS=3 -lm
   kpio run hello.wasm -- Ada                   runs it
 """
@@ -32,6 +34,7 @@ def add_arguments(verb):
     build.add_argument("-o", dest="output", metavar="FILE", help="what is made; else NAME.wasm here, after the first source")
     build.add_argument("-O", dest="level", default="2", choices=tuple("0123sz"), help="optimisation, as clang names it; default 2")
     build.add_argument("-g", dest="debug", action="store_true", help="with lines and variables, for debuggers")
+    build.add_argument("--component", action="store_true", help="a component of WASI preview 2 in place of a module (needs Rust, once)")
     build.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="show the compiler's command")
     for option, meaning in PASSED.items():
         build.add_argument(option, dest="flags", action="append", default=[], metavar="...", type=(option + "{}").format, help=meaning)
@@ -62,12 +65,24 @@ def output_of(arguments):
     return made
 
 
+def build_module(sources, made, flags):
+    with progress.step(f"Compiling {relative(made)}"):
+        return apps.build(sources, made, flags)
+
+
+def build_component(sources, made, flags):
+    with tempfile.TemporaryDirectory(prefix="kpio-app-") as folder:
+        module = Path(folder, made.name)
+        said = build_module(sources, module, flags)
+        component.encode(module, made)
+    return said
+
+
 def execute(arguments):
     flags = [f"-O{arguments.level}", f"-std={arguments.standard}", *(["-g"] if arguments.debug else []), *arguments.flags]
     sources, made = [file for word in arguments.sources for file in sources_of(word)], output_of(arguments)
     packages.require("apps")
-    with progress.step(f"Compiling {relative(made)}"):
-        said = apps.build(sources, made, flags)
+    said = (build_component if arguments.component else build_module)(sources, made, flags)
     if said:
         print(said, file=sys.stderr)
     print(f"{made}: {made.stat().st_size:,} bytes")

@@ -152,6 +152,34 @@ KT_TEST(memories_of_the_pool) {
     appd_stop();
 }
 
+// Byte code is compiled before, too, and kept beside the code of an app that has the same module.
+KT_TEST(byte_code) {
+    char hex[65], path[128], text[2048];
+    struct appd_status_reply status;
+    const unsigned cache = count_files(TOP "/cache");
+    appd_start(NULL);
+    must(app_install("fast", "1", "", "/m/v2.wasm", 0));
+    must(app_install("small", "1", "mode = interp\n", "/m/v2.wasm", 0));
+    KT_EQUAL(count_files(TOP "/cache"), cache + 4);
+    must_print("small", "", "version 2");
+    info_of("small", text, sizeof text);
+    KT_CHECK(contains(text, "artifact:    valid\n"));
+    must(app_remove("fast"));
+    KT_EQUAL(count_files(TOP "/cache"), cache + 2);
+    must_print("small", "", "version 2");
+    artifact_of("small", hex);
+    appd_stop();
+    fmt_print(path, sizeof path, TOP "/cache/%s.pulley", hex);
+    flip(path, size_of(path) / 2);
+    appd_start(&status);
+    KT_EQUAL(status.dropped, 1);
+    KT_EQUAL(status.compiled, 1);
+    must_print("small", "", "version 2");
+    must(app_remove("small"));
+    KT_EQUAL(count_files(TOP "/cache"), cache);
+    appd_stop();
+}
+
 // ---- update and remove ------------------------------------------------------------------------------------------------------------
 
 KT_TEST(an_update_while_the_old_one_runs) {

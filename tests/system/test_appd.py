@@ -152,7 +152,7 @@ def test_the_monitor_installs_and_runs(tmp_path):
     chosen = replace(CONFIG.machine, disks=disk(tmp_path, "-d", str(source)))
     console = Console(chosen.arguments(variant.kernel, archive, "kpio.mode=shell root=vda") + ["-serial", "stdio"])
     try:
-        console.read_until("kpio> ", SILENCE)
+        console.read_until("(?s)(?=.*kpio> )(?=.*services started)", SILENCE)
         for line, answer in (("app install /m/v1.wasm /bad.app", r"manifest: line 3: colour: unknown"),
                              ("app install /m/v1.wasm /hello.app memory=16M", r"hello 1\.0"),
                              ("app grant hello /data /m read", r""),

@@ -62,6 +62,10 @@ int64_t apps_take_nth(uint32_t index, struct app_version *out) {
     return result;
 }
 
+enum artifact_kind app_artifact_kind(const struct app_record *record) {
+    return record->manifest.mode == APP_INTERP ? ARTIFACT_BYTE_CODE : ARTIFACT_CODE;
+}
+
 void app_version_put(struct app_version *version) { cache_unpin(version->artifact); }
 
 uint32_t apps_count(void) {
@@ -163,7 +167,7 @@ static int64_t open_app(const char *name, bool key_lost) {
     const struct text whole = {data, (size_t)bytes};
     bool changed = false, good = app != NULL && read_record(whole, name, key_lost, &app->version.record, &changed);
     heap_free(data);
-    if (good) app->version.artifact = cache_pin(&app->version.record.module);
+    if (good) app->version.artifact = cache_pin(&app->version.record.module, app_artifact_kind(&app->version.record));
     if (good && app->version.artifact != NULL) {
         insert_locked(app);
         return changed;

@@ -9,6 +9,9 @@ struct app_version {
     struct artifact *artifact;  // pinned for the caller
 };
 
+// What the app runs, or would.
+enum artifact_kind app_artifact_kind(const struct app_record *record);
+
 // Reads all records. Where the key was lost they are kept without their grants, and sealed anew; one that does not hold is told in
 // the log and left out. Negative errno: the folder cannot be read.
 [[nodiscard]] int64_t apps_open(const struct store *store, const struct digest *key, bool key_lost);

@@ -16,6 +16,7 @@ enum state { UNKNOWN, ABSENT, WORKING, SEALED };
 struct artifact {
     struct list_node node;
     struct digest module;
+    enum artifact_kind kind;
     char name[DIGEST_HEX];
     enum state state;
     uint32_t pins;
@@ -52,29 +53,42 @@ static void add(uint32_t *count) {
     mutex_unlock(&cache.lock);
 }
 
-static void file_name(char name[STORE_NAME_MAX], const struct artifact *a, const char *end) {
-    (void)fmt_print(name, STORE_NAME_MAX, "%s.%s", a->name, end);
+// ---- names --------------------------------------------------------------------------------------------------------------------
+
+static const struct {
+    const char *artifact, *entry;
+} endings[ARTIFACT_KINDS] = {[ARTIFACT_CODE] = {"aot", "entry"}, [ARTIFACT_BYTE_CODE] = {"pulley", "pulley-entry"}};
+
+static void artifact_name(char name[STORE_NAME_MAX], const struct artifact *a) {
+    (void)fmt_print(name, STORE_NAME_MAX, "%s.%s", a->name, endings[a->kind].artifact);
 }
+
+static void entry_name(char name[STORE_NAME_MAX], const struct artifact *a) {
+    (void)fmt_print(name, STORE_NAME_MAX, "%s.%s", a->name, endings[a->kind].entry);
+}
+
+static const struct engine_identity *made_now(const struct artifact *a) { return engine_now(a->kind == ARTIFACT_BYTE_CODE); }
 
 // ---- pins ---------------------------------------------------------------------------------------------------------------------
 
-static struct artifact *find_locked(const struct digest *module) {
+static struct artifact *find_locked(const struct digest *module, enum artifact_kind kind) {
     list_for_each(node, &cache.artifacts) {
         struct artifact *a = container_of(node, struct artifact, node);
-        if (digest_equal(&a->module, module)) return a;
+        if (a->kind == kind && digest_equal(&a->module, module)) return a;
     }
     return NULL;
 }
 
-struct artifact *cache_pin(const struct digest *module) {
+struct artifact *cache_pin(const struct digest *module, enum artifact_kind kind) {
     struct artifact *fresh = heap_alloc(sizeof *fresh);
     mutex_lock(&cache.collecting);
     mutex_lock(&cache.lock);
-    struct artifact *a = find_locked(module);
+    struct artifact *a = find_locked(module, kind);
     if (a == NULL && fresh != NULL) {
         a = fresh;
         fresh = NULL;
         a->module = *module;
+        a->kind = kind;
         digest_to_hex(module, a->name);
         list_push_back(&cache.artifacts, &a->node);
     }
@@ -128,7 +142,7 @@ static void end(struct artifact *a, const struct sealed *sealed) {
 static enum verdict look(const struct artifact *a, struct text entry, const struct sealed *sealed) {
     const void *data = sealed_map(sealed);
     if (data == NULL) return VERDICT_ARTIFACT_CHANGED;
-    enum verdict verdict = artifact_verify(&cache.key, &a->module, engine_now(), entry, data, sealed->size);
+    enum verdict verdict = artifact_verify(&cache.key, &a->module, made_now(a), entry, data, sealed->size);
     sealed_unmap(sealed, data);
     return verdict;
 }
@@ -137,10 +151,10 @@ static enum verdict look(const struct artifact *a, struct text entry, const stru
 static enum verdict check(const struct artifact *a, struct sealed *sealed) {
     char name[STORE_NAME_MAX];
     void *entry;
-    file_name(name, a, "entry");
+    entry_name(name, a);
     int64_t bytes = store_load(cache.store->cache, name, ENTRY_MAX, &entry);
     if (bytes < 0) return bytes == -ENOENT ? VERDICT_MISSING : VERDICT_ENTRY_CHANGED;
-    file_name(name, a, "aot");
+    artifact_name(name, a);
     int64_t error = sealed_open(cache.store->run, name, sealed);
     enum verdict verdict = error == 0 ? look(a, (struct text){entry, (size_t)bytes}, sealed) : VERDICT_MISSING;
     heap_free(entry);
@@ -149,15 +163,13 @@ static enum verdict check(const struct artifact *a, struct sealed *sealed) {
 }
 
 // The entry first: there is none without its artifact.
-static bool remove_named(const char *hex) {
+static bool remove_files(const struct artifact *a) {
     char name[STORE_NAME_MAX];
-    (void)fmt_print(name, sizeof name, "%s.entry", hex);
+    entry_name(name, a);
     if (store_remove(cache.store->cache, name) < 0) return false;
-    (void)fmt_print(name, sizeof name, "%s.aot", hex);
+    artifact_name(name, a);
     return store_remove(cache.store->cache, name) == 0;
 }
-
-static void remove_files(const struct artifact *a) { (void)remove_named(a->name); }
 
 bool cache_check(struct artifact *a, const char **dropped) {
     struct sealed sealed;
@@ -169,7 +181,7 @@ bool cache_check(struct artifact *a, const char **dropped) {
     if (verdict == VERDICT_VALID) {
         add(&cache.counts.valid);
     } else {
-        remove_files(a);
+        (void)remove_files(a);
         if (verdict != VERDICT_MISSING) add(&cache.counts.dropped);
         if (dropped != NULL) *dropped = verdict_text(verdict);
     }
@@ -219,10 +231,10 @@ static int64_t write_entry(const struct artifact *a, const struct sealed *sealed
     const void *data = sealed_map(sealed);
     if (data == NULL) return -ENOMEM;
     const struct artifact_entry entry = {
-        .module = a->module, .made = *engine_now(), .artifact = digest_of(data, sealed->size), .size = sealed->size};
+        .module = a->module, .made = *made_now(a), .artifact = digest_of(data, sealed->size), .size = sealed->size};
     sealed_unmap(sealed, data);
     size_t bytes = artifact_entry_write(&entry, &cache.key, text, sizeof text);
-    file_name(name, a, "entry");
+    entry_name(name, a);
     return bytes == 0 ? -E2BIG : store_save(cache.store->cache, name, text, bytes);
 }
 
@@ -236,8 +248,8 @@ static int64_t compile_to(const struct artifact *a, char *text) {
     char temporary[STORE_NAME_MAX], name[STORE_NAME_MAX];
     int64_t file = store_begin(cache.store->cache, 0755, temporary);
     if (file < 0) return fail(text, "the artifact", file);
-    file_name(name, a, "aot");
-    int64_t error = compile_module(a->source.file, (kpio_handle)file, text);
+    artifact_name(name, a);
+    int64_t error = compile_module(made_now(a)->cpu, a->source.file, (kpio_handle)file, text);
     if (error < 0) {
         (void)kpio_handle_close((uint64_t)file);
     } else {
@@ -257,7 +269,7 @@ static int64_t compile(struct artifact *a, struct sealed *sealed, char *text) {
     if (error < 0) return error;
     error = compile_to(a, text);
     if (error < 0) return error;
-    file_name(name, a, "aot");
+    artifact_name(name, a);
     error = seal_soon(name, sealed);
     if (error < 0) return fail(text, "the artifact", error);
     error = write_entry(a, sealed);
@@ -274,7 +286,7 @@ int64_t cache_ensure(struct artifact *a, char text[CACHE_TEXT_MAX]) {
     if (cache_check(a, NULL)) return 0;
     if (begin(a, ABSENT) == SEALED) return 0;
     int64_t error = compile(a, &sealed, text);
-    if (error < 0) remove_files(a);
+    if (error < 0) (void)remove_files(a);
     add(error == 0 ? &cache.counts.compiled : &cache.counts.failed);
     end(a, error == 0 ? &sealed : NULL);
     return error;
@@ -291,7 +303,8 @@ const char *cache_state_text(const struct artifact *a) {
 // ---- files --------------------------------------------------------------------------------------------------------------------
 
 int64_t cache_artifact_file(struct artifact *a) {
-    const uint32_t rights = KPIO_RIGHT_READ | KPIO_RIGHT_EXECUTE | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    const uint32_t execute = a->kind == ARTIFACT_CODE ? KPIO_RIGHT_EXECUTE : 0;
+    const uint32_t rights = KPIO_RIGHT_READ | execute | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     mutex_lock(&cache.lock);
     int64_t file = a->state == SEALED ? kpio_handle_dup(a->sealed.file, rights) : -ENOENT;
     mutex_unlock(&cache.lock);
@@ -318,9 +331,9 @@ int64_t cache_add_module(const struct digest *module, const void *data, uint64_t
 // ---- what nobody needs ------------------------------------------------------------------------------------------------------------
 
 // Forgets it, unless somebody has it pinned.
-static bool forget(const struct digest *module) {
+static bool forget(const struct digest *module, enum artifact_kind kind) {
     mutex_lock(&cache.lock);
-    struct artifact *a = find_locked(module);
+    struct artifact *a = find_locked(module, kind);
     bool pinned = a != NULL && a->pins > 0;
     if (a != NULL && !pinned) {
         list_remove(&a->node);
@@ -332,31 +345,42 @@ static bool forget(const struct digest *module) {
     return !pinned;
 }
 
-// Whether a name is one that we give: HEX, with an ending in the cache. Others stay.
-static bool is_ours(kpio_handle directory, const char *name, struct digest *module) {
+// These tell whether a file is nobody's any more, and take it away then. What has no name that we give stays.
+
+static bool collect_artifact(const char *name) {
+    struct artifact gone = {0};
     struct text end = text_of(name), hex = text_split(&end, '.');
-    const bool good = directory != cache.store->cache ? end.data == NULL : text_equal(end, TEXT("aot")) || text_equal(end, TEXT("entry"));
-    return good && digest_from_hex(hex, module);
+    if (!digest_from_hex(hex, &gone.module)) return false;
+    while (gone.kind < ARTIFACT_KINDS && !text_equal(end, text_of(endings[gone.kind].artifact)) &&
+           !text_equal(end, text_of(endings[gone.kind].entry)))
+        gone.kind++;
+    if (gone.kind == ARTIFACT_KINDS || !forget(&gone.module, gone.kind)) return false;
+    digest_to_hex(&gone.module, gone.name);
+    return remove_files(&gone);
 }
 
-static bool collect_one(kpio_handle directory) {
-    struct directory_reader reader;
-    const struct kpio_directory_entry *entry;
+static bool collect_module(const char *name) {
     struct digest module;
     char hex[DIGEST_HEX];
+    if (!digest_from_hex(text_of(name), &module)) return false;
+    for (enum artifact_kind kind = 0; kind < ARTIFACT_KINDS; kind++)
+        if (!forget(&module, kind)) return false;
+    digest_to_hex(&module, hex);
+    return store_remove(cache.store->modules, hex) == 0;
+}
+
+static bool collect_one(kpio_handle directory, bool (*collect)(const char *name)) {
+    struct directory_reader reader;
+    const struct kpio_directory_entry *entry;
     bool removed = false;
     mutex_lock(&cache.collecting);
     directory_rewind(&reader, directory);
-    while (!removed && directory_next(&reader, &entry) > 0) {
-        if (!is_ours(directory, entry->name, &module) || !forget(&module)) continue;
-        digest_to_hex(&module, hex);
-        removed = directory == cache.store->cache ? remove_named(hex) : store_remove(directory, hex) == 0;
-    }
+    while (!removed && directory_next(&reader, &entry) > 0) removed = collect(entry->name);
     mutex_unlock(&cache.collecting);
     return removed;
 }
 
 void cache_collect(void) {
-    while (collect_one(cache.store->cache)) continue;
-    while (collect_one(cache.store->modules)) continue;
+    while (collect_one(cache.store->cache, collect_artifact)) continue;
+    while (collect_one(cache.store->modules, collect_module)) continue;
 }

@@ -26,7 +26,7 @@ static int64_t fail(struct compiling *c, int64_t error, const char *what) {
     return error;
 }
 
-static int64_t start(struct compiling *c, kpio_handle program, kpio_handle module, kpio_handle artifact) {
+static int64_t start(struct compiling *c, const char *cpu, kpio_handle program, kpio_handle module, kpio_handle artifact) {
     const struct kpio_job_limits limits = {UINT64_MAX, 1024, 128, UINT64_MAX, 1};
     int64_t result = kpio_job_create(startup_handle("job"), &limits, "wasmc", 5);
     if (result < 0) return fail(c, result, "its job");
@@ -37,7 +37,7 @@ static int64_t start(struct compiling *c, kpio_handle program, kpio_handle modul
     const struct lx_launch_fd fds[] = {{.number = 0, .handle = module, .kind = LX_KIND_FILE, .flags = LX_FD_READ},
                                        {.number = 1, .handle = artifact, .kind = LX_KIND_FILE, .flags = LX_FD_WRITE},
                                        {.number = 2, .handle = c->say, .kind = LX_KIND_PIPE, .flags = LX_FD_WRITE}};
-    const char *const arguments[] = {"wasmc", "--cpu", engine_now()->cpu, "-", "-", NULL};
+    const char *const arguments[] = {"wasmc", "--cpu", cpu, "-", "-", NULL};
     const struct linux_spec spec = {.path = "/wasmc",
                                     .program = program,
                                     .arguments = arguments,
@@ -83,12 +83,12 @@ static int64_t judge(struct compiling *c) {
     return -EINVAL;
 }
 
-int64_t compile_module(kpio_handle module, kpio_handle artifact, char text[COMPILE_TEXT_MAX]) {
+int64_t compile_module(const char *cpu, kpio_handle module, kpio_handle artifact, char text[COMPILE_TEXT_MAX]) {
     struct compiling c = {.text = text, .deadline = time_after_ms(COMPILE_MS)};
     text[0] = 0;
     int64_t program = engine_program(ENGINE_COMPILER);
     if (program < 0) return fail(&c, program, "it is not in the boot archive");
-    int64_t result = start(&c, (kpio_handle)program, module, artifact);
+    int64_t result = start(&c, cpu, (kpio_handle)program, module, artifact);
     if (result == 0) result = judge(&c);
     close_if(c.process);
     close_if(c.said);

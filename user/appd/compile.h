@@ -4,6 +4,6 @@
 
 #define COMPILE_TEXT_MAX 512u
 
-// From module (a file to read) to artifact (a file to write), both the caller's. 0, or a negative errno and in text, terminated, what
+// From module (a file to read) to artifact (a file to write), both the caller's, for this processor (wasmc's --cpu). 0, or a negative errno and in text, terminated, what
 // to tell a person: -ENOENT where there is no compiler, -EINVAL where it refuses the module, -ETIMEDOUT.
-[[nodiscard]] int64_t compile_module(kpio_handle module, kpio_handle artifact, char text[COMPILE_TEXT_MAX]);
+[[nodiscard]] int64_t compile_module(const char *cpu, kpio_handle module, kpio_handle artifact, char text[COMPILE_TEXT_MAX]);

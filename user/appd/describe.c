@@ -3,7 +3,7 @@
 #include "lib/fmt.h"
 
 const char *describe_state(const struct app_version *v) {
-    return v->record.manifest.mode != APP_AOT ? "not compiled before" : cache_state_text(v->artifact);
+    return !app_is_compiled(&v->record) ? "not compiled before" : cache_state_text(v->artifact);
 }
 
 #define SAY(...) (used += used < size ? fmt_print(text + used, size - used, __VA_ARGS__) : 0)

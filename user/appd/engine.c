@@ -9,7 +9,7 @@
 static struct {
     const struct archive *archive;
     kpio_handle memory;              // a file system that may be executed from
-    struct engine_identity now;
+    struct engine_identity now, byte_code;
     kpio_handle empty_root;
     struct mutex lock;               // of files
     kpio_handle files[ENGINE_PROGRAMS];
@@ -98,7 +98,7 @@ static int64_t make_empty_root(void) {
 }
 
 kpio_handle engine_empty_root(void) { return engine.empty_root; }
-const struct engine_identity *engine_now(void) { return &engine.now; }
+const struct engine_identity *engine_now(bool byte_code) { return byte_code ? &engine.byte_code : &engine.now; }
 const struct archive *engine_archive(void) { return engine.archive; }
 
 int64_t engine_open(const struct archive *archive, kpio_handle memory, const char **what) {
@@ -109,7 +109,9 @@ int64_t engine_open(const struct archive *archive, kpio_handle memory, const cha
     int64_t result = cpio_find(archive->data, archive->size, "lib/kpio/engine", &entry);
     if (result != 0) return result;
     if (!engine_identity_parse((struct text){(const char *)entry.data, entry.size}, &engine.now)) return -EINVAL;
+    engine.byte_code = engine.now;
     (void)text_copy(engine.now.cpu, sizeof engine.now.cpu, text_of(level_of_processor()));
+    (void)text_copy(engine.byte_code.cpu, sizeof engine.byte_code.cpu, TEXT(ENGINE_BYTE_CODE));
     *what = "a root for programs";
     return make_empty_root();
 }

@@ -8,8 +8,9 @@ enum engine_program { ENGINE_HOST, ENGINE_COMPILER, ENGINE_FULL_HOST, ENGINE_PRO
 
 // Reads /lib/kpio/engine and looks at the processor. 0, or a negative errno and *what; -ENOENT: there is none. Once, before the others.
 [[nodiscard]] int64_t engine_open(const struct archive *archive, kpio_handle memory, const char **what);
-// The engine, its settings, and the processor's level, as code is made now.
-const struct engine_identity *engine_now(void);
+#define ENGINE_BYTE_CODE "pulley"  // in place of a processor's level: code for the engine's interpreter
+// The engine, its settings, and the processor's level, as code is made now; or as byte code is.
+const struct engine_identity *engine_now(bool byte_code);
 const struct archive *engine_archive(void);
 // The program's file, to read and execute, which stays appd's; -ENOENT: the archive has none. It is copied out of the archive when
 // it is first asked for. Any thread.

@@ -50,7 +50,7 @@ static int64_t read_module(const struct install *in, const void **data, void **c
 
 static int64_t compile(struct app_version *version, char *text) {
     char why[CACHE_TEXT_MAX];
-    if (version->record.manifest.mode != APP_AOT) return 0;
+    if (!app_is_compiled(&version->record)) return 0;
     int64_t error = cache_ensure(version->artifact, why);
     if (error < 0) (void)fmt_print(text, INSTALL_TEXT_MAX, "%s", why);
     return error;
@@ -82,7 +82,7 @@ int64_t install_app(const struct install *in, char text[INSTALL_TEXT_MAX]) {
         return size;
     }
     version.record.module = digest_of(data, (size_t)size);
-    version.artifact = cache_pin(&version.record.module);
+    version.artifact = cache_pin(&version.record.module, app_artifact_kind(&version.record));
     error = version.artifact == NULL ? say(text, -ENOMEM, "it") : install_pinned(in, &version, data, (uint64_t)size, text);
     heap_free(copy);
     if (version.artifact != NULL) cache_unpin(version.artifact);

@@ -154,7 +154,7 @@ static int64_t make_root(struct starting *s) {
 
 static int64_t make_job(struct starting *s) {
     const struct app_record *r = &s->launch->version->record;
-    const uint64_t overhead = r->manifest.mode == APP_AOT ? OVERHEAD_PAGES : COMPILER_PAGES;
+    const uint64_t overhead = app_is_compiled(r) ? OVERHEAD_PAGES : COMPILER_PAGES;
     const struct kpio_job_limits limits = {app_memory(r) / 4096 + overhead, 2 * APP_FILES_MAX, 64, UINT64_MAX, 1};
     int64_t job = kpio_job_create(startup_handle("job"), &limits, r->manifest.name, strlen(r->manifest.name));
     if (job < 0) return fail(s, "its job", job);
@@ -165,9 +165,9 @@ static int64_t make_job(struct starting *s) {
 // What it runs: the sealed artifact, or the module that a compiler in its own process takes.
 static int64_t open_program(struct starting *s) {
     const struct app_version *v = s->launch->version;
-    bool aot = v->record.manifest.mode == APP_AOT;
-    int64_t file = aot ? cache_artifact_file(v->artifact) : cache_module_file(v->artifact);
-    if (file < 0) return fail(s, aot ? "its artifact" : "its module", file);
+    bool compiled = app_is_compiled(&v->record);
+    int64_t file = compiled ? cache_artifact_file(v->artifact) : cache_module_file(v->artifact);
+    if (file < 0) return fail(s, compiled ? "its artifact" : "its module", file);
     s->program = (kpio_handle)file;
     return 0;
 }
@@ -179,7 +179,7 @@ static int64_t spawn(struct starting *s) {
                                        {.number = 1, .handle = l->output, .kind = LX_KIND_PIPE, .flags = LX_FD_WRITE},
                                        {.number = 2, .handle = l->error, .kind = LX_KIND_PIPE, .flags = LX_FD_WRITE},
                                        {.number = PROGRAM_FD, .handle = s->program, .kind = LX_KIND_FILE, .flags = LX_FD_READ}};
-    int64_t host = engine_program(r->manifest.mode == APP_AOT ? ENGINE_HOST : ENGINE_FULL_HOST), memory = 0;
+    int64_t host = engine_program(app_is_compiled(r) ? ENGINE_HOST : ENGINE_FULL_HOST), memory = 0;
     if (host == -ENOENT) return fail(s, "this system has no host for apps of its mode", host);
     if (host < 0) return fail(s, "its host", host);
     if (app_gets_jit(r)) memory = kpio_fs_mount("tmpfs", KPIO_HANDLE_NONE, 0, NULL);  // some code goes through nameless files

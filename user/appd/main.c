@@ -14,13 +14,11 @@ static bool key_lost;
 
 // ---- what was there at the start --------------------------------------------------------------------------------------------------
 
-static bool is_compiled(const struct app_version *v) { return v->record.manifest.mode == APP_AOT; }
-
 static void check_all(void) {
     struct app_version v;
     for (uint32_t i = 0; apps_take_nth(i, &v) == 0; i++) {
         const char *dropped;
-        if (is_compiled(&v) && !cache_check(v.artifact, &dropped) && dropped != NULL)
+        if (app_is_compiled(&v.record) && !cache_check(v.artifact, &dropped) && dropped != NULL)
             print("%s: its artifact is dropped: %s\n", v.record.manifest.name, dropped);
         app_version_put(&v);
     }
@@ -30,7 +28,7 @@ static void compile_all(void) {
     struct app_version v;
     char text[CACHE_TEXT_MAX];
     for (uint32_t i = 0; apps_take_nth(i, &v) == 0; i++) {
-        if (is_compiled(&v) && !cache_check(v.artifact, NULL)) {
+        if (app_is_compiled(&v.record) && !cache_check(v.artifact, NULL)) {
             int64_t error = cache_ensure(v.artifact, text);
             print("%s: %s%s\n", v.record.manifest.name, error == 0 ? "compiled again" : "cannot be compiled: ", error == 0 ? "" : text);
         }

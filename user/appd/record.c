@@ -97,6 +97,7 @@ bool app_record_salvage(struct text whole, struct app_record *out) {
 
 // ---- what follows from it -------------------------------------------------------------------------------------------------------
 
+bool app_is_compiled(const struct app_record *r) { return r->manifest.mode != APP_JIT; }
 bool app_gets_environment(const struct app_record *r) { return r->manifest.environment && r->grants.environment; }
 bool app_gets_jit(const struct app_record *r) { return r->manifest.mode == APP_JIT && r->grants.jit; }
 

@@ -26,6 +26,8 @@ size_t app_record_write(const struct app_record *record, const struct digest *ke
 // When the key is lost: what the text says, whoever wrote it, but grants nothing.
 [[nodiscard]] bool app_record_salvage(struct text whole, struct app_record *out);
 
+// Whether it runs what was compiled before it starts.
+bool app_is_compiled(const struct app_record *record);
 // What it gets: asked and granted.
 bool app_gets_environment(const struct app_record *record);
 bool app_gets_jit(const struct app_record *record);

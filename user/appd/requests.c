@@ -138,7 +138,7 @@ static int64_t run(const struct appd_run_request *r, char text[LAUNCH_TEXT_MAX])
     }
     const struct launch launch = {.version = &version, .input = r->input, .output = r->output, .error = r->error,
                                   .words = (const char *)r->words, .words_size = r->words_size};
-    if (version.record.manifest.mode == APP_AOT) result = cache_ensure(version.artifact, text);
+    if (app_is_compiled(&version.record)) result = cache_ensure(version.artifact, text);
     if (result == 0) result = launch_app(&launch, text);
     app_version_put(&version);
     return result;

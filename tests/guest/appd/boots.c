@@ -72,10 +72,8 @@ KT_TEST_FLAGS(the_other_modes, KT_LEAKY) {
     appd_start(NULL);
     must(app_install("granted", "1", "mode = jit\n", "/m/v1.wasm", APPD_GRANT_JIT));
     must(app_install("refused", "1", "mode = jit\n", "/m/v2.wasm", 0));
-    must(app_install("slow", "1", "mode = interp\n", "/m/v3.wasm", APPD_GRANT_JIT));
     if (compilers) {
         must_print("granted", "", "version 1");
-        must_print("slow", "", "version 3");
         struct ran ran = app_run("refused", "");
         KT_EQUAL(ran.code, 2);
         KT_CHECK(contains(ran.error, "wasmhost: refused: no right to make executable memory"));
@@ -87,7 +85,6 @@ KT_TEST_FLAGS(the_other_modes, KT_LEAKY) {
     }
     must(app_remove("granted"));
     must(app_remove("refused"));
-    must(app_remove("slow"));
     appd_stop();
 }
 

@@ -71,7 +71,7 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
 [[nodiscard]] int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader,
                               struct pipe_end **writer);
 
-// The short way, with a handle that was just looked up and no reference: what pipe_read and pipe_write return, or
+// The short way, with a handle that was just looked up with READ or WRITE, and no reference: what pipe_read and pipe_write return, or
 enum { PIPE_SLOWLY = INT64_MIN,      // nothing was done: go the long way
        PIPE_AGAIN = INT64_MIN + 1 }; // it waited and was woken: look the handle up and begin again
 [[nodiscard]] int64_t pipe_read_quick(struct handle *via, struct user_ptr buffer, uint64_t size, uint32_t options,

@@ -1,6 +1,7 @@
 // The short way through a pipe: a small transfer in one piece, with the side free and no handles on their way, is done under
 // the pipe's lock. User memory is copied without serving what would block; whatever else comes up goes the long way (pipe.c).
 #include "abi/gen/errors.h"
+#include "kernel/core/assert.h"
 #include "kernel/ipc/pipe.h"
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/usercopy.h"
@@ -55,7 +56,8 @@ int64_t pipe_read_quick(struct handle *via, struct user_ptr buffer, uint64_t siz
     struct pipe_end *end = pipe_end_of(via->object);
     struct pipe *pipe = end->pipe;
     int64_t result = PIPE_SLOWLY;
-    if (unlikely(end->writer || size > PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
+    assert(!end->writer);
+    if (unlikely(size > PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
     if (likely(!pipe->reader.busy && list_is_empty(&pipe->parcels))) {
         if (pipe_ring_used(&pipe->ring) == 0) {
@@ -88,7 +90,8 @@ int64_t pipe_write_quick(struct handle *via, struct user_ptr buffer, uint64_t si
     struct pipe_end *end = pipe_end_of(via->object);
     struct pipe *pipe = end->pipe;
     int64_t result = PIPE_SLOWLY;
-    if (unlikely(!end->writer || size - 1 >= PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
+    assert(end->writer);
+    if (unlikely(size - 1 >= PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
     if (likely(!(pipe->writer.busy | pipe->demands) && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
     if (unlikely(result == PIPE_SLOWLY)) {

@@ -12,6 +12,7 @@ from ..machine import Machine
 from ..paths import cache_folder
 
 HELP = "fuzz host code and system calls in the long form"
+MOST_THREADS = 8  # MAX_THREADS of tests/guest/fuzz/fuzz.h
 EXAMPLES = """  kpio fuzz                            both, ten minutes and ten million calls
   kpio fuzz host --seconds 60
   kpio fuzz guest --calls 100000 --seed 7   replays what seed 7 does
@@ -24,6 +25,8 @@ def add_arguments(verb):
     verb.add_argument("--calls", type=int, default=10_000_000, help="for the guest fuzzer (default 10,000,000)")
     verb.add_argument("--seed", type=int, default=1, help="for the guest fuzzer (default 1)")
     verb.add_argument("--smp", type=int, default=4, metavar="N", help="the guest's CPUs (default 4)")
+    verb.add_argument("--threads", type=int, default=MOST_THREADS, choices=range(1, MOST_THREADS + 1), metavar="N",
+                      help="that make the guest's calls: more than CPUs, as many of the calls wait (default 8)")
 
 
 def execute(arguments):
@@ -48,7 +51,8 @@ def fuzz_guest(arguments):
     with tempfile.TemporaryDirectory(prefix="kpio-fuzzed-") as folder:
         chosen = Machine(cpus=arguments.smp, disks=fuzzed.make_disks(Path(folder)))
         outcome = guest.boot(chosen, variant.kernel, variant.initrd,
-                             f"kpio.test=fuzz kpio.fuzz_calls={arguments.calls} kpio.seed={arguments.seed}",
+                             f"kpio.test=fuzz kpio.fuzz_calls={arguments.calls} kpio.seed={arguments.seed} "
+                             f"kpio.fuzz_threads={arguments.threads}",
                              silence=600, total=24 * 3600, on_line=line)
         damaged = [f"{name}: {flaw}" for name, flaw in fuzzed.examine_disks(Path(folder)) if flaw] \
             if outcome.end is guest.End.SUCCESS else []

@@ -9,6 +9,7 @@ int64_t control(const char *service, const char *command);
 int64_t control_program(const char *service, const char *command, const char *program);
 uint64_t microseconds_since(uint64_t start);
 
+void demo_apps(uint64_t began);  // WebAssembly programs; `began`: when this one did, in ns since the boot
 void demo_services(void);   // a name becomes an endpoint, and what a call costs
 void demo_crash(void);      // a bad pointer ends a process, and only that
 void demo_hang(void);       // the watchdog

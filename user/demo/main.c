@@ -51,7 +51,9 @@ static int print_table(void) {
 }
 
 int main(int argc, char **argv) {
-    print("\nKPIO: processes that can be killed, hung and replaced while others go on.\n\n");
+    const uint64_t began = time_now();
+    print("\nKPIO: WebAssembly apps, and processes that can be killed, hung and replaced while others go on.\n\n");
+    demo_apps(began);
     demo_services();
     demo_isolation();
     demo_crash();

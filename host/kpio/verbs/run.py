@@ -8,11 +8,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from .. import accel, build, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
+from .. import accel, build, demo, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
 HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
-EXAMPLES = """  kpio run                             4 CPUs, 1 GiB, release build
+EXAMPLES = """  kpio run                             the demonstration: 4 CPUs, 1 GiB, release build
+  kpio run -v                          the same with all that the system says
   kpio run --smp 8 --memory 8G         the largest machine
   kpio run --machine microvm           without PCI and firmware
   kpio run --disk root.img --disk other.img,ro
@@ -50,14 +51,22 @@ def execute(arguments):
         return run_wasm(arguments, file) if wasm.is_program(file) or wasm.is_script(file) else run_program(arguments, file)
     if arguments.dirs:
         raise KpioError("--dir: the demonstration uses no folder: a program is missing", USAGE)
+    wasm.refuse(arguments, Path("the demonstration"))
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
-    outcome = guest.boot(chosen, variant.kernel, variant.initrd, f"kpio.mode=demo {arguments.append}".strip(),
-                         on_line=show)
+    return demonstrate(variant, chosen, arguments)
+
+
+def demonstrate(variant, chosen, arguments):
+    """With apps, where they can be had; of what the system says only what the demonstration does, unless -v asks for all."""
+    chosen, initrd, words = demo.with_apps(variant, chosen, arguments.append)
+    outcome = guest.boot(chosen, variant.kernel, initrd, f"kpio.mode=demo {words} {arguments.append}".strip(),
+                         on_line=lambda line: show(line) if arguments.verbose or demo.is_shown(line) else None)
     if outcome.end is guest.End.SUCCESS:
+        print(demo.about_times(chosen))
         return OK
-    print(f"kpio: {outcome.detail}", file=sys.stderr)
+    print(f"kpio: {outcome.detail}{'' if arguments.verbose else '; -v shows what the system said'}", file=sys.stderr)
     return HANG if outcome.end is guest.End.HUNG else FAILED
 
 

@@ -61,7 +61,8 @@ def empty_disk(place: Path, found: dict[str, bytes]) -> None:
         for name, data in found.items():
             Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
             Path(folder, name).write_bytes(data)
-        command.check(["mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "kpio", "-E", "root_owner=0:0", "-d", folder, str(place), f"{DISK_MIB}M"])
+        command.check(["mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "kpio", "-E", "root_owner=0:0", "-d", folder, str(place),
+                       f"{DISK_MIB}M"])
 
 
 def booted(machine: Machine, disk: Disk) -> tuple[Machine, str]:

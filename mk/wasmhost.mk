@@ -2,6 +2,7 @@
 # that lies in ENGINE (host/kpio/engine.py makes it): include/, libkpio_wasmtime.a.
 #   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc; in boot/ as guests get them
 #   make wasmbench ENGINE=FOLDER KIND=full           these and what measures them (tests/bench/wasm)
+#   make wasmrandom ENGINE=FOLDER KIND=full          what runs random modules (tests/wasm/random)
 .PHONY: wasmhost
 ENGINE ?=
 KIND ?= full
@@ -33,6 +34,13 @@ $(WASMHOST_OUT)/instantiate.o: tests/bench/wasm/instantiate.c mk/wasmhost.mk $(W
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
 $(WASMHOST_OUT)/instantiate: $(WASMHOST_OUT)/instantiate.o $(WASMHOST_OUT)/engine.o $(WASMHOST_OUT)/memory.o
 	$(WASMHOST_LINK)
+$(WASMHOST_OUT)/random.o: tests/wasm/random/random.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp
+	@mkdir -p $(@D)
+	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
+$(WASMHOST_OUT)/random: $(WASMHOST_OUT)/random.o $(WASMHOST_OUT)/engine.o $(WASMHOST_OUT)/memory.o $(WASMHOST_OUT)/file.o $(WASMHOST_OUT)/report.o
+	$(WASMHOST_LINK)
+.PHONY: wasmrandom
+wasmrandom: $(WASMHOST_OUT)/boot/random
 .PHONY: wasmbench
 wasmbench: $(WASMHOST_OUT)/instantiate wasmhost
 -include $(wildcard $(WASMHOST_OUT)/*.d)

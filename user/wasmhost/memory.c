@@ -20,6 +20,7 @@ struct memory {
     struct memory *next;  // of the kept ones
     kpio_handle object;
     uint64_t address, size, range;
+    uint64_t guard;                // the end of the range, into which the memory never grows
     uint64_t first_size, maximum;  // as it was made
 };
 
@@ -53,7 +54,7 @@ static int64_t show(struct memory *m, uint64_t range) {
 static uint8_t *get_memory(void *env, size_t *size, size_t *capacity) {
     const struct memory *m = env;
     *size = m->size;
-    *capacity = m->range;
+    *capacity = m->range - m->guard;
     return (uint8_t *)m->address;
 }
 
@@ -72,10 +73,11 @@ static bool keep(struct memory *m) {
     return kept;
 }
 
-static struct memory *take_kept(uint64_t size, uint64_t maximum, uint64_t range) {
+static struct memory *take_kept(uint64_t size, uint64_t maximum, uint64_t range, uint64_t guard) {
     pthread_mutex_lock(&pool.lock);
     struct memory **at = &pool.kept;
-    while (*at != NULL && ((*at)->first_size != size || (*at)->maximum != maximum || (*at)->range != range)) at = &(*at)->next;
+    while (*at != NULL && ((*at)->first_size != size || (*at)->maximum != maximum || (*at)->range != range || (*at)->guard != guard))
+        at = &(*at)->next;
     struct memory *m = *at;
     if (m != NULL) {
         *at = m->next;
@@ -110,18 +112,20 @@ static bool release_kept(void) {
     return any;
 }
 
+static uint64_t whole_pages(uint64_t bytes) { return (bytes + PAGE - 1) & ~(PAGE - 1); }
+
 static wasmtime_error_t *grow_memory(void *env, size_t size) {
     struct memory *m = env;
     int64_t error = size > m->size ? kpio_vmo_resize(m->object, size) : 0;
     if (error == -ENOMEM && release_kept()) error = kpio_vmo_resize(m->object, size);
     if (error != 0) return wasmtime_error_new("the memory cannot grow");
-    if (size > m->range && show(m, (size + size / 2 + PAGE - 1) & ~(PAGE - 1)) != 0)  // of 64 bits: it may move
+    if (size > m->range - m->guard && show(m, whole_pages(size + size / 2) + m->guard) != 0)  // of 64 bits: it may move
         return wasmtime_error_new("no addresses for the memory");
     m->size = size;
     return NULL;
 }
 
-static wasmtime_error_t *make_memory(uint64_t size, uint64_t maximum, uint64_t range, struct memory **out) {
+static wasmtime_error_t *make_memory(uint64_t size, uint64_t maximum, uint64_t range, uint64_t guard, struct memory **out) {
     struct memory *m = calloc(1, sizeof *m);
     if (m == NULL) return wasmtime_error_new("no memory");
     int64_t object = kpio_wasm_pool_vmo(pool.account, size, maximum);
@@ -130,7 +134,7 @@ static wasmtime_error_t *make_memory(uint64_t size, uint64_t maximum, uint64_t r
         free(m);
         return wasmtime_error_new("the WASM pool has no room for its memory, or its limit is reached");
     }
-    *m = (struct memory){.object = (kpio_handle)object, .size = size, .first_size = size, .maximum = maximum};
+    *m = (struct memory){.object = (kpio_handle)object, .size = size, .guard = guard, .first_size = size, .maximum = maximum};
     if (show(m, range) != 0) {
         end_memory(m);
         return wasmtime_error_new("no addresses for the memory");
@@ -142,10 +146,10 @@ static wasmtime_error_t *make_memory(uint64_t size, uint64_t maximum, uint64_t r
 static wasmtime_error_t *new_memory(void *env, const wasm_memorytype_t *type, size_t minimum, size_t maximum, size_t reserved,
                                     size_t guard, wasmtime_linear_memory_t *out) {
     const uint64_t most = maximum < MAXIMUM ? maximum : MAXIMUM;
-    const uint64_t range = ((minimum > reserved ? minimum : reserved) + guard + PAGE - 1) & ~(PAGE - 1);
-    struct memory *m = take_kept(minimum, most, range);
+    const uint64_t beyond = whole_pages(guard), range = whole_pages(minimum > reserved ? minimum : reserved) + beyond;
+    struct memory *m = take_kept(minimum, most, range, beyond);
     if (m == NULL) {
-        wasmtime_error_t *error = make_memory(minimum, most, range, &m);
+        wasmtime_error_t *error = make_memory(minimum, most, range, beyond, &m);
         if (error != NULL) return error;
     }
     *out = (wasmtime_linear_memory_t){m, get_memory, grow_memory, drop_memory};

@@ -88,7 +88,8 @@ static void decode(struct ext4_node *node, const struct ext4 *v, const struct ex
     uint64_t blocks = raw->blocks_lo;
     if (v->super->ro_compat & EXT4_RO_HUGE_FILE) blocks |= (uint64_t)raw->blocks_hi << 32;
     i->blocks = raw->flags & EXT4_INODE_HUGE ? blocks << (v->block_bits - 9) : blocks;
-    i->flags = (raw->flags & EXT4_INODE_IMMUTABLE ? INODE_IMMUTABLE : 0) | (raw->flags & EXT4_INODE_APPEND ? INODE_APPEND : 0);
+    uint32_t flags = (raw->flags & EXT4_INODE_IMMUTABLE ? INODE_IMMUTABLE : 0) | (raw->flags & EXT4_INODE_APPEND ? INODE_APPEND : 0);
+    __atomic_fetch_or(&i->flags, flags, __ATOMIC_RELAXED);
     i->accessed = get_time(raw->accessed, HAS(v, raw, accessed_extra) ? raw->accessed_extra : 0);
     i->modified = get_time(raw->modified, HAS(v, raw, modified_extra) ? raw->modified_extra : 0);
     i->changed = get_time(raw->changed, HAS(v, raw, changed_extra) ? raw->changed_extra : 0);

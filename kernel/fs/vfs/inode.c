@@ -123,6 +123,7 @@ static void give_up(struct inode *inode) {
 // It cannot be read: who waits for it sees BAD.
 static int read_in(struct inode *inode) {
     int error = inode->fs->ops->read_inode(inode);
+    assert(inode->flags & INODE_NEW);  // others have found it, and wait for that to go
     if (error != 0) {
         give_up(inode);
         __atomic_fetch_or(&inode->flags, INODE_BAD, __ATOMIC_RELEASE);

@@ -311,8 +311,9 @@ struct kpio_pipe_info {
     uint32_t readable, room;          // bytes; the lengths that precede messages count
     uint32_t next;                    // bytes of the message that is read next
     uint32_t peer;                    // 1: somebody has a handle on the other end
+    uint64_t id;                      // of the pipe: both ends tell the same
 };
-_Static_assert(sizeof(struct kpio_pipe_info) == 24, "ABI");
+_Static_assert(sizeof(struct kpio_pipe_info) == 32, "ABI");
 // pipe_send, pipe_receive. Counts and sizes are of what is sent; of the room there is, and then of all that came.
 struct kpio_pipe_message {
     uint64_t parts, part_count;       // struct kpio_io_vector

@@ -131,6 +131,8 @@ void file_cache_destroy(struct file_cache *cache, bool discard);
 [[nodiscard]] int file_cache_discard(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 // The first byte >= offset that is dirty in memory and so no hole, whatever the file system says; UINT64_MAX: none.
 uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset);
+// How many of the bytes from `offset` on are in memory right now, at most a few MiB; offset + bytes must not wrap.
+uint64_t file_cache_resident(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 
 // Writes what is dirty in the range back and waits for it: 0 or the first error. The file system then makes its own records
 // durable (inode sync).

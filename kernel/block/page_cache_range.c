@@ -115,3 +115,16 @@ uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset) {
     spin_unlock(vmo->lock);
     return index == PAGE_TREE_PAGES_MAX ? UINT64_MAX : MAX(offset, index << PAGE_SHIFT);
 }
+
+#define RESIDENT_PAGES_MAX 1024u  // that are looked at under the lock
+uint64_t file_cache_resident(struct file_cache *cache, uint64_t offset, uint64_t bytes) {
+    struct vmo *vmo = __atomic_load_n(&cache->vmo, __ATOMIC_ACQUIRE);
+    const uint64_t first = offset >> PAGE_SHIFT;
+    uint64_t pages = 0;
+    if (!vmo) return 0;
+    spin_lock(vmo->lock);
+    const uint64_t end = (offset + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    while (pages < RESIDENT_PAGES_MAX && first + pages < end && vmo_is_resident_locked(vmo, first + pages)) pages++;
+    spin_unlock(vmo->lock);
+    return pages == 0 ? 0 : MIN(bytes, ((first + pages) << PAGE_SHIFT) - offset);
+}

@@ -48,6 +48,7 @@ struct pipe {
     bool demands;          // its reader wants a note with each write
     int8_t level;          // guarded by the carry lock, as are `carries` and `carried` (pipe_parcel.h)
     uint32_t ends;         // that exist
+    uint64_t id;           // its reading end's
     struct pipe_ring ring;
     struct pipe_side reader, writer;
     struct list parcels;   // handles and notes on their way, in order (pipe_parcel.h)

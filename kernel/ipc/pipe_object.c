@@ -156,6 +156,7 @@ int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe
     pipe->ends = 1;  // ours, until both exist
     error = end_create(pipe, false, reader);
     if (error == 0) {
+        pipe->id = (*reader)->object.id;
         error = end_create(pipe, true, writer);
         if (error != 0) object_put(&(*reader)->object);
     }
@@ -170,7 +171,7 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info) {
     spin_lock(&pipe->lock);
     uint32_t used = pipe_ring_used(&pipe->ring);
     *info = (struct kpio_pipe_info){.mode = pipe->mode, .capacity = pipe->ring.size, .readable = used,
-                                    .room = pipe->ring.size - used,
+                                    .room = pipe->ring.size - used, .id = pipe->id,
                                     .peer = end->writer ? pipe->reader.named : pipe->writer.named};
     // A reader at work has not moved the head yet: what it reads is still there to be described.
     if (pipe->mode != PIPE_STREAM && used != 0) info->next = pipe_ring_get_length(&pipe->ring);

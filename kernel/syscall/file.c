@@ -45,10 +45,12 @@ int64_t sys_file_read_vector(uint64_t handle, uint64_t parts, uint64_t count, ui
     struct vector v;
     int64_t done = file_get(handle, KPIO_RIGHT_READ, &f);
     if (done != 0) return done;
-    done = (uint32_t)flags != 0 ? -EINVAL : 0;
+    done = (uint32_t)flags & ~(uint32_t)KPIO_READ_NOWAIT ? -EINVAL : 0;
     if (done == 0) {
         done = vector_read(&v, parts, count);
-        if (done == 0) done = file_read_vector(f, v.parts, v.count, (int64_t)offset);
+        if (done == 0)
+            done = (uint32_t)flags != 0 ? file_read_resident(f, v.parts, v.count, (int64_t)offset)
+                                        : file_read_vector(f, v.parts, v.count, (int64_t)offset);
         vector_end(&v);
     }
     file_put(f);

@@ -32,6 +32,7 @@ enum lx_kind {
     LX_KIND_CONSOLE,     // handle: the system, with LOG: the boot console, without line editing
     LX_KIND_LOCAL,       // a directory that liblinux serves (user/liblinux/local.h); handle: a file that lists it
     LX_KIND_FUSE,        // /dev/fuse; handle: the driver's end of a FUSE channel; second: the one that mounts it
+    LX_KIND_MEMORY,      // /proc/self/mem; handle: a file whose offset it has
     LX_KINDS,
 };
 enum lx_device { LX_DEVICE_NULL, LX_DEVICE_ZERO, LX_DEVICE_FULL, LX_DEVICE_RANDOM, LX_DEVICE_FUSE /* not kept */ };
@@ -78,6 +79,8 @@ struct lx_launch {
     uint32_t pid, ppid, umask;
     uint32_t uid, gid, euid, egid, suid, sgid;
     uint32_t groups[LX_GROUPS_MAX], group_count;
+    uint32_t io_priority, death_signal, reaper;
+    uint32_t processes_limited;        // RLIMIT_NPROC was set
     uint32_t persona, limits_known;    // limits_known: what `limits` says holds, else the defaults, none above a most that is not 0
     uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor

@@ -155,7 +155,7 @@ static int64_t keeping(void *arg) {
 static int64_t spawn(struct linux_session *s, const char **what) {
     const uint32_t serve = KPIO_RIGHT_RECEIVE | KPIO_RIGHT_CALL | KPIO_RIGHT_BADGE | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER |
                            KPIO_RIGHT_WAIT | KPIO_RIGHT_INSPECT;
-    const uint32_t job = KPIO_RIGHT_INSPECT | KPIO_RIGHT_WAIT | KPIO_RIGHT_KILL;
+    const uint32_t job = KPIO_RIGHT_INSPECT | KPIO_RIGHT_WAIT | KPIO_RIGHT_KILL | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     struct process_grant grants[4] = {{"endpoint", s->endpoint, serve, KPIO_SEND_COPY},
                                       {"keeper", s->keeper, KPIO_RIGHT_CALL, KPIO_SEND_COPY},
                                       {"job", s->spec.job, job, KPIO_SEND_COPY}};

@@ -35,6 +35,10 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->suid = p->suid;
     l->sgid = p->sgid;
     l->persona = p->persona;
+    l->io_priority = p->io_priority;
+    l->death_signal = p->death_signal;
+    l->reaper = p->reaper;
+    l->processes_limited = p->processes_limited;
     l->group_count = p->group_count;
     memcpy(l->groups, p->groups, sizeof l->groups);
     l->limits_known = true;

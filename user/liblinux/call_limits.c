@@ -7,7 +7,8 @@
 #include "user/liblinux/fd.h"
 #include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
-#include "user/liblinux/signal.h"
+#include "user/liblinux/posix.h"
+#include "user/liblinux/timer.h"
 
 #define NOFILE_DEFAULT 1024u
 #define PROCESSES 32768u
@@ -47,7 +48,8 @@ struct lx_limit lx_limit_get(const struct lx_process *p, unsigned which) {
 }
 
 // Anybody raises the most, as authority does not come from ids: but not for descriptors beyond what a table can have.
-static int64_t set(struct lx_process *p, uint64_t which, uint64_t at) {
+static int64_t set(struct lx_thread *t, uint64_t which, uint64_t at) {
+    struct lx_process *p = lx_process(t);
     struct lx_limit limit;
     int64_t error = lx_copy_in(&limit, at, sizeof limit);
     if (error != 0) return error;
@@ -55,6 +57,8 @@ static int64_t set(struct lx_process *p, uint64_t which, uint64_t at) {
     if (which == LX_RLIMIT_NOFILE && limit.most > LX_FD_LIMIT) return -EPERM;
     if (p->euid != 0 && limit.most > p->limits[which].most) return -EPERM;
     p->limits[which] = limit;
+    if (which == LX_RLIMIT_CPU) return lx_timers_limit(p);
+    if (which == LX_RLIMIT_NPROC) p->processes_limited = true;
     if (which != LX_RLIMIT_NOFILE) return 0;
     lx_lock(&p->files_lock);
     p->files->limit = (uint32_t)limit.current;
@@ -117,11 +121,21 @@ int64_t lx_limit_write(struct lx_thread *t, kpio_handle file, int64_t offset, bo
     return 0;
 }
 
+// ---- processes ----------------------------------------------------------------------------------------------------------------
+
+int64_t lx_limit_process(struct lx_thread *t) {
+    const struct lx_process *p = lx_process(t);
+    const uint64_t limit = p->limits[LX_RLIMIT_NPROC].current;
+    if (likely(!p->processes_limited) || p->uid == 0 || p->euid == 0 || limit == LX_UNLIMITED) return 0;
+    const int64_t threads = lx_posix_count(t);
+    return (threads < 0 ? p->thread_count : (uint64_t)threads) < limit ? 0 : -EAGAIN;
+}
+
 // ---- calls --------------------------------------------------------------------------------------------------------------------
 
 LX_CALL(getrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : give(lx_process(t), (uint32_t)a0, a1); }
-// ABI setrlimit: enforced are AS, DATA, FSIZE, NOFILE, STACK; memory, processes and threads are bounded by the job
-LX_CALL(setrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : set(lx_process(t), (uint32_t)a0, a1); }
+// ABI setrlimit: enforced are AS, CPU, DATA, FSIZE, NOFILE, NPROC, STACK; memory is bounded by the job
+LX_CALL(setrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : set(t, (uint32_t)a0, a1); }
 // ABI prlimit64: of the calling process only; see setrlimit
 LX_CALL(prlimit64) {
     struct lx_process *p = lx_process(t);
@@ -129,6 +143,6 @@ LX_CALL(prlimit64) {
     if (which >= LX_LIMITS) return -EINVAL;
     if (pid != 0 && pid != p->pid) return -ESRCH;
     const struct lx_limit old = lx_limit_get(p, which);
-    int64_t error = a2 != 0 ? set(p, which, a2) : 0;
+    int64_t error = a2 != 0 ? set(t, which, a2) : 0;
     return error == 0 && a3 != 0 ? lx_copy_out(a3, &old, sizeof old) : error;
 }

@@ -27,7 +27,8 @@ enum {
     PR_GET_TIMERSLACK,
     PR_TASK_PERF_EVENTS_DISABLE = 31,
     PR_TASK_PERF_EVENTS_ENABLE,
-    PR_GET_CHILD_SUBREAPER = 37,
+    PR_SET_CHILD_SUBREAPER = 36,
+    PR_GET_CHILD_SUBREAPER,
     PR_SET_NO_NEW_PRIVS,
     PR_GET_NO_NEW_PRIVS,
     PR_GET_TID_ADDRESS,
@@ -60,7 +61,7 @@ static int64_t ambient(uint64_t what, uint64_t capability) {
 
 static int64_t give_int(uint64_t at, int32_t value) { return lx_copy_out(at, &value, sizeof value); }
 
-// ABI prctl: of dumpable, death signal and slack the value only; capabilities are checked and forgotten; other options are EINVAL
+// ABI prctl: of dumpable and slack the value only; the death signal comes with the end of the parent, not of a thread of it; capabilities are checked and forgotten; other options are EINVAL
 LX_CALL(prctl) {
     struct lx_process *p = lx_process(t);
     switch ((uint32_t)a0) {
@@ -69,7 +70,7 @@ LX_CALL(prctl) {
     case PR_SET_PDEATHSIG:
         if (a1 > LX_SIGNALS) return -EINVAL;
         p->death_signal = (uint8_t)a1;
-        return 0;
+        return lx_posix_care(t);
     case PR_GET_PDEATHSIG: return give_int(a1, p->death_signal);
     case PR_GET_DUMPABLE: return !p->undumpable;
     case PR_SET_DUMPABLE:
@@ -84,7 +85,8 @@ LX_CALL(prctl) {
     case PR_SET_TIMING: return a1 != 0 ? -EINVAL : 0;
     case PR_GET_TSC: return give_int(a1, TSC_ENABLE);
     case PR_SET_TSC: return a1 == TSC_ENABLE ? 0 : -EINVAL;
-    case PR_GET_CHILD_SUBREAPER: return give_int(a1, 0);
+    case PR_SET_CHILD_SUBREAPER: p->reaper = a1 != 0; return lx_posix_care(t);
+    case PR_GET_CHILD_SUBREAPER: return give_int(a1, p->reaper);
     case PR_GET_KEEPCAPS: return p->keep_capabilities;
     case PR_SET_KEEPCAPS:
         if (a1 > 1) return -EINVAL;

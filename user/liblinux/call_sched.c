@@ -79,20 +79,23 @@ enum { SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE = 5, SCHED_DEA
 #define WEIGHT 1024u  // of nice 0
 
 // ABI sched_setscheduler: real-time policies need a privilege that a program has no handle for: EPERM; BATCH is OTHER
-static int64_t set_policy(struct lx_thread *t, uint64_t tid, uint32_t policy, uint64_t param) {
+static int64_t apply_policy(struct lx_thread *t, uint64_t tid, uint32_t policy, int32_t priority) {
     struct kpio_thread_info info;
-    int32_t priority;
-    if (param == 0) return -EINVAL;
-    int64_t error = lx_copy_in(&priority, param, sizeof priority);
-    if (error == 0) error = look(t, tid, &info);
+    int64_t error = look(t, tid, &info);
     if (error < 0) return error;
-    policy &= ~SCHED_RESET_ON_FORK;
     const bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
     if (!real_time && policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE) return -EINVAL;
     if (real_time ? priority < 1 || priority > 99 : priority != 0) return -EINVAL;
     if (real_time) return -EPERM;
     if (policy == SCHED_IDLE) return set(t, tid, KPIO_SCHED_IDLE, 0, info.affinity);
     return info.class_ == KPIO_SCHED_FAIR ? 0 : set(t, tid, KPIO_SCHED_FAIR, WEIGHT, info.affinity);
+}
+
+static int64_t set_policy(struct lx_thread *t, uint64_t tid, uint32_t policy, uint64_t param) {
+    int32_t priority;
+    if (param == 0) return -EINVAL;
+    int64_t error = lx_copy_in(&priority, param, sizeof priority);
+    return error < 0 ? error : apply_policy(t, tid, policy & ~SCHED_RESET_ON_FORK, priority);
 }
 
 static uint32_t policy_of(const struct kpio_thread_info *info) {
@@ -142,6 +145,76 @@ LX_CALL(sched_rr_get_interval) {
     int64_t error = look(t, a0, &info);
     const struct lx_timespec slice = {.nanoseconds = 4000000};
     return error < 0 ? error : lx_copy_out(a1, &slice, sizeof slice);
+}
+
+// ---- both in one structure ---------------------------------------------------------------------------------------------------
+
+struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+    uint32_t least_use, most_use;
+};
+#define ATTRIBUTES_FIRST 48u  // bytes of the structure as it was at first
+_Static_assert(sizeof(struct attributes) == 56, "ABI");
+enum { FLAG_KEEP_POLICY = 8, FLAG_CLAMPS = 0x60, FLAGS = 0x7f };
+
+// A structure that is larger than what is known here must be zero beyond it; else the program learns what is known.
+static int64_t copy_attributes(struct attributes *a, uint64_t at) {
+    *a = (struct attributes){0};
+    uint32_t size;
+    int64_t error = lx_copy_in(&size, at, sizeof size);
+    if (error < 0) return error;
+    if (size == 0) size = ATTRIBUTES_FIRST;
+    bool fits = size >= ATTRIBUTES_FIRST && size <= 4096;
+    if (fits) error = lx_copy_in(a, at, MIN(size, (uint32_t)sizeof *a));
+    for (uint32_t done = sizeof *a; fits && error == 0 && done < size; done++) {
+        char byte;
+        error = lx_copy_in(&byte, at + done, 1);
+        fits = error < 0 || byte == 0;
+    }
+    if (error < 0) return error;
+    if (fits) return a->flags & FLAG_CLAMPS && size < sizeof *a ? -EINVAL : 0;
+    const uint32_t known = sizeof *a;
+    error = lx_copy_out(at, &known, sizeof known);
+    return error < 0 ? error : -E2BIG;
+}
+
+static bool is_deadline(const struct attributes *a) {
+    const uint64_t period = a->period == 0 ? a->deadline : a->period;
+    return a->priority == 0 && a->runtime >= 1024 && a->runtime <= a->deadline && a->deadline <= period && (int64_t)period > 0;
+}
+
+// ABI sched_setattr: as sched_setscheduler; nice stays 0; no clamps of utilisation (EOPNOTSUPP)
+LX_CALL(sched_setattr) {
+    struct attributes a;
+    struct kpio_thread_info info;
+    if (a1 == 0 || (int32_t)a0 < 0 || (uint32_t)a2 != 0) return -EINVAL;
+    int64_t error = copy_attributes(&a, a1);
+    if (error == 0 && (int32_t)a.policy < 0) error = -EINVAL;
+    if (error == 0) error = look(t, a0, &info);
+    if (error < 0) return error;
+    if (a.flags & ~(uint64_t)FLAGS) return -EINVAL;
+    if (a.flags & FLAG_KEEP_POLICY) a.policy = policy_of(&info);
+    if (a.policy == SCHED_DEADLINE) return is_deadline(&a) ? -EPERM : -EINVAL;
+    if (a.flags & FLAG_CLAMPS) return -EOPNOTSUPP;
+    return apply_policy(t, a0, a.policy, (int32_t)MIN(a.priority, (uint32_t)INT32_MAX));
+}
+
+LX_CALL(sched_getattr) {
+    struct kpio_thread_info info;
+    const uint32_t size = (uint32_t)a2;
+    if (a1 == 0 || (int32_t)a0 < 0 || size > 4096 || size < ATTRIBUTES_FIRST || (uint32_t)a3 != 0) return -EINVAL;
+    int64_t error = look(t, a0, &info);
+    if (error < 0) return error;
+    const struct attributes a = {
+        .size = MIN(size, (uint32_t)sizeof a),
+        .policy = policy_of(&info),
+        .priority = info.class_ == KPIO_SCHED_REALTIME ? (uint32_t)info.priority : 0,
+    };
+    return lx_copy_out(a1, &a, a.size);
 }
 
 // ---- membarrier --------------------------------------------------------------------------------------------------------------

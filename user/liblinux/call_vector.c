@@ -4,6 +4,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
+#include "user/liblinux/ready.h"
 
 #define VECTORS_MAX 1024u
 #define AT_ONCE 16u
@@ -26,7 +27,8 @@ static int64_t begin(struct transfer *x, uint64_t number, bool write, int64_t of
     if ((write ? (const void *)ops->write : (const void *)ops->read) == NULL || !(x->fd.flags & (write ? LX_FD_WRITE : LX_FD_READ))) {
         return -EBADF;
     }
-    bool places = x->fd.kind == LX_KIND_FILE || x->fd.kind == LX_KIND_DEVICE || x->fd.kind == LX_KIND_DIRECTORY;
+    bool places = x->fd.kind == LX_KIND_FILE || x->fd.kind == LX_KIND_DEVICE || x->fd.kind == LX_KIND_DIRECTORY ||
+                  x->fd.kind == LX_KIND_MEMORY;
     return offset == KPIO_OFFSET_CURRENT || places ? 0 : -ESPIPE;
 }
 
@@ -123,7 +125,29 @@ LX_CALL(writev) { return vector(t, a0, a1, a2, true, KPIO_OFFSET_CURRENT); }
 LX_CALL(preadv) { return (int64_t)a3 < 0 ? -EINVAL : vector(t, a0, a1, a2, false, (int64_t)a3); }
 LX_CALL(pwritev) { return (int64_t)a3 < 0 ? -EINVAL : vector(t, a0, a1, a2, true, (int64_t)a3); }
 
-enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_APPEND = 0x10 };
+enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4, RWF_NOWAIT = 8, RWF_APPEND = 0x10 };
+#define ATOMIC 4096u  // bytes that a pipe takes at once when it can be written
+
+// Whether it can be done at once; of a pipe or socket, at most so many bytes. Writing files would wait for locks.
+static int64_t check_nowait(struct transfer *x) {
+    if (x->fd.kind == LX_KIND_FILE) return x->write ? -EOPNOTSUPP : 0;
+    if (x->fd.kind != LX_KIND_PIPE && x->fd.kind != LX_KIND_SOCKET) return -EOPNOTSUPP;
+    return lx_ready_now(&x->fd) & (x->write ? LX_POLL_OUT | LX_POLLERR : LX_POLL_IN | LX_POLLHUP) ? 0 : -EAGAIN;
+}
+
+static int64_t run_nowait(struct transfer *x, uint64_t at, uint64_t count) {
+    int64_t error = check_nowait(x);
+    if (error < 0) return error;
+    if (x->fd.kind == LX_KIND_FILE)
+        return kpio_file_read_vector(x->fd.handle, (const struct kpio_io_vector *)at, count, x->offset, KPIO_READ_NOWAIT);
+    for (uint64_t i = 0; i < count; i++) {  // the first piece that is not empty
+        struct lx_iovec part;
+        error = lx_copy_in(&part, at + i * sizeof part, sizeof part);
+        if (error < 0) return error;
+        if (part.size > 0) return move(x, part.base, MIN(part.size, (uint64_t)ATOMIC));
+    }
+    return 0;
+}
 
 static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64_t count, bool write, int64_t offset, uint32_t flags) {
     struct transfer x = {.t = t};
@@ -131,7 +155,8 @@ static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64
     int64_t error = begin(&x, number, write, offset);
     if (error == 0) error = check(at, count);
     if (error != 0) return error;
-    if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) return -EOPNOTSUPP;
+    if (flags & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)) return -EOPNOTSUPP;
+    if (flags & RWF_NOWAIT) return run_nowait(&x, at, count);
     if (flags & RWF_APPEND) x.write_flags |= KPIO_WRITE_APPEND;
     if (flags & RWF_SYNC) x.write_flags |= KPIO_WRITE_SYNC;
     else if (flags & RWF_DSYNC) x.write_flags |= KPIO_WRITE_DATA_SYNC;
@@ -139,7 +164,7 @@ static int64_t vector2(struct lx_thread *t, uint64_t number, uint64_t at, uint64
     return run(&x, at, count);
 }
 
-// ABI preadv2: no RWF_NOWAIT
+// ABI preadv2: RWF_NOWAIT: of files what is in memory, of pipes and sockets one piece
 LX_CALL(preadv2) { return vector2(t, a0, a1, a2, false, (int64_t)a3, (uint32_t)a5); }
-// ABI pwritev2: no RWF_NOWAIT
+// ABI pwritev2: RWF_NOWAIT: of pipes and sockets only, at most 4,096 bytes
 LX_CALL(pwritev2) { return vector2(t, a0, a1, a2, true, (int64_t)a3, (uint32_t)a5); }

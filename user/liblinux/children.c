@@ -173,6 +173,19 @@ int64_t lx_child_add(struct lx_process *p, uint32_t pid, kpio_handle handle, uin
     return 0;
 }
 
+void lx_child_adopt(struct lx_process *p, uint32_t pid, kpio_handle handle) {
+    lx_lock(&p->children_lock);
+    const bool known = find_locked(p, pid) != NULL;
+    lx_unlock(&p->children_lock);
+    if (known || lx_child_add(p, pid, handle, LX_SIGCHLD, 0) != 0) {
+        (void)kpio_handle_close((uint32_t)handle);
+        return;
+    }
+    lx_lock(&p->signal_lock);
+    lx_signal_tell_all_locked(p);  // who waits looks again
+    lx_unlock(&p->signal_lock);
+}
+
 // ---- waiting --------------------------------------------------------------------------------------------------------------
 
 enum { WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x1000000, WNOTHREAD = 0x20000000, WALL = 0x40000000,
@@ -279,6 +292,7 @@ static int64_t wait_any(struct lx_thread *t, int64_t pid, uint64_t options, stru
     uint32_t count;
     find_group(t, &wanted);
     for (;;) {
+        if (lx_process(t)->reaper) lx_posix_adopt(t);
         sweep(t);
         int64_t result = collect(t, &wanted, out, items, &count);
         if (result != 0 || options & WNOHANG) return result;

@@ -123,6 +123,7 @@ struct lx_process {
     uint32_t groups[LX_GROUPS_MAX], group_count;
     struct lx_limit limits[LX_LIMITS];  // limits.h
     uint32_t persona;               // personality
+    uint16_t io_priority;           // ioprio_set's; 0: none
     struct lx_lock files_lock, signal_lock;
     struct lx_files *files;
     struct list threads;
@@ -132,6 +133,8 @@ struct lx_process {
     uint32_t stopped;               // a stop signal has stopped it: its threads wait for the word to become 0
     struct lx_signal_state *signals;
     uint8_t death_signal;           // prctl(PR_SET_PDEATHSIG)
+    bool reaper;                    // prctl(PR_SET_CHILD_SUBREAPER)
+    bool processes_limited;         // RLIMIT_NPROC was set
     bool undumpable, no_new_privileges, barrier_registered, keep_capabilities, no_huge_pages;
     struct lx_lock children_lock;
     struct list children;           // struct lx_child

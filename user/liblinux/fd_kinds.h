@@ -3,7 +3,7 @@
 #include "user/liblinux/fd.h"
 
 extern const struct lx_fd_ops lx_pipe_ops, lx_counter_ops, lx_timer_ops, lx_epoll_ops, lx_signalfd_ops, lx_socket_ops, lx_pidfd_ops,
-    lx_fuse_ops;
+    lx_fuse_ops, lx_memory_ops;
 
 // What a call on a pipe, counter or timer says to the program: SIGPIPE is raised for EPIPE, and EINTR may begin it again.
 [[nodiscard]] int64_t lx_wait_result(struct lx_thread *t, int64_t result);

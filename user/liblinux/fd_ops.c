@@ -117,6 +117,7 @@ static const struct lx_fd_ops *const table[LX_KINDS] = {
     [LX_KIND_PIPE] = &lx_pipe_ops,    [LX_KIND_COUNTER] = &lx_counter_ops,  [LX_KIND_TIMER] = &lx_timer_ops,
     [LX_KIND_EPOLL] = &lx_epoll_ops,  [LX_KIND_SIGNAL] = &lx_signalfd_ops,  [LX_KIND_SOCKET] = &lx_socket_ops,
     [LX_KIND_PROCESS] = &lx_pidfd_ops, [LX_KIND_NODE] = &lx_node_ops,       [LX_KIND_FUSE] = &lx_fuse_ops,
+    [LX_KIND_MEMORY] = &lx_memory_ops,
 };
 
 const struct lx_fd_ops *lx_fd_ops(uint8_t kind) { return table[kind] != NULL ? table[kind] : &none_ops; }

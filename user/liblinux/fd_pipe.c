@@ -54,10 +54,10 @@ static int64_t pipe_vector(struct lx_thread *t, const struct lx_fd *fd, uint64_t
 }
 
 static int64_t pipe_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
-    struct kpio_handle_info info;
-    int64_t error = kpio_handle_info(fd->handle, &info);
+    struct kpio_pipe_info info;
+    int64_t error = kpio_pipe_info(fd->handle, &info);
     if (error < 0) return error;
-    *out = (struct kpio_stat){.fs = 13, .inode = info.object_id, .mode = 0010600, .links = 1, .uid = lx_process(t)->uid,
+    *out = (struct kpio_stat){.fs = 13, .inode = info.id, .mode = 0010600, .links = 1, .uid = lx_process(t)->uid,
                               .gid = lx_process(t)->gid, .block_size = 4096};
     return 0;
 }

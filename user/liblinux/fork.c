@@ -8,6 +8,7 @@
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/heap.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
@@ -60,6 +61,8 @@ static void become_process(struct lx_thread *t, uint32_t parent) {
     p->thread = t->handle;
     p->stopped = 0;
     p->mail = 0;
+    p->death_signal = 0;
+    p->reaper = false;
     lx_trace_forked(t);
     p->children_cpu = 0;
     list_init(&p->pending_signals.queue);
@@ -200,6 +203,8 @@ int64_t lx_process_clone(struct lx_thread *t, const struct lx_clone *how) {
     struct lx_process *p = lx_process(t);
     if (how->flags & ~(uint64_t)TAKEN || (how->exit_signal > LX_SIGNALS)) return -EINVAL;
     if (how->flags & LX_CLONE_SETTLS && how->tls >= 1ull << 47) return -EPERM;
+    int64_t limited = lx_limit_process(t);
+    if (limited < 0) return limited;
     uint64_t area = 0;
     int32_t pidfd = 0;
     if (how->flags & LX_CLONE_PIDFD) {  // it can be told, or nothing is done

@@ -24,6 +24,8 @@ void lx_vfork_done(struct lx_process *p);
 void lx_children_init(struct lx_process *p);
 // Takes over the handle. 0 or -ENOMEM.
 [[nodiscard]] int64_t lx_child_add(struct lx_process *p, uint32_t pid, kpio_handle handle, uint32_t exit_signal, uint64_t area);
+// The same of an orphan, if it is not known yet. The handle is closed when there is no memory: then nobody waits for it.
+void lx_child_adopt(struct lx_process *p, uint32_t pid, kpio_handle handle);
 // In a forked copy: the parent's children are none of its own.
 void lx_children_forget(struct lx_process *p);
 // A child has stopped or goes on, as this wait status says: who waits looks again.

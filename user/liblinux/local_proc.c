@@ -92,11 +92,11 @@ static int64_t fd_text(struct lx_thread *t, uint64_t number, char *out, uint64_t
         return error != 0 ? error : (int64_t)fmt_print(out, size, "%s", text);
     }
     if (fd.kind == LX_KIND_NODE && lx_node_path(t, &fd, path) == 0) return (int64_t)fmt_print(out, size, "/dev/%s", path);
+    struct kpio_pipe_info pipe;
+    if (fd.kind == LX_KIND_PIPE && kpio_pipe_info(fd.handle, &pipe) == 0)
+        return (int64_t)fmt_print(out, size, "pipe:[%lu]", (unsigned long)pipe.id);
     if (fd.handle > 0) (void)kpio_handle_info(fd.handle, &info);
-    const char *what = fd.kind == LX_KIND_PIPE     ? "pipe"
-                       : fd.kind == LX_KIND_SOCKET ? "socket"
-                       : fd.kind == LX_KIND_FILE   ? "file"
-                                                   : "anon_inode";
+    const char *what = fd.kind == LX_KIND_SOCKET ? "socket" : fd.kind == LX_KIND_FILE ? "file" : "anon_inode";
     return (int64_t)fmt_print(out, size, "%s:[%lu]", what, (unsigned long)info.object_id);
 }
 
@@ -233,7 +233,9 @@ static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, str
     int64_t error = find(t, path, &found);
     if (error != 0) return error;
     out->inode = *path == 0 ? 1 : INODE_PROCESS + ((uint64_t)found.pid << 16) + (uint64_t)strlen(path);
-    out->mode = found.node->make == NULL ? LX_S_IFDIR | 0555 : LX_S_IFREG | 0444;
+    out->mode = found.node->make == NULL             ? LX_S_IFDIR | 0555
+                : found.node->make == lx_proc_memory ? LX_S_IFREG | 0600
+                                                     : LX_S_IFREG | 0444;
     out->uid = found.uid;
     out->gid = found.gid;
     return 0;
@@ -254,6 +256,7 @@ static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, 
     }
     struct found found;
     int64_t error = find(t, path, &found);
+    if (error == 0 && found.node->make == lx_proc_memory) return lx_proc_memory_open(t, out);
     return error != 0 ? error : lx_text_open(t, found.node, found.pid, flags, out);
 }
 

@@ -78,6 +78,29 @@ void lx_posix_reaped(struct lx_thread *t, uint32_t child) {
     (void)call(t, POSIX_REAP, &request, sizeof request);
 }
 
+int64_t lx_posix_care(struct lx_thread *t) {
+    const struct lx_process *p = lx_process(t);
+    const struct posix_care_request request = {.pid = p->pid, .death_signal = p->death_signal, .reaper = p->reaper};
+    const int64_t result = p->posixd > 0 ? call(t, POSIX_CARE, &request, sizeof request) : 0;
+    return result < 0 ? result : 0;
+}
+
+int64_t lx_posix_count(struct lx_thread *t) {
+    const struct lx_process *p = lx_process(t);
+    const struct posix_count_request request = {.pid = p->pid, .uid = p->uid};
+    const int64_t result = call(t, POSIX_COUNT, &request, sizeof request);
+    return result < 0 ? result : (int64_t)((const struct posix_count_reply *)reply_of(t))->threads;
+}
+
+void lx_posix_adopt(struct lx_thread *t) {
+    struct posix_adopt_request request = {.pid = lx_process(t)->pid};
+    while (call(t, POSIX_ADOPT, &request, sizeof request) >= 0) {
+        const kpio_handle process = t->block->handles[0].handle;
+        request.after = ((const struct posix_adopt_reply *)reply_of(t))->child;
+        if (process > 0) lx_child_adopt(lx_process(t), request.after, process);
+    }
+}
+
 // ---- signals ----------------------------------------------------------------------------------------------------------------
 
 void lx_posix_expect(struct lx_thread *t) {
@@ -100,6 +123,7 @@ static void take(struct lx_process *p, const struct lx_siginfo *info, uint32_t t
 void lx_posix_fetch(struct lx_thread *t) {
     struct lx_process *p = lx_process(t);
     if (__atomic_exchange_n(&p->mail, 0, __ATOMIC_SEQ_CST) == 0) return;
+    if (p->reaper) lx_posix_adopt(t);
     for (bool more = true; more;) {
         struct lx_siginfo info;
         const struct posix_take_request request = {LX_NODE_WHO(t)};

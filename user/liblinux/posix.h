@@ -12,6 +12,13 @@ void lx_posix_thread_gone(struct lx_thread *t);
 [[nodiscard]] int64_t lx_posix_forked(struct lx_thread *t, uint32_t child, kpio_handle process);  // 0 or -EAGAIN
 void lx_posix_reaped(struct lx_thread *t, uint32_t child);
 
+// posixd knows of p->death_signal and p->reaper: 0, or why not; without posixd nobody would do it.
+[[nodiscard]] int64_t lx_posix_care(struct lx_thread *t);
+// Makes the orphans that are this process's children now known to it (p->reaper).
+void lx_posix_adopt(struct lx_thread *t);
+// Threads of the caller's user: a count, or a negative errno.
+[[nodiscard]] int64_t lx_posix_count(struct lx_thread *t);
+
 // Signals have come, or will have when the call ends: the thread fetches them before its program goes on.
 void lx_posix_expect(struct lx_thread *t);
 void lx_posix_fetch(struct lx_thread *t);

@@ -42,6 +42,9 @@ const struct lx_text_node *lx_text_child(const struct lx_text_tree *tree, const 
 [[nodiscard]] int64_t lx_proc_executable_of(struct lx_thread *t, uint32_t pid, char *out, uint64_t size);
 // Of the process's memory, in pages: what is mapped.
 [[nodiscard]] uint64_t lx_proc_mapped_pages(const struct lx_space *space);
+// ---- /proc/self/mem (proc_memory.c): not a text
+void lx_proc_memory(struct lx_thread *t, struct lx_text *text);
+[[nodiscard]] int64_t lx_proc_memory_open(struct lx_thread *t, struct lx_fd *out);
 // ---- mounts (proc_mounts.c)
 void lx_proc_mounts(struct lx_thread *t, struct lx_text *text);
 void lx_proc_mountinfo(struct lx_thread *t, struct lx_text *text);

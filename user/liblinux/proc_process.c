@@ -137,6 +137,7 @@ static const struct lx_text_node nodes[] = {
     {"#/fd", NULL},
     {"#/limits", limits},
     {"#/maps", maps},
+    {"#/mem", lx_proc_memory},
     {"#/mountinfo", lx_proc_mountinfo},
     {"#/mounts", lx_proc_mounts},
     {"#/oom_score", zero},

@@ -58,6 +58,10 @@ static void set_ids(struct lx_process *p, const struct lx_launch *l, const struc
     p->suid = l->suid;
     p->sgid = l->sgid;
     p->persona = l->persona;
+    p->io_priority = (uint16_t)l->io_priority;
+    p->death_signal = (uint8_t)l->death_signal;
+    p->reaper = l->reaper != 0;
+    p->processes_limited = l->processes_limited != 0;
     p->group_count = MIN(l->group_count, LX_GROUPS_MAX);
     memcpy(p->groups, l->groups, sizeof p->groups);
     memcpy(p->name, l->name, sizeof p->name);

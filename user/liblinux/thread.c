@@ -6,6 +6,7 @@
 #include "lib/util.h"
 #include "user/libkpio/linux_launch.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/robust.h"
@@ -120,10 +121,12 @@ static void inherit(struct lx_thread *t, const struct lx_thread *from, const str
 int64_t lx_thread_clone(struct lx_thread *t, const struct lx_clone *how) {
     struct lx_process *p = lx_process(t);
     if (how->flags & LX_CLONE_SETTLS && how->tls >= 1ull << 47) return -EPERM;
+    int64_t error = lx_limit_process(t);
+    if (error < 0) return error;
     struct lx_thread *child = area_get(p->space);
     if (child == NULL) return -ENOMEM;
     inherit(child, t, how);
-    int64_t error = create(p, child);
+    error = create(p, child);
     const uint32_t tid = child->tid;
     if (error == 0 && how->flags & LX_CLONE_PARENT_SETTID) error = lx_copy_out(how->parent_tid, &tid, sizeof tid);
     if (error == 0 && how->flags & LX_CLONE_CHILD_SETTID) error = lx_copy_out(how->child_tid, &tid, sizeof tid);

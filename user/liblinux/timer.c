@@ -5,6 +5,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/heap.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/thread.h"
 #include "user/liblinux/time.h"
@@ -33,6 +34,7 @@ struct lx_timers {
     uint32_t sequence;  // of changes: the helper waits for it
     bool helper;
     struct timer itimers[LX_ITIMERS];
+    struct timer limit;  // of CPU time: SIGXCPU, each second from the limit on, up to the most: SIGKILL
     struct timer *posix[TIMERS_MAX];
 };
 _Static_assert(sizeof(struct lx_timers) <= LX_HEAP_MAX, "one block");
@@ -107,6 +109,11 @@ static uint64_t run(struct lx_process *p, struct timer *timer) {
     return timer->deadline == KPIO_TIME_NEVER ? KPIO_TIME_NEVER : look_at(timer, now);
 }
 
+static void check_most(struct lx_process *p) {
+    const uint64_t most = p->limits[LX_RLIMIT_CPU].most;
+    if (most < UINT64_MAX / LX_SECOND && lx_process_cpu() >= most * LX_SECOND) lx_signal_kill(p, LX_SIGKILL);
+}
+
 static void serve(struct lx_thread *self) {
     struct lx_process *p = lx_process(self);
     struct lx_timers *timers = p->timers;
@@ -115,8 +122,10 @@ static void serve(struct lx_thread *self) {
         lx_lock(&p->signal_lock);
         const uint32_t sequence = __atomic_load_n(&timers->sequence, __ATOMIC_RELAXED);
         for (unsigned i = 0; i < LX_ITIMERS; i++) next = MIN(next, run(p, &timers->itimers[i]));
+        next = MIN(next, run(p, &timers->limit));
         for (unsigned i = 0; i < TIMERS_MAX; i++)
             if (timers->posix[i] != NULL) next = MIN(next, run(p, timers->posix[i]));
+        if (timers->limit.deadline != KPIO_TIME_NEVER) check_most(p);
         lx_unlock(&p->signal_lock);
         (void)kpio_futex_wait((uint64_t)&timers->sequence, sequence, UINT32_MAX, next, 0);
     }
@@ -132,7 +141,7 @@ void lx_timer_taken_locked(struct lx_process *p, struct lx_siginfo *info) {
     info->timer.overrun = timer->last_overrun;
 }
 
-void lx_timers_forked(struct lx_process *p) {
+static void drop(struct lx_process *p) {
     struct lx_timers *timers = p->timers;
     p->timers = NULL;
     if (timers == NULL) return;
@@ -145,8 +154,11 @@ void lx_timers_forked(struct lx_process *p) {
 static struct lx_timers *make(struct lx_process *p) {
     struct lx_timers *timers = lx_alloc(p->space, sizeof *timers);
     if (timers == NULL) return NULL;
-    for (unsigned i = 0; i < LX_ITIMERS; i++)
-        timers->itimers[i] = (struct timer){.id = -1, .deadline = KPIO_TIME_NEVER, .notify = SIGEV_SIGNAL};
+    const struct timer none = {.id = -1, .deadline = KPIO_TIME_NEVER, .notify = SIGEV_SIGNAL};
+    for (unsigned i = 0; i < LX_ITIMERS; i++) timers->itimers[i] = none;
+    timers->limit = none;
+    timers->limit.clock = LX_CLOCK_PROCESS_CPUTIME;
+    timers->limit.number = LX_SIGXCPU;
     timers->itimers[ITIMER_REAL].clock = LX_CLOCK_MONOTONIC;
     timers->itimers[ITIMER_REAL].number = LX_SIGALRM;
     timers->itimers[ITIMER_VIRTUAL].clock = timers->itimers[ITIMER_PROF].clock = LX_CLOCK_PROCESS_CPUTIME;
@@ -179,6 +191,26 @@ static int64_t changed(struct lx_process *p, struct lx_timers *timers) {
     return -EAGAIN;
 }
 
+// ---- the limit of CPU time -----------------------------------------------------------------------------------------------------------
+
+int64_t lx_timers_limit(struct lx_process *p) {
+    const uint64_t seconds = MAX(p->limits[LX_RLIMIT_CPU].current, 1ull);
+    const bool limited = seconds < UINT64_MAX / LX_SECOND;
+    if (!limited && p->timers == NULL) return 0;
+    struct lx_timers *timers = timers_of(p);
+    if (timers == NULL) return -ENOMEM;
+    lx_lock(&p->signal_lock);
+    timers->limit.deadline = limited ? seconds * LX_SECOND : KPIO_TIME_NEVER;
+    timers->limit.interval = LX_SECOND;
+    lx_unlock(&p->signal_lock);
+    return limited ? changed(p, timers) : 0;
+}
+
+void lx_timers_forked(struct lx_process *p) {
+    drop(p);
+    (void)lx_timers_limit(p);  // without memory for it a child goes on without the limit
+}
+
 // ---- execve --------------------------------------------------------------------------------------------------------------------------
 
 void lx_timers_stop_locked(struct lx_process *p, uint64_t kept[LX_ITIMERS][2]) {
@@ -192,7 +224,7 @@ void lx_timers_stop_locked(struct lx_process *p, uint64_t kept[LX_ITIMERS][2]) {
 }
 
 int64_t lx_timers_go_on(struct lx_process *p, const uint64_t kept[LX_ITIMERS][2]) {
-    if (kept[ITIMER_REAL][0] == 0 && kept[ITIMER_VIRTUAL][0] == 0 && kept[ITIMER_PROF][0] == 0) return 0;
+    if (kept[ITIMER_REAL][0] == 0 && kept[ITIMER_VIRTUAL][0] == 0 && kept[ITIMER_PROF][0] == 0) return lx_timers_limit(p);
     struct lx_timers *timers = timers_of(p);
     if (timers == NULL) return -ENOMEM;
     lx_lock(&p->signal_lock);
@@ -202,7 +234,8 @@ int64_t lx_timers_go_on(struct lx_process *p, const uint64_t kept[LX_ITIMERS][2]
         timers->itimers[i].interval = kept[i][1];
     }
     lx_unlock(&p->signal_lock);
-    return changed(p, timers);
+    int64_t error = changed(p, timers);
+    return error < 0 ? error : lx_timers_limit(p);
 }
 
 // ---- what the program asks of each ---------------------------------------------------------------------------------------------------

@@ -71,3 +71,13 @@ int64_t about_next(void *context, uint64_t badge, const struct posix_next_reques
     }
     return reply->target == 0 ? -ENOENT : 0;
 }
+
+int64_t about_count(void *context, uint64_t badge, const struct posix_count_request *r, struct posix_count_reply *reply) {
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
+        const struct process *p = &state->processes[i];
+        struct kpio_process_info info;
+        if (p->state != PROCESS_LIVE || about_of(p)->uid != r->uid || process_handle(p) <= 0) continue;
+        if (kpio_process_info(process_handle(p), &info) == 0) reply->threads += info.threads;
+    }
+    return 0;
+}

@@ -112,7 +112,8 @@ void keep_settle(void) {
 
 // First all handles, without a change of the state: -ENOENT of a process that has ended meanwhile is no failure.
 static int64_t fetch_process(const struct process *p) {
-    const uint32_t rights = KPIO_RIGHT_WAIT | KPIO_RIGHT_KILL | KPIO_RIGHT_INSPECT;
+    const uint32_t rights =
+        KPIO_RIGHT_WAIT | KPIO_RIGHT_KILL | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     const struct keeper_thread_request request = {.key = KEY(KEY_THREAD, p->pid)};
     struct keeper_thread_reply reply;
     if (p->state != PROCESS_LIVE) return 0;

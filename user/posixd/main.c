@@ -1,5 +1,5 @@
 // posixd's messages. Grants: endpoint (receive on it, and make badged ones), keeper, console (the system with LOG, or none),
-// job (INSPECT, KILL, WAIT, MANAGE: to find processes again).
+// job (INSPECT, KILL, WAIT: to find processes again; DUPLICATE, TRANSFER: to lend them to who waits for them).
 #include "lib/string.h"
 #include "protocols/gen/node.h"
 #include "protocols/gen/posix.h"

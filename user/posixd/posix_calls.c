@@ -58,6 +58,39 @@ static int64_t do_reap(void *context, uint64_t badge, const struct posix_reap_re
     return 0;
 }
 
+static int64_t do_care(void *context, uint64_t badge, const struct posix_care_request *r, struct posix_care_reply *reply) {
+    const struct process *p = process_find(r->pid);
+    if (p == NULL) return -ESRCH;
+    if (r->death_signal > SIGNALS) return -EINVAL;
+    struct process *changed = process_change(p);
+    changed->death_signal = (uint8_t)r->death_signal;
+    changed->reaper = r->reaper != 0;
+    return 0;
+}
+
+// A handle for whoever waits for it now; its process need not have given one that can be passed on.
+static int64_t lend(const struct process *p) {
+    const uint32_t rights = KPIO_RIGHT_WAIT | KPIO_RIGHT_KILL | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
+    return process_handle(p) > 0 ? kpio_handle_dup(process_handle(p), rights) : -EBADF;
+}
+
+// One whose handle is lost (it ended while there was no posixd) is waited for here.
+static int64_t do_adopt(void *context, uint64_t badge, const struct posix_adopt_request *r, struct posix_adopt_reply *reply) {
+    const struct process *next = NULL;
+    for (unsigned i = 0; i < state->totals.process_top; i++) {
+        const struct process *p = &state->processes[i];
+        if (p->state == PROCESS_FREE || !p->adopted || p->parent != r->pid || p->pid <= r->after) continue;
+        if (process_handle(p) <= 0 && p->state == PROCESS_ENDED) process_free(p);
+        else if (next == NULL || p->pid < next->pid) next = p;
+    }
+    const int64_t handle = next == NULL ? -ENOENT : lend(next);
+    if (handle < 0) return handle;
+    reply->child = next->pid;
+    reply->process = (kpio_handle)handle;
+    reply_closes(reply->process);
+    return 0;
+}
+
 // ---- signals ----------------------------------------------------------------------------------------------------------------
 
 static int64_t do_take(void *context, uint64_t badge, const struct posix_take_request *r, struct posix_take_reply *reply) {
@@ -203,6 +236,7 @@ uint64_t posix_serve(uint64_t header, uint64_t badge) {
     static const struct posix_server server = {
         .attach = do_attach, .fork = do_fork, .reap = do_reap, .take = do_take, .kill = do_kill,
         .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop, .look = about_look, .next = about_next,
+        .care = do_care, .adopt = do_adopt, .count = about_count,
         .socket_bind = do_socket_bind, .socket_listen = do_socket_listen, .socket_find = do_socket_find,
     };
     return posix_dispatch(&server, NULL, header, badge);

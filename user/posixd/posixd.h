@@ -50,6 +50,9 @@ struct process {
     uint8_t continued;             // from a stop, which it has not been told yet
     uint8_t killed;                // with its group
     uint8_t killing;               // by SIGKILL: it is to end
+    uint8_t death_signal;          // that it gets when its parent ends; 0: none
+    uint8_t reaper;                // the orphans among its descendants become its children
+    uint8_t adopted;               // it is an orphan that another than pid 1 has
 };
 
 #define ABOUT_MAX 1024u

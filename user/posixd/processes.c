@@ -125,14 +125,35 @@ static void leave_terminal(const struct process *leader) {
     }
 }
 
+// The nearest of its ancestors that takes orphans; NULL: pid 1.
+static const struct process *find_reaper(uint32_t parent) {
+    for (unsigned i = 0; i < PROCESSES_MAX; i++) {
+        const struct process *p = process_find(parent);
+        if (p == NULL) return NULL;
+        if (p->state == PROCESS_LIVE && p->reaper) return p;
+        parent = p->parent;
+    }
+    return NULL;
+}
+
+// A reaper fetches whom it got as it fetches signals.
+static void give_away(const struct process *child, const struct process *reaper) {
+    const struct siginfo death = {.number = child->death_signal, .pid = (int32_t)child->parent};
+    struct process *given = process_change(child);
+    given->parent = reaper != NULL ? reaper->pid : 1;
+    given->adopted = reaper != NULL;
+    if (death.number != 0 && child->state == PROCESS_LIVE) (void)signal_process(child, 0, &death);
+    if (reaper != NULL) effect_tell(reaper);
+}
+
 // Its children are pid 1's from now on, who waits for them at once: that is done here.
-static void give_children_away(uint32_t pid) {
+static void give_children_away(uint32_t pid, const struct process *reaper) {
     for (unsigned i = 0; i < state->totals.process_top; i++) {
         const struct process *child = &state->processes[i];
         if (child->state == PROCESS_FREE || child->parent != pid) continue;
-        process_change(child)->parent = 1;
-        if (child->state == PROCESS_ENDED) process_free(child);
-        else check_orphaned(child->group, child->session, child->was_orphaned);
+        give_away(child, reaper);
+        if (child->state == PROCESS_ENDED && reaper == NULL) process_free(child);
+        else if (child->state == PROCESS_LIVE) check_orphaned(child->group, child->session, child->was_orphaned);
     }
 }
 
@@ -151,14 +172,13 @@ void process_ended(const struct process *p) {
     struct process *ended = process_change(p);
     ended->state = PROCESS_ENDED;
     ended->stopped = 0;
-    process_set_handle(p, KPIO_HANDLE_NONE);
-    thread_set_handle(p, KPIO_HANDLE_NONE);
+    thread_set_handle(p, KPIO_HANDLE_NONE);  // the process's stays: who waits for it may be another than its parent is now
     keep_drop_thread(pid);
     mail_drop(pid);
     answers_drop(pid);
     check_orphaned(group, session, p->was_orphaned);
     if (session == pid) leave_terminal(p);
-    give_children_away(pid);
+    give_children_away(pid, find_reaper(p->parent));
     const struct process *parent = process_find(p->parent);
     if (parent == NULL || parent->state != PROCESS_LIVE) process_free(p);
 }

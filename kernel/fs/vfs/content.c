@@ -16,6 +16,13 @@ int64_t content_read_kernel(struct inode *inode, uint64_t offset, void *to, uint
     return file_cache_read_kernel(&inode->cache, offset, to, bytes);
 }
 
+uint64_t content_resident(struct inode *inode, uint64_t offset, uint64_t bytes) {
+    const uint64_t size = inode_size(inode);
+    if (offset >= size) return 0;
+    bytes = MIN(bytes, size - offset);
+    return in_memory(inode) ? bytes : file_cache_resident(&inode->cache, offset, bytes);
+}
+
 // How many of the bytes the file system takes at the offset.
 static int64_t fitting(const struct inode *inode, uint64_t offset, uint64_t bytes) {
     uint64_t most = inode->fs->max_file_bytes;

@@ -6,6 +6,8 @@
 // No lock. Bytes read, short at the end.
 [[nodiscard]] int64_t content_read(struct inode *inode, uint64_t offset, struct user_ptr to, uint64_t bytes);
 [[nodiscard]] int64_t content_read_kernel(struct inode *inode, uint64_t offset, void *to, uint64_t bytes);
+// No lock. How many of these bytes can be read without waiting for the file system right now; within the size.
+uint64_t content_resident(struct inode *inode, uint64_t offset, uint64_t bytes);
 // inode->lock excl, in all that follow. Bytes written, or an error if there are none.
 [[nodiscard]] int64_t content_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes);
 [[nodiscard]] int64_t content_write_kernel(struct inode *inode, uint64_t offset, const void *from, uint64_t bytes);

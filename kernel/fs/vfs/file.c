@@ -156,10 +156,12 @@ int64_t file_read(struct file *f, struct user_ptr to, uint64_t bytes, int64_t of
     return read_slowly(f, to, bytes, offset);
 }
 
-static int64_t read_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+// At most `most` bytes.
+static int64_t read_parts(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count, uint64_t most) {
     int64_t done = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t n = read_some(f, offset + (uint64_t)done, user_ptr(parts[i].address), parts[i].size);
+        const uint64_t size = MIN(parts[i].size, most - (uint64_t)done);
+        int64_t n = read_some(f, offset + (uint64_t)done, user_ptr(parts[i].address), size);
         if (n < 0) return done != 0 ? done : n;
         done += n;
         if ((uint64_t)n < parts[i].size) break;
@@ -171,11 +173,32 @@ int64_t file_read_vector(struct file *f, const struct kpio_io_vector *parts, uin
     int error = check_regular(f->inode);
     if (error != 0) return error;
     note_read(f);
-    if (offset >= 0) return read_parts(f, (uint64_t)offset, parts, count);
+    if (offset >= 0) return read_parts(f, (uint64_t)offset, parts, count, UINT64_MAX);
     if (offset != KPIO_OFFSET_CURRENT) return -EINVAL;
     error = mutex_lock_killable(&f->lock);
     if (error != 0) return error;
-    int64_t done = read_parts(f, f->offset, parts, count);
+    int64_t done = read_parts(f, f->offset, parts, count, UINT64_MAX);
+    if (done > 0) f->offset += (uint64_t)done;
+    mutex_unlock(&f->lock);
+    return done;
+}
+
+static int64_t read_what_is_there(struct file *f, uint64_t offset, const struct kpio_io_vector *parts, uint32_t count) {
+    if (offset >= inode_size(f->inode)) return 0;
+    const uint64_t most = content_resident(f->inode, offset, INT64_MAX - offset);
+    return most == 0 ? -EAGAIN : read_parts(f, offset, parts, count, most);
+}
+
+// When it was read is not noted: that may wait.
+int64_t file_read_resident(struct file *f, const struct kpio_io_vector *parts, uint32_t count, int64_t offset) {
+    int error = check_regular(f->inode);
+    if (error != 0) return error;
+    if (offset < 0 && offset != KPIO_OFFSET_CURRENT) return -EINVAL;
+    if (f->opened != NULL) return -EAGAIN;
+    if (offset >= 0) return read_what_is_there(f, (uint64_t)offset, parts, count);
+    error = mutex_lock_killable(&f->lock);
+    if (error != 0) return error;
+    int64_t done = read_what_is_there(f, f->offset, parts, count);
     if (done > 0) f->offset += (uint64_t)done;
     mutex_unlock(&f->lock);
     return done;

@@ -39,6 +39,8 @@ void file_init(void);
 // The same for pieces that the caller has checked to lie in user space, together at most INT64_MAX bytes: one operation on the
 // offset, and one write.
 [[nodiscard]] int64_t file_read_vector(struct file *file, const struct kpio_io_vector *parts, uint32_t count, int64_t offset);
+// The same, no more than is in memory; -EAGAIN: nothing is, or the file's driver would have to be asked.
+[[nodiscard]] int64_t file_read_resident(struct file *file, const struct kpio_io_vector *parts, uint32_t count, int64_t offset);
 [[nodiscard]] int64_t file_write_vector(struct file *file, const struct kpio_io_vector *parts, uint32_t count, int64_t offset,
                                         unsigned flags);
 // Through kernel memory; short at the end of `from`. -EINVAL: overlapping, or `to` is open to append.

@@ -63,12 +63,37 @@ KT_TEST(bad_pieces_of_a_file) {
     KT_ERROR(kpio_file_read_vector(file, parts + 1, 1, 0, 0), EFAULT);
     KT_ERROR(kpio_file_read_vector(file, KT_UNMAPPED_ADDRESS, 3, 0, 0), EFAULT);
     KT_ERROR(kpio_file_read_vector(file, parts, 1, -2, 0), EINVAL);
-    KT_ERROR(kpio_file_read_vector(file, parts, 1, 0, 1), EINVAL);
+    KT_ERROR(kpio_file_read_vector(file, parts, 1, -2, KPIO_READ_NOWAIT), EINVAL);
+    KT_ERROR(kpio_file_read_vector(file, parts, 1, 0, 2), EINVAL);
     KT_ERROR(kpio_file_write_vector(file, parts, 1, 0, 1u << 9), EINVAL);
     KT_ERROR(kpio_file_write_vector(reader, parts, 1, 0, 0), EACCES);
     KT_ERROR(kpio_file_read_vector(kt_job(), parts, 1, 0, 0), EWRONGTYPE);
     KT_ERROR(kpio_file_read_vector(0, parts, 1, 0, 0), EBADF);
     kt_close(reader);
+    kt_close(file);
+    fs_end();
+}
+
+// Only what is in memory: all of a file that was just written, nothing once it is dropped. A driver is not asked.
+KT_TEST(pieces_without_waiting) {
+    kpio_handle dir = fs_begin(), file = fs_create(dir, "file");
+    fill();
+    KT_EQUAL(kpio_file_write(file, data, 10000, 0, 0), 10000);
+    parts[0] = piece(got, 1);
+    parts[1] = piece(got + 1, 10001);
+    int64_t moved = kpio_file_read_vector(file, parts, 2, 0, KPIO_READ_NOWAIT);
+    if (moved != -EAGAIN) {
+        KT_EQUAL(moved, 10000);
+        KT_EQUAL(memcmp(got, data, 10000), 0);
+        KT_EQUAL(kpio_file_read_vector(file, parts, 2, 10000, KPIO_READ_NOWAIT), 0);
+        KT_EQUAL(kpio_file_seek(file, 9000, KPIO_SEEK_SET), 9000);
+        KT_EQUAL(kpio_file_read_vector(file, parts, 2, CURRENT, KPIO_READ_NOWAIT), 1000);
+        KT_EQUAL(kpio_file_seek(file, 0, KPIO_SEEK_CURRENT), 10000);
+    } else KT_CHECK(strcmp(fs_type(), "fuse") == 0);
+    KT_EQUAL(kpio_file_sync(file, 0), 0);
+    KT_EQUAL(kpio_file_advise(file, 0, 0, KPIO_ADVICE_DROP), 0);
+    moved = kpio_file_read_vector(file, parts, 2, 0, KPIO_READ_NOWAIT);
+    KT_CHECK(moved == -EAGAIN || strcmp(fs_type(), "tmpfs") == 0);
     kt_close(file);
     fs_end();
 }

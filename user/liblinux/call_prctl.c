@@ -61,7 +61,7 @@ static int64_t ambient(uint64_t what, uint64_t capability) {
 
 static int64_t give_int(uint64_t at, int32_t value) { return lx_copy_out(at, &value, sizeof value); }
 
-// ABI prctl: of dumpable and slack the value only; the death signal comes with the end of the parent, not of a thread of it; capabilities are checked and forgotten; other options are EINVAL
+// ABI prctl: of dumpable and slack the value only; the death signal comes with the parent process's end; capabilities are forgotten
 LX_CALL(prctl) {
     struct lx_process *p = lx_process(t);
     switch ((uint32_t)a0) {

@@ -123,14 +123,24 @@ void fat_inode_fill(struct fat_inode *i, const struct fat_entry *e, uint64_t pos
     fat_inode_move(i, position);
 }
 
-// Where an inode that is on its way out of memory has its entry; else the number says it.
+// Where an inode that is on its way out of memory has its entry (a deleted one has none); else the number says it.
 static uint64_t position_of_number(struct fat_volume *v, uint64_t number) {
     uint64_t position = number & FAT_POSITION_MASK;
     spin_lock(&v->hash_lock);
     list_for_each_entry(i, &v->by_number[number % FAT_HASH], struct fat_inode, by_number)
-        if (i->inode.number == number) position = i->position;
+        if (i->inode.number == number && i->position != 0) position = i->position;
     spin_unlock(&v->hash_lock);
     return position;
+}
+
+// Whether the entry there is in memory, under another number than it had when it was looked up: what had that number has gone.
+static bool is_in_memory(struct fat_volume *v, uint64_t position) {
+    bool there = false;
+    spin_lock(&v->hash_lock);
+    list_for_each_entry(i, &v->by_position[position % FAT_HASH], struct fat_inode, by_position)
+        there = there || (i->position == position && is_alive(i));
+    spin_unlock(&v->hash_lock);
+    return there;
 }
 
 // The length of a directory is that of its chain.
@@ -156,6 +166,7 @@ static int read_entry(struct fat_inode *i, uint64_t position) {
     struct buffer *b;
     struct fat_entry *e;
     if (position * FAT_ENTRY_BYTES >> v->block_shift < v->data_start) return -ESTALE;
+    if (is_in_memory(v, position)) return -EAGAIN;
     int error = fat_entry_read(v, position, &b, &e);
     if (error) return error;
     bool good = e->name[0] != 0 && e->name[0] != FAT_DELETED && (e->attributes & FAT_LABEL) == 0;

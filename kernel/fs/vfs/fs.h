@@ -167,7 +167,8 @@ struct fs_ops {
     // A zeroed inode in the file system's own structure, and back (after a grace period).
     struct inode *(*alloc_inode)(struct filesystem *fs);
     void (*free_inode)(struct inode *inode);
-    // Fills inode (number is set): 0, -EIO, -ENOENT or -ESTALE (not in use).
+    // Fills inode (number is set): 0, -EIO, -ENOENT, -ESTALE (not in use) or -EAGAIN (the file has another number by now: it is
+    // to be looked up again).
     int (*read_inode)(struct inode *inode);
     // Everything done so far durable: 0 or error. The page cache's dirty data were written before.
     int (*sync)(struct filesystem *fs);

@@ -239,8 +239,11 @@ int child_lookup(struct inode *dir, const struct component *c, struct inode **ou
     if (unlikely(dir->fs->remote)) return child_find(dir, c, out);
     uint64_t number;
     struct inode *child = NULL;
-    int error = dir->flags & INODE_BAD ? -EIO : dir->ops->lookup(dir, c->text, c->bytes, &number);
-    if (error == 0) error = inode_get(dir->fs, number, &child);
+    int error;
+    do {
+        error = dir->flags & INODE_BAD ? -EIO : dir->ops->lookup(dir, c->text, c->bytes, &number);
+        if (error == 0) error = inode_get(dir->fs, number, &child);
+    } while (unlikely(error == -EAGAIN));
     if (error == -ESTALE) error = fs_damaged(dir->fs, "directory %lu has an entry for inode %lu, which is not in use", dir->number, number);
     if (error == 0 && (error = adopt(dir, child)) != 0) inode_put(child);
     if (error == 0 || error == -ENOENT) name_learn(dir, c, error == 0 ? child : NULL);

@@ -4,6 +4,7 @@
 // links: kernel/fs/fat32/test/fat_host.c kernel/fs/vfs/inode.c kernel/block/buffer.c kernel/block/buffer_write.c kernel/block/block.c
 // links: lib/fmt.c
 #include "abi/gen/errors.h"
+#include "kernel/core/rcu.h"
 #include "kernel/fs/fat32/test/fat_host.h"
 #include "tests/unit/unit.h"
 
@@ -510,6 +511,61 @@ TEST(an_open_file_survives_its_name)
     check_file("g", 3000, 2);
     check_file("f", 10, 4);
     free(want);
+    end_clean();
+}
+
+// A file in the place of a deleted one that is open has another number than its place says, while that one is open.
+TEST(a_file_is_one_inode_whatever_goes_meanwhile)
+{
+    struct inode *root, *deleted, *file, *other;
+    uint64_t number;
+
+    begin(64, "-s 1");
+    put("f", 3000, 1);
+    deleted = fat_host_find(&h, "f", &error);
+    CHECK_EQ(fat_host_unlink(&h, "f"), 0);
+    put("f", 3000, 2);
+    (void)inodes_reclaim(100);
+    CHECK_EQ(inode_get(h.fs, h.fs->root, &root), 0);
+    CHECK_EQ(root->ops->lookup(root, "f", 1, &number), 0);
+    inode_put(deleted);
+    file = fat_host_find(&h, "f", &error);
+    CHECK(file != NULL && file->number != number);
+    CHECK_EQ(inode_get(h.fs, number, &other), -EAGAIN);
+    inode_put(file);
+    check_file("f", 3000, 2);
+    inode_put(root);
+    end_clean();
+}
+
+// What has left memory is freed later, while `freed_late`.
+static bool freed_late;
+static struct rcu_head *late;
+static void (*free_late)(struct rcu_head *);
+
+void rcu_call(struct rcu_head *head, void (*free)(struct rcu_head *))
+{
+    if (freed_late)
+        late = head, free_late = free;
+    else
+        free(head);
+}
+
+TEST(a_file_is_found_while_the_one_before_it_goes)
+{
+    struct inode *deleted;
+
+    begin(64, "-s 1");
+    put("f", 3000, 1);
+    deleted = fat_host_find(&h, "f", &error);
+    CHECK_EQ(fat_host_unlink(&h, "f"), 0);
+    put("f", 3000, 2);
+    (void)inodes_reclaim(100);
+    freed_late = true;
+    inode_put(deleted);
+    freed_late = false;
+    check_file("f", 3000, 2);
+    free_late(late);
     end_clean();
 }
 

@@ -2,6 +2,7 @@
 kept outside the tree, by what it is made of. It is built twice: with compilers, and without for hosts of what is compiled already."""
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import tempfile
@@ -61,9 +62,10 @@ def ensure(kind: str) -> Path:
     return folder
 
 
+@functools.cache
 def programs(kind: str = "full", goal: str = "wasmhost") -> Path:
     """The folder of wasmhost, and with the compilers wasmc, up to date; with the goal `wasmbench` also of what measures them."""
-    build.make([goal, f"ENGINE={ensure(kind)}", f"KIND={kind}"], "Building wasmhost")
+    build.make([goal, f"ENGINE={ensure(kind)}", f"KIND={kind}"], f"Building {goal} ({kind})")
     return ROOT / "build" / f"wasmhost-{kind}"
 
 

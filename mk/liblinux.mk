@@ -34,4 +34,4 @@ $(OUT)/root/lib/liblinux.so: $(OUT)/sym/lib/liblinux.so
 PROGRAMS += lib/liblinux.so
 
 # Runs a Linux program where a guest suite would run (tests/linux).
-$(eval $(call program,test/linux,tests/linux/runner/run.c tests/guest/kt/balance.c,))
+$(eval $(call program,test/linux,tests/linux/runner/run.c tests/linux/runner/node.c tests/guest/kt/balance.c,))

@@ -8,6 +8,8 @@ enum {
     NODE_NO_TTOU = 1 << 2,
     NODE_NO_CONTROL = 1 << 3,     // open: O_NOCTTY
     NODE_EXPIRED = 1 << 4,        // read: the timeout of the one before is over
+    NODE_MAP_WRITE = 1 << 5,      // map: it is to be written; for all to see (MAP_SHARED), or a copy of its own
+    NODE_MAP_SHARED = 1 << 6,
 };
 #define NODE_DATA_MAX 4000u
 #define NODE_IOCTL_MAX 256u

@@ -6,6 +6,7 @@
 #include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/memory.h"
+#include "user/liblinux/node.h"
 
 #define PAGE 4096ull
 #define TASK_SIZE ((1ull << 47) - PAGE)
@@ -26,10 +27,12 @@ struct request {
     uint64_t address, size, offset;
     uint32_t flags;                 // KPIO_MAP_*
     struct lx_fd fd;                // kind NONE: anonymous
+    struct lx_node_memory memory;   // of kind NODE
 };
 
 static int64_t map_at(struct lx_space *space, const struct request *r, uint32_t how, uint64_t address) {
     if (r->fd.kind == LX_KIND_NONE) return lx_map_anonymous(space, r->size, r->flags | how, address);
+    if (r->fd.kind == LX_KIND_NODE) return lx_node_map(space, &r->memory, r->size, r->flags | how, address);
     return lx_map_file(space, &r->fd, r->offset, r->size, r->flags | how, address);
 }
 
@@ -75,7 +78,13 @@ LX_CALL(mmap) {
     if (shared) r.flags |= KPIO_MAP_LOCAL_SHARE;
     if (!shared && r.fd.kind != LX_KIND_NONE) r.flags |= KPIO_MAP_PRIVATE;
     if (!lx_limit_memory(t, r.size, !shared && a2 & LX_PROT_WRITE)) return -ENOMEM;
+    if (r.fd.kind == LX_KIND_NODE) {
+        int64_t error = lx_node_memory(t, &r.fd, r.offset, r.size, a2 & LX_PROT_WRITE, shared, &r.memory);
+        if (error != 0) return error;
+    }
     int64_t at = map(space, &r, a3);
+    if (r.fd.kind == LX_KIND_NODE) (void)kpio_handle_close((uint64_t)r.memory.vmo);
+    if (at == -EPERM && r.fd.kind == LX_KIND_NODE) return -EACCES;
     if (at == -EPERM && a2 & LX_PROT_EXEC) return -EACCES;
     return at == -ENOSPC || at == -ENFILE ? -ENOMEM : at;
 }

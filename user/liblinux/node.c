@@ -16,6 +16,8 @@
 
 #define ATTEMPTS 100u
 #define PAUSE_NS 1000000ull
+#define REPLY_HEAD 128u      // bytes that the fixed parts of a node's replies have at most
+#define ERRORS_END 512u      // no errno of Linux's is that large; from there on are the library's own
 
 int64_t lx_node_call(struct lx_thread *t, kpio_handle endpoint, uint32_t label, const void *request, uint64_t size,
                      const kpio_handle *handles, uint32_t count) {
@@ -35,7 +37,26 @@ int64_t lx_node_call(struct lx_thread *t, kpio_handle endpoint, uint32_t label, 
         attempt++;
     }
     if (result < 0) return result == -EPIPE ? -EIO : result;
-    return KPIO_MESSAGE_LABEL(result) != 0 ? -(int64_t)KPIO_MESSAGE_LABEL(result) : result;
+    const uint64_t bytes = KPIO_MESSAGE_BYTES(result), error = KPIO_MESSAGE_LABEL(result);
+    // A reply that is too short has zeros where the request stood.
+    if (bytes < REPLY_HEAD) memset((char *)t->block->message + bytes, 0, REPLY_HEAD - bytes);
+    if (error == 0) return result;
+    (void)lx_node_handles(t, result, 0);
+    return error < ERRORS_END ? -(int64_t)error : -EIO;
+}
+
+bool lx_node_handles(struct lx_thread *t, int64_t header, uint32_t count) {
+    const uint32_t came = (uint32_t)KPIO_MESSAGE_HANDLES(header);
+    if (came == count) return true;
+    for (uint32_t i = 0; i < came; i++)
+        if (t->block->handles[i].handle > 0) (void)kpio_handle_close((uint64_t)t->block->handles[i].handle);
+    return false;
+}
+
+// What a server says of a transfer or request: within its bounds, and none of the library's own results.
+static int64_t result_of(int64_t result, int64_t most) {
+    if (result > most || result <= -(int64_t)ERRORS_END) return -EIO;
+    return result;
 }
 
 static const void *reply_of(const struct lx_thread *t) { return (const void *)t->block->message; }
@@ -54,7 +75,7 @@ int64_t lx_node_open(struct lx_thread *t, const char *path, uint64_t flags, stru
     if (lx_process(t)->posixd <= 0 || !copy_path(request.path, path)) return -ENOENT;
     int64_t result = lx_node_call(t, lx_process(t)->posixd, NODE_OPEN, &request, sizeof request, NULL, 0);
     if (result < 0) return result;
-    if (KPIO_MESSAGE_HANDLES(result) != 2) return -EIO;
+    if (!lx_node_handles(t, result, 2)) return -EIO;
     *out = (struct lx_fd){.handle = t->block->handles[0].handle,
                           .second = t->block->handles[1].handle,
                           .kind = LX_KIND_NODE};
@@ -90,8 +111,10 @@ static int64_t served_stat(struct lx_thread *t, const struct lx_fd *fd, struct k
 int64_t lx_node_path(struct lx_thread *t, const struct lx_fd *fd, char out[64]) {
     struct kpio_stat stat;
     int64_t error = served_stat(t, fd, &stat);
-    if (error == 0) memcpy(out, ((const struct node_stat_reply *)reply_of(t))->name, 64);
-    return error;
+    if (error != 0) return error;
+    memcpy(out, ((const struct node_stat_reply *)reply_of(t))->name, 64);
+    out[63] = 0;
+    return 0;
 }
 
 int64_t lx_node_list(struct lx_thread *t, const char *path, uint64_t index, char name[256], uint64_t *inode, uint8_t *type) {
@@ -103,6 +126,7 @@ int64_t lx_node_list(struct lx_thread *t, const char *path, uint64_t index, char
     *inode = reply->inode;
     *type = (uint8_t)(reply->mode >> 12);
     memcpy(name, reply->name, sizeof reply->name);
+    name[sizeof reply->name - 1] = 0;
     return 0;
 }
 
@@ -141,10 +165,11 @@ static int64_t read_some(struct lx_thread *t, const struct lx_fd *fd, uint64_t b
     const struct node_read_request request = {LX_NODE_WHO(t), .flags = flags, .size = (uint32_t)MIN(size, NODE_DATA_MAX)};
     int64_t result = lx_node_call(t, fd->second, NODE_READ, &request, sizeof request, NULL, 0);
     if (result < 0) return result;
+    if (!lx_node_handles(t, result, 0)) return -EIO;
     const struct node_read_reply *reply = reply_of(t);
     *timeout = reply->timeout;
-    result = reply->result;
-    if (result == -NODE_RESTART) return begin_again(t);
+    if (reply->result == -NODE_RESTART) return begin_again(t);
+    result = result_of(reply->result, request.size);
     if (result <= 0) return result;
     int64_t error = lx_copy_out(buffer, reply->data, (uint64_t)result);
     return error < 0 ? error : result;
@@ -171,7 +196,10 @@ static int64_t write_some(struct lx_thread *t, const struct lx_fd *fd, uint64_t 
     int64_t result = lx_copy_in(request.data, buffer, request.data_size);
     if (result == 0)
         result = lx_node_call(t, fd->second, NODE_WRITE, &request, offsetof(struct node_write_request, data) + request.data_size, NULL, 0);
-    return result < 0 ? result : ((const struct node_write_reply *)reply_of(t))->result;
+    if (result < 0) return result;
+    if (!lx_node_handles(t, result, 0)) return -EIO;
+    result = ((const struct node_write_reply *)reply_of(t))->result;
+    return result == -NODE_RESTART ? result : result_of(result, request.data_size);
 }
 
 static int64_t served_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
@@ -186,7 +214,7 @@ static int64_t served_write(struct lx_thread *t, const struct lx_fd *fd, uint64_
             if (result >= 0) continue;
             result = result == -EINTR ? -LX_RESTART : -EIO;
         }
-        if (result < 0) return done > 0 ? (int64_t)done : result;
+        if (result <= 0) return done > 0 ? (int64_t)done : result;
         done += (uint64_t)result;
     }
     return (int64_t)done;
@@ -230,9 +258,10 @@ static int64_t served_ioctl(struct lx_thread *t, const struct lx_fd *fd, uint64_
     request.input_size = shape.in;
     result = lx_node_call(t, fd->second, NODE_IOCTL, &request, offsetof(struct node_ioctl_request, input) + shape.in, NULL, 0);
     if (result < 0) return result;
+    if (!lx_node_handles(t, result, 0)) return -EIO;
     const struct node_ioctl_reply *reply = reply_of(t);
     if (reply->result == -NODE_RESTART) return begin_again(t);
-    result = reply->result;
+    result = result_of(reply->result, INT64_MAX);
     if (result >= 0 && shape.out > 0 && reply->output_size <= shape.out) {
         int64_t error = lx_copy_out(argument, reply->output, reply->output_size);
         if (error < 0) return error;

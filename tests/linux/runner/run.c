@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "protocols/gen/posix.h"
 #include "tests/guest/kt/balance.h"
+#include "tests/linux/runner/node.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux_session.h"
 
@@ -39,6 +40,7 @@ struct run {
     kpio_handle root, memory_fs, cwd, job;
     struct linux_session *session;       // kpio.tty
     const char *arguments[WORDS_MAX + 1], *environment[WORDS_MAX + 1];
+    struct lx_launch_fd nodes[SERVED_COUNT];
 };
 
 static int64_t prepare(struct run *r, const char **what) {
@@ -104,9 +106,12 @@ static int64_t start_session(struct run *r, const char **what) {
     return result;
 }
 
+// Whether a program is to have the runner's own node.
+static bool is_served(const char *path) { return strcmp(path, "/t/served_node") == 0; }
+
 static int64_t spawn(const struct run *r, const char *path, const char **what) {
     const kpio_handle console = startup_handle("system");
-    struct lx_launch_fd fds[3] = {{.handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE}};
+    struct lx_launch_fd fds[3 + SERVED_COUNT] = {{.handle = console, .kind = LX_KIND_CONSOLE, .flags = LX_FD_READ | LX_FD_WRITE}};
     *what = "the terminal";
     int64_t error = r->session != NULL ? linux_session_console(r->session, &fds[0]) : 0;
     if (error < 0) return error;
@@ -114,6 +119,7 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
         fds[i] = fds[0];
         fds[i].number = i;
     }
+    if (is_served(path)) memcpy(&fds[3], r->nodes, sizeof r->nodes);
     const struct linux_spec spec = {
         .path = path,
         .arguments = r->arguments,
@@ -126,7 +132,7 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
         .system = console,
         .posixd = r->session != NULL ? linux_session_endpoint(r->session) : KPIO_HANDLE_NONE,
         .fds = fds,
-        .fd_count = 3,
+        .fd_count = is_served(path) ? 3 + SERVED_COUNT : 3,
         .options = startup_setting("jit") != NULL,
     };
     int64_t process = linux_spawn(&spec, what);
@@ -159,6 +165,8 @@ static bool run(struct run *r, const char *path) {
     int64_t status = 0;
     struct kt_balance before;
     const bool counts = startup_setting("balance") != NULL;
+    if (is_served(path) && r->nodes[0].kind == LX_KIND_NONE) status = node_start(r->nodes);
+    if (status < 0) return fail("its nodes", status), false;
     if (counts) kt_balance_take(&before);
     if (r->arguments[0] == NULL) r->arguments[0] = path;
     print("LINUX begin %s\n", path);

@@ -3,6 +3,7 @@
 #include "lib/util.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/limits.h"
+#include "user/liblinux/unserved.h"
 
 #define PAGE 4096ull
 
@@ -80,7 +81,7 @@ LX_CALL(madvise) {
     case MADV_FREE: return size == 0 ? 0 : advise_free(t, a0, size);
     case MADV_POPULATE_READ: return size == 0 ? 0 : populate(t, a0, size, KPIO_ADVISE_POPULATE_READ);
     case MADV_POPULATE_WRITE: return size == 0 ? 0 : populate(t, a0, size, KPIO_ADVISE_POPULATE_WRITE);
-    default: return -EINVAL;
+    default: return lx_unserved_use(t, -EINVAL);
     }
 }
 

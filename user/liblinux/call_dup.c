@@ -4,6 +4,7 @@
 #include "user/liblinux/entry.h"
 #include "user/liblinux/fcntl.h"
 #include "user/liblinux/fd_kinds.h"
+#include "user/liblinux/unserved.h"
 
 // ---- duplicates ----------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,6 @@ LX_CALL(fcntl) {
     case F_GETOWN_EX: return lx_copy_out(a2, &(const int32_t[2]){F_OWNER_PID}, 8);
     case F_GETLEASE: return F_UNLCK;
     case F_GET_SEALS: return lx_fcntl_get_seals(&fd);
-    default: return -EINVAL;
+    default: return lx_unserved_use(t, -EINVAL);
     }
 }

@@ -4,6 +4,7 @@
 #include "user/liblinux/entry.h"
 #include "user/liblinux/futex_pi.h"
 #include "user/liblinux/time.h"
+#include "user/liblinux/unserved.h"
 
 enum {
     FUTEX_WAIT,
@@ -179,6 +180,6 @@ LX_CALL(futex) {
     case FUTEX_UNLOCK_PI: return lx_futex_unlock_pi(t, a0, flags);
     case FUTEX_WAIT_REQUEUE_PI: return wait_then_lock(t, a0, (uint32_t)a2, a3, real, a4, flags);
     case FUTEX_CMP_REQUEUE_PI: return wake_to_lock(a0, a2, a3, a4, (uint32_t)a5, flags);
-    default: return -ENOSYS;
+    default: return lx_unserved_use(t, -ENOSYS);
     }
 }

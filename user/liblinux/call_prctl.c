@@ -4,6 +4,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/posix.h"
+#include "user/liblinux/unserved.h"
 
 enum {
     PR_SET_PDEATHSIG = 1,
@@ -109,6 +110,6 @@ LX_CALL(prctl) {
         return 0;
     case PR_GET_NO_NEW_PRIVS: return a1 != 0 || a2 != 0 || a3 != 0 || a4 != 0 ? -EINVAL : p->no_new_privileges;
     case PR_GET_TID_ADDRESS: return lx_copy_out(a1, &t->clear_tid, sizeof t->clear_tid);
-    default: return -EINVAL;
+    default: return lx_unserved_use(t, -EINVAL);
     }
 }

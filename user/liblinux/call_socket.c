@@ -7,6 +7,7 @@
 #include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/object_flags.h"
 #include "user/liblinux/socket_names.h"
+#include "user/liblinux/unserved.h"
 
 #define AF_UNIX    1u
 #define AF_MAX     46u
@@ -15,9 +16,9 @@
 #define SOCK_LIMIT 11u
 
 // Checks the arguments of socket and socketpair: the type, or a negative errno.
-static int64_t check(uint64_t family, uint64_t type, uint64_t protocol) {
+static int64_t check(struct lx_thread *t, uint64_t family, uint64_t type, uint64_t protocol) {
     if ((uint32_t)type & ~(TYPE_MASK | LX_SOCK_FLAGS)) return -EINVAL;
-    if ((uint32_t)family >= AF_MAX || (uint32_t)family != AF_UNIX) return -EAFNOSUPPORT;
+    if ((uint32_t)family != AF_UNIX) return (uint32_t)family < AF_MAX ? lx_unserved_use(t, -EAFNOSUPPORT) : -EAFNOSUPPORT;
     const uint32_t kind = (uint32_t)type & TYPE_MASK;
     if (kind >= SOCK_LIMIT) return -EINVAL;
     if ((uint32_t)protocol != 0 && (uint32_t)protocol != AF_UNIX) return -EPROTONOSUPPORT;
@@ -27,7 +28,7 @@ static int64_t check(uint64_t family, uint64_t type, uint64_t protocol) {
 
 // ABI socket: AF_UNIX alone
 LX_CALL(socket) {
-    int64_t type = check(a0, a1, a2);
+    int64_t type = check(t, a0, a1, a2);
     if (type < 0) return type;
     struct lx_fd fd = {.kind = LX_KIND_SOCKET, .flags = LX_FD_READ | LX_FD_WRITE, .device = (uint16_t)type};
     if (a1 & LX_O_CLOEXEC) fd.flags |= LX_FD_CLOEXEC;
@@ -48,7 +49,7 @@ LX_CALL(socketpair) {
     struct lx_process *p = lx_process(t);
     struct lx_socket_pair pair;
     const struct lx_credentials self = lx_socket_self(p), who[2] = {self, self};
-    int64_t type = check(a0, a1, a2);
+    int64_t type = check(t, a0, a1, a2);
     if (type < 0) return type;
     int64_t result = lx_socket_make_pair((uint32_t)type, who, &pair);
     if (result < 0) return result;

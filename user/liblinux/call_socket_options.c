@@ -5,6 +5,7 @@
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
 #include "user/liblinux/socket_time.h"
+#include "user/liblinux/unserved.h"
 
 #define SOL_SOCKET 1u
 enum {
@@ -118,6 +119,6 @@ LX_CALL(setsockopt) {
     case SO_OOBINLINE:
     case SO_LINGER:
     case SO_REUSEPORT: return 0;
-    default: return -ENOPROTOOPT;
+    default: return lx_unserved_use(t, -ENOPROTOOPT);
     }
 }

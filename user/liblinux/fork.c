@@ -15,6 +15,7 @@
 #include "user/liblinux/start.h"
 #include "user/liblinux/timer.h"
 #include "user/liblinux/trace.h"
+#include "user/liblinux/unserved.h"
 
 #define TAKEN                                                                                                                      \
     (LX_CLONE_VM | LX_CLONE_VFORK | LX_CLONE_SETTLS | LX_CLONE_PARENT_SETTID | LX_CLONE_CHILD_SETTID | LX_CLONE_CHILD_CLEARTID |   \
@@ -201,7 +202,8 @@ void lx_vfork_done(struct lx_process *p) {
 
 int64_t lx_process_clone(struct lx_thread *t, const struct lx_clone *how) {
     struct lx_process *p = lx_process(t);
-    if (how->flags & ~(uint64_t)TAKEN || (how->exit_signal > LX_SIGNALS)) return -EINVAL;
+    if (how->flags & ~(uint64_t)TAKEN) return lx_unserved_use(t, -EINVAL);
+    if (how->exit_signal > LX_SIGNALS) return -EINVAL;
     if (how->flags & LX_CLONE_SETTLS && how->tls >= 1ull << 47) return -EPERM;
     int64_t limited = lx_limit_process(t);
     if (limited < 0) return limited;

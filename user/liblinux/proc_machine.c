@@ -164,7 +164,7 @@ static void uuid(struct lx_thread *t, struct lx_text *text) {
 }
 
 #define NAME(number, name, shown) {number, #name},
-static void tell_unserved(void *context, uint64_t number, uint64_t times) {
+static void tell_unserved(void *context, uint64_t number, bool use, uint64_t times) {
     static const struct {
         uint16_t number;
         char name[24];
@@ -172,7 +172,7 @@ static void tell_unserved(void *context, uint64_t number, uint64_t times) {
     const char *name = "unknown";
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (names[i].number == number) name = names[i].name;
-    lx_text_add(context, "%lu %s %lu\n", (unsigned long)number, name, (unsigned long)times);
+    lx_text_add(context, "%lu %s %s%lu\n", (unsigned long)number, name, use ? "flags " : "", (unsigned long)times);
 }
 static void unimplemented(struct lx_thread *t, struct lx_text *text) { text->error = lx_unserved_counts(t, tell_unserved, text); }
 

@@ -55,7 +55,7 @@ ROWS = [
     Row("heap_512m_setup", 0.5, "a heap of 512 MiB, touched once", "heap_512m"),
     Row("heap_512m", 1.0, "a random access to it, of 16 M"),
     Row("wake_alone", None, "how late a program wakes that sleeps a millisecond, the median"),
-    *(Row(f"wake_beside_{what}{most}", None, text, f"wake_beside_{what}") for what in ("loop", "grow", "open")
+    *(Row(f"wake_beside_{what}{most}", None, text, f"wake_beside_{what}") for what in ("loop", "recurse", "grow", "open")
       for most, text in (("", f"the same beside one that would {what} for ever"), ("_most", "and the most"))),
     Row("compile_4m_jit", 1.0, "spawn to the first output of a module of 4 MB"),
     Row("wasi_read_4k", 0.7, "pread of 4 KiB of a file in memory", "wasi_4k"),
@@ -86,6 +86,24 @@ def driver(folder: Path) -> bytes:
     return (folder / "bench").read_bytes()
 
 
+def hosts(names: tuple[str, ...]) -> dict[str, bytes]:
+    """The driver, and programs of the host, stripped, by their paths in the guest."""
+    host, files = engine.programs(goal="wasmbench"), {}
+    with tempfile.TemporaryDirectory() as folder:
+        files["/bench"] = driver(Path(folder))
+        for name in names:
+            command.check(["llvm-strip-19", str(host / name), "-o", str(Path(folder, name))])
+            files[f"/wasm/{name}"] = Path(folder, name).read_bytes()
+    return files
+
+
+@lru_cache(maxsize=None)
+def small_files(names: tuple[str, ...]) -> dict[str, bytes]:
+    """What rows need that run nothing but these small programs."""
+    artifacts = {f"/wasm/{name}.aot": engine.artifact(small_program(name, []), CPU, engine.programs()).read_bytes() for name in names}
+    return {**hosts(("wasmhost",)), **artifacts}
+
+
 @lru_cache(maxsize=None)
 def all_files() -> dict[str, bytes]:
     """By their paths in the guest."""
@@ -95,18 +113,14 @@ def all_files() -> dict[str, bytes]:
     sources = {f"{name}.wasm": found[name] for name in ("qjs", "coremark", "large")}
     files = {f"/wasm/{name}": file.read_bytes() for name, file in {**interpreted, **artifacts, **sources}.items()}
     files["/wasm/work.js"] = (SOURCES / "apps" / "work.js").read_bytes()
-    with tempfile.TemporaryDirectory() as folder:
-        files["/bench"] = driver(Path(folder))
-        for name in ("wasmhost", "instantiate"):
-            command.check(["llvm-strip-19", str(host / name), "-o", str(Path(folder, name))])
-            files[f"/wasm/{name}"] = Path(folder, name).read_bytes()
-    return files
+    return {**files, **hosts(("wasmhost", "instantiate"))}
 
 
 def files_of(rows: list[Row]) -> dict[str, bytes]:
+    """The boot row counts how large the archive is; the rows `wake_*` are a test's, which needs no larger programs."""
     if [row.name for row in rows] == [BOOT]:
-        return {place: data for place, data in all_files().items() if place in ("/bench", "/wasm/wasmhost", "/wasm/hello.aot")}
-    return all_files()
+        return small_files(("hello",))
+    return small_files(("wake", "greedy")) if all(row.name.startswith("wake_") for row in rows) else all_files()
 
 
 # ---- guests -----------------------------------------------------------------------------------------------------------------------

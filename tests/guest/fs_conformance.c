@@ -32,6 +32,23 @@ static int64_t driver_spec(const char **path, struct process_grant grants[2], co
     return kt_device_open(0x1af4 | 0x105a << 16, 0, grants);
 }
 
+// There is one at a time, which is the last mount's: it ends a little after that.
+static void keep_driver(kpio_handle process) {
+    if (fs_driver > 0) (void)kpio_handle_close((uint64_t)fs_driver);
+    fs_driver = process;
+}
+
+static bool is_linux(void) { return startup_setting("driver") != NULL && strcmp(startup_setting("driver"), "fuse2fs") == 0; }
+
+// Two that have one volume open would destroy it.
+static int64_t mount_linux(void) {
+    kpio_handle process = KPIO_HANDLE_NONE;
+    if (fs_driver > 0 && wait_terminated(fs_driver, kt_soon(), NULL) != 0) return -EBUSY;
+    int64_t mounted = fs_mount_linux(&process);
+    if (process > 0) keep_driver(process);
+    return mounted;
+}
+
 // A driver behind a channel that only it still has a handle on: it ends when it is unmounted.
 static int64_t mount_fuse(void) {
     struct process_grant grants[4];
@@ -51,12 +68,10 @@ static int64_t mount_fuse(void) {
     const struct process_spec spec = {.name = "driver", .job = kt_job(), .program = &program, .grants = grants,
                                       .grant_count = (uint32_t)parts, .settings = settings};
     int64_t process = process_spawn(&spec, NULL);
-    if (process > 0 && fs_driver > 0) (void)kpio_handle_close((uint64_t)fs_driver);
-    if (process > 0) fs_driver = (kpio_handle)process;
+    if (process > 0) keep_driver((kpio_handle)process);
     return process < 0 ? process : handle;
 }
 
-// The driver of the last mount ends a little after it.
 void fs_await_end(void) {
     if (fs_driver == KPIO_HANDLE_NONE) return;
     (void)wait_terminated(fs_driver, kt_soon(), NULL);
@@ -65,7 +80,7 @@ void fs_await_end(void) {
 }
 
 static int64_t mount(void) {
-    if (strcmp(fs_type(), "fuse") == 0) return mount_fuse();
+    if (strcmp(fs_type(), "fuse") == 0) return is_linux() ? mount_linux() : mount_fuse();
     if (strcmp(fs_type(), "tmpfs") == 0) return kpio_fs_mount("tmpfs", 0, 0, NULL);
     const char *name = startup_setting("disk");
     if (name == NULL) name = "vda";

@@ -1,11 +1,13 @@
 """On which machines a guest suite runs. A suite is a program tests/guest/SUITE.c; one not named here runs on DEFAULT."""
+import shutil
 import struct
 
 import images
 from guests import Boot, Config
-from kpio import command, folders, fuzzed
+from kpio import command, folders, fuzzed, packages
 from kpio.machine import Disk, Machine
 from kpio.paths import ROOT
+from kpio.rootfs import tree
 
 DEFAULT = Config(machine=Machine(cpus=4))
 SMALLEST = 64
@@ -46,8 +48,24 @@ def ext4_disk(folder):
     return (Disk(image, durable=False),)
 
 
+def fuse2fs_disk(folder):
+    """A root file system of Linux with fuse2fs, and its volume in it: tests/guest/fs_conformance/linux_driver.c."""
+    root, disk, volume = folder / "root", images.blank(folder / "disk", 256), folder / "root" / "volume"
+    shutil.copytree(tree.make("fuse"), root, symlinks=True)
+    command.check(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(images.blank(volume, 64))])
+    command.check(["mkfs.ext4", "-q", "-F", "-d", str(root), str(disk)])
+    return (Disk(disk, durable=False),)
+
+
+def take_out(folder):
+    """The volume that was a file of the disk's."""
+    if (folder / "disk").exists():
+        command.check([packages.find_tool("debugfs"), "-R", f"dump /volume {folder / 'ext4'}", str(folder / "disk")])
+
+
 def examine(folder):
     """The volume that a suite has left, if it had one: whether e2fsck or fsck.fat finds faults."""
+    take_out(folder)
     volumes = (("ext4", fuzzed.E2FSCK), ("fat32", fuzzed.FSCK_FAT))
     return [(name, fuzzed.flaw(folder / name, check)) for name, check in volumes if (folder / name).exists()]
 
@@ -68,7 +86,8 @@ def fat32_disk(folder):
 # Suites that run once more for each of these: what their command lines say besides, and their disks.
 VARIANTS = {"fs_conformance": [("tmpfs", "", None), ("ext4", "kpio.fs=ext4", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk),
                                ("fuse", "kpio.fs=fuse", None), ("fuse-writeback", "kpio.fs=fuse kpio.writeback=1", None),
-                               ("virtiofs", "kpio.fs=fuse kpio.driver=virtio_fs", None)],
+                               ("virtiofs", "kpio.fs=fuse kpio.driver=virtio_fs", None),
+                               ("fuse2fs", "kpio.fs=fuse kpio.driver=fuse2fs", fuse2fs_disk)],
             "power": [("ext4", "", ext4_disk), ("fat32", "kpio.fs=fat32", fat32_disk)]}
 
 # Those that get folders of this machine.

@@ -22,6 +22,9 @@ bool fs_executes(void);
 bool fs_is_far(void);               // each operation costs a trip to the host and back
 bool fs_names_deleted(void);        // a file without a name can get one: a Linux host knows how it lost its own
 
+// The volume as its Linux driver mounts it: a handle on its root, or a negative errno; *process if the driver was started.
+int64_t fs_mount_linux(kpio_handle *process);
+
 // Short forms that must succeed.
 kpio_handle fs_open(kpio_handle dir, const char *path, uint32_t flags, uint32_t rights);
 kpio_handle fs_create(kpio_handle dir, const char *path);       // with READ and WRITE

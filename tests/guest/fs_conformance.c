@@ -12,11 +12,17 @@ const char *fs_type(void) {
     return type != NULL ? type : "tmpfs";
 }
 
+// Whether the driver is Debian's fuse2fs, which lacks some things on Linux too.
+static bool is_linux(void) { return startup_setting("driver") != NULL && strcmp(startup_setting("driver"), "fuse2fs") == 0; }
+
 bool fs_has_links(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_modes(void) { return strcmp(fs_type(), "fat32") != 0; }
-bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0; }
+bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0 && !is_linux(); }
 bool fs_is_far(void) { return startup_setting("driver") != NULL; }
 bool fs_names_deleted(void) { return !fs_is_far(); }
+bool fs_hides_deleted(void) { return !is_linux(); }
+bool fs_lists_nodes(void) { return !is_linux(); }
+bool fs_minds_xattrs(void) { return !is_linux(); }
 bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0 && strcmp(fs_type(), "fuse") != 0; }
 
 // What the driver of a file system of FUSE gets besides its end of the channel.
@@ -38,12 +44,11 @@ static void keep_driver(kpio_handle process) {
     fs_driver = process;
 }
 
-static bool is_linux(void) { return startup_setting("driver") != NULL && strcmp(startup_setting("driver"), "fuse2fs") == 0; }
-
-// Two that have one volume open would destroy it.
+// Two that have one volume open would destroy it. One of a case that failed is still used.
 static int64_t mount_linux(void) {
     kpio_handle process = KPIO_HANDLE_NONE;
-    if (fs_driver > 0 && wait_terminated(fs_driver, kt_soon(), NULL) != 0) return -EBUSY;
+    if (fs_driver > 0 && wait_terminated(fs_driver, kt_soon(), NULL) != 0) (void)kpio_process_kill(fs_driver, 0);
+    if (fs_driver > 0) (void)wait_terminated(fs_driver, KPIO_TIME_NEVER, NULL);
     int64_t mounted = fs_mount_linux(&process);
     if (process > 0) keep_driver(process);
     return mounted;

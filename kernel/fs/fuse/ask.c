@@ -42,9 +42,10 @@ int64_t fuse_ask(struct fuse_fs *f, const struct fuse_question *q) {
     if (r == NULL) return -ENOMEM;
     put(r, q);
     if (q->node != NULL) r->epoch = q->node->epoch;
+    if (unlikely(q->handle != NULL)) fuse_handle_lend(q->handle, r);
     r->out_least = q->out_least;
     int error = fuse_call(f->c, r);
-    if (error == -ENOSYS) __atomic_fetch_or(&f->missing, 1ull << q->opcode, __ATOMIC_RELAXED);
+    if (error == -ENOSYS) __atomic_fetch_or(&f->c->missing, 1ull << q->opcode, __ATOMIC_RELAXED);
     int64_t result = error != 0 ? fuse_error(error) : (int64_t)r->out_bytes;
     if (error == 0 && r->out_bytes != 0) memcpy(q->out, r->out, r->out_bytes);
     fuse_request_free(f->c, r);

@@ -13,12 +13,14 @@ static int shown(int64_t error) { return error == -ENOSYS ? -EOPNOTSUPP : (int)e
 static int set(struct inode *inode, struct fuse_setattr_in *in) {
     struct fuse_node *node = fuse_node_of(inode);
     struct fuse_attr_out out;
-    const struct fuse_question q = {
+    struct fuse_question q = {
         .opcode = FUSE_SETATTR, .node = node, .in = in, .in_bytes = sizeof *in,
         .out = &out, .out_least = sizeof out, .out_most = sizeof out};
     int error = fuse_check_node(node);
-    if (error == 0 && in->valid & FATTR_SIZE && fuse_handle_any(node, true, &in->fh) == 0) in->valid |= FATTR_FH;
+    if (error == 0 && in->valid & FATTR_SIZE && fuse_handle_any(node, true, &q.handle) == 0) in->valid |= FATTR_FH;
+    in->fh = fuse_handle_number(q.handle);
     int64_t result = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
+    fuse_handle_put(q.handle);
     return result < 0 ? shown(result) : fuse_take_attr(node, &out.attr, out.attr_valid, out.attr_valid_nsec);
 }
 
@@ -60,10 +62,12 @@ int fuse_allocate(struct inode *inode, uint64_t offset, uint64_t bytes, unsigned
     if (flags & FS_ALLOCATE_KEEP_SIZE) in.mode |= LINUX_KEEP_SIZE;
     if (flags & FS_ALLOCATE_PUNCH_HOLE) in.mode |= LINUX_PUNCH_HOLE;
     if (flags & FS_ALLOCATE_ZERO_RANGE) in.mode |= LINUX_ZERO_RANGE;
-    const struct fuse_question q = {.opcode = FUSE_FALLOCATE, .node = node, .in = &in, .in_bytes = sizeof in};
+    struct fuse_question q = {.opcode = FUSE_FALLOCATE, .node = node, .in = &in, .in_bytes = sizeof in};
     int error = fuse_check_node(node);
-    if (error == 0) error = fuse_handle_any(node, true, &in.fh);
+    if (error == 0) error = fuse_handle_any(node, true, &q.handle);
+    in.fh = fuse_handle_number(q.handle);
     if (error == 0) error = shown(fuse_ask(fuse_of(inode->fs), &q));
+    fuse_handle_put(q.handle);
     fuse_note_change(node);
     node->wrote = true;
     fuse_expire(inode);
@@ -74,39 +78,39 @@ int64_t fuse_seek(struct inode *inode, uint64_t offset, bool data) {
     struct fuse_node *node = fuse_node_of(inode);
     struct fuse_lseek_in in = {.offset = offset, .whence = data ? LINUX_SEEK_DATA : LINUX_SEEK_HOLE};
     struct fuse_lseek_out out;
-    const struct fuse_question q = {
+    struct fuse_question q = {
         .opcode = FUSE_LSEEK, .node = node, .in = &in, .in_bytes = sizeof in, .out = &out, .out_least = sizeof out, .out_most = sizeof out};
     if (fuse_is_missing(fuse_of_node(node), FUSE_LSEEK)) return -EOPNOTSUPP;
     int error = fuse_check_node(node);
     if (error == 0) error = file_cache_sync(&inode->cache, 0, UINT64_MAX);
-    if (error == 0) error = fuse_handle_any(node, false, &in.fh);
+    if (error == 0) error = fuse_handle_any(node, false, &q.handle);
+    in.fh = fuse_handle_number(q.handle);
     int64_t result = error == 0 ? fuse_ask(fuse_of_node(node), &q) : error;
+    fuse_handle_put(q.handle);
     if (result < 0) return shown(result);
     uint64_t size = inode->cache.size;
     return out.offset < offset || out.offset > size ? -EIO : (int64_t)out.offset;
 }
 
 // What is to be synced must be open at the driver: of a directory, nothing may be.
-static int sync_handle(struct fuse_node *node, struct fuse_handle **opened, uint64_t *fh) {
-    *opened = NULL;
-    if (FS_TYPE(node->inode.mode) != FS_DIRECTORY) return fuse_handle_any(node, false, fh);
+static int sync_handle(struct fuse_node *node, struct fuse_handle **opened) {
+    if (FS_TYPE(node->inode.mode) != FS_DIRECTORY) return fuse_handle_any(node, false, opened);
     int error = fuse_open_directory(node, opened);
-    if (error == 0) *fh = (*opened)->fh;
     return error == -ENOSYS ? 0 : error;
 }
 
 int fuse_sync(struct inode *inode, bool data_only) {
     struct fuse_node *node = fuse_node_of(inode);
-    struct fuse_handle *opened = NULL;
     bool directory = FS_TYPE(inode->mode) == FS_DIRECTORY;
     struct fuse_fsync_in in = {.fsync_flags = data_only ? FUSE_FSYNC_FDATASYNC : 0};
-    const struct fuse_question q = {
+    struct fuse_question q = {
         .opcode = directory ? FUSE_FSYNCDIR : FUSE_FSYNC, .node = node, .in = &in, .in_bytes = sizeof in};
     int error = fuse_check_node(node);
     if (error == 0 && fuse_is_missing(fuse_of(inode->fs), q.opcode)) return 0;
-    if (error == 0) error = sync_handle(node, &opened, &in.fh);
+    if (error == 0) error = sync_handle(node, &q.handle);
     if (error == -EBADF) return 0;  // nobody has it open: nothing of it is kept back
+    in.fh = fuse_handle_number(q.handle);
     int64_t result = error == 0 ? fuse_ask(fuse_of(inode->fs), &q) : error;
-    if (opened != NULL) fuse_handle_release(node, opened);
+    fuse_handle_put(q.handle);
     return result == -ENOSYS ? 0 : (int)result;
 }

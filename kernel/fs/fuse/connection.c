@@ -62,29 +62,29 @@ struct fuse_request *fuse_request_alloc(uint32_t opcode, uint64_t nodeid, uint32
     return r;
 }
 
-// The lock is held. It is over, and who waits for it still has to be woken: the thread, or NULL.
+// The lock is held. It is over, and who waits for it still has to be woken: the thread, or NULL. Who owns it may free it from then on.
 static struct thread *finish_locked(struct fuse_connection *c, struct fuse_request *r, int error) {
     struct thread *t = r->waiter;
     if (list_node_is_linked(&r->interrupt_node)) list_remove(&r->interrupt_node);
     r->error = error;
-    r->state = FUSE_DONE;
+    r->waiter = NULL;
+    __atomic_store_n(&r->state, FUSE_DONE, __ATOMIC_RELEASE);
     if (error != 0) c->counts.failed++;
     if (t == NULL) return NULL;
-    r->waiter = NULL;
     list_remove(&t->wait.node);
     wait_claim_locked(t, 0);
     return t;
 }
 
 // Not under the lock. It was finished, and is nobody's.
-static void dispose(struct fuse_connection *c, struct fuse_request *r) {
-    if (r->done != NULL) r->done(c, r);
+static inline __attribute__((always_inline)) void dispose(struct fuse_connection *c, struct fuse_request *r) {
+    if (unlikely(r->done != NULL)) r->done(c, r);
     kfree(r);
 }
 
 struct thread *fuse_finish_unlock_quietly(struct fuse_connection *c, struct fuse_request *r, int error) {
+    bool ours = r->abandoned || r->detached;  // else who waits frees it
     struct thread *waiter = finish_locked(c, r, error);
-    bool ours = r->abandoned || r->detached;  // else who waits frees it, from the unlock on at any time
     spin_unlock(&c->idle.lock);
     if (ours) dispose(c, r);
     return waiter;
@@ -239,15 +239,20 @@ int fuse_call(struct fuse_connection *c, struct fuse_request *r) {
     return error;
 }
 
-// One that the driver still has stays until its reply, or until the driver is lost.
-void fuse_request_free(struct fuse_connection *c, struct fuse_request *r) {
-    if (r == NULL) return;
+// The caller goes; whether it is over.
+static coldpath bool abandon(struct fuse_connection *c, struct fuse_request *r) {
     spin_lock(&c->idle.lock);
     await_copy_locked(c, r);
     bool over = r->state == FUSE_DONE || r->state == FUSE_FRESH;
     if (!over) r->abandoned = true;
     spin_unlock(&c->idle.lock);
-    if (over) kfree(r);
+    return over;
+}
+
+// One that the driver still has stays until its reply, or until the driver is lost.
+void fuse_request_free(struct fuse_connection *c, struct fuse_request *r) {
+    if (r == NULL) return;
+    if (likely(__atomic_load_n(&r->state, __ATOMIC_ACQUIRE) == FUSE_DONE) || abandon(c, r)) dispose(c, r);
 }
 
 void fuse_send(struct fuse_connection *c, struct fuse_request *r) {

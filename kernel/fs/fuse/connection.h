@@ -49,7 +49,7 @@ struct fuse_request {
     int error;                          // DONE: 0 or negative
     nanos_t sent;
     struct thread *waiter;              // blocked for it
-    // Of a detached one, when it is over: without locks, before it is freed. May be NULL.
+    // When it is over, before it is freed: without locks. May be NULL.
     void (*done)(struct fuse_connection *c, struct fuse_request *r);
     void *context;                      // for done
     // Data behind the arguments: of WRITE to the driver, of READ from it. The caller's: pages, where `start` is the first byte in
@@ -92,6 +92,7 @@ struct fuse_connection {
     uint64_t unique;                    // the last one given
     uint64_t driver;                    // process that received last; 0: none
     uint64_t epoch;                     // counts drivers: what an earlier one gave names nothing any more, unless stateless
+    uint64_t missing;                   // operations that the driver does not have, by opcode; atomic
     uint32_t turns;                     // requests taken since forgets were
     uint8_t state;                      // enum fuse_connection_state
     bool stateless;

@@ -34,12 +34,13 @@ static int64_t result_of(const struct fuse_request *r, int error, int64_t done) 
 }
 
 // Bytes that came.
-static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, const struct place *to) {
+static int64_t ask_read(struct fuse_node *node, struct fuse_handle *h, uint64_t offset, const struct place *to) {
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_request *r = fuse_request_alloc(FUSE_READ, node->nodeid, sizeof(struct fuse_read_in), 0);
     if (r == NULL) return -ENOMEM;
-    *(struct fuse_read_in *)fuse_arguments(r) = (struct fuse_read_in){.fh = fh, .offset = offset, .size = to->bytes};
+    *(struct fuse_read_in *)fuse_arguments(r) = (struct fuse_read_in){.fh = fuse_handle_number(h), .offset = offset, .size = to->bytes};
     r->epoch = node->epoch;
+    fuse_handle_lend(h, r);
     put_place(r, to);
     f->reads[this_cpu()->id].asked++;
     int error = fuse_call(f->c, r);
@@ -49,13 +50,15 @@ static int64_t ask_read(struct fuse_node *node, uint64_t fh, uint64_t offset, co
 }
 
 // Bytes that the driver took, at least one.
-static int64_t ask_write(struct fuse_node *node, uint64_t fh, uint64_t offset, const struct place *from, bool cached) {
+static int64_t ask_write(struct fuse_node *node, struct fuse_handle *h, uint64_t offset, const struct place *from, bool cached) {
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_request *r = fuse_request_alloc(FUSE_WRITE, node->nodeid, sizeof(struct fuse_write_in), sizeof(struct fuse_write_out));
     if (r == NULL) return -ENOMEM;
     *(struct fuse_write_in *)fuse_arguments(r) = (struct fuse_write_in){
-        .fh = fh, .offset = offset, .size = from->bytes, .write_flags = cached ? FUSE_WRITE_CACHE : 0, .flags = LINUX_READ_WRITE};
+        .fh = fuse_handle_number(h), .offset = offset, .size = from->bytes, .flags = LINUX_READ_WRITE,
+        .write_flags = cached ? FUSE_WRITE_CACHE : 0};
     r->epoch = node->epoch;
+    fuse_handle_lend(h, r);
     put_place(r, from);
     int error = fuse_call(f->c, r);
     uint32_t took = error == 0 ? ((const struct fuse_write_out *)r->out)->size : 0;
@@ -76,19 +79,37 @@ static void zero_rest(struct page **pages, uint32_t from, uint32_t to) {
     }
 }
 
-static int read_pages(struct file_cache *cache, uint64_t first, struct page **pages, uint32_t count) {
-    struct fuse_node *node = fuse_node_of(inode_of(cache));
+static int read_all(struct fuse_node *node, struct fuse_handle *h, uint64_t first, struct page **pages, uint32_t count) {
     uint32_t most = fuse_of_node(node)->channel->max_read >> PAGE_SHIFT;
-    uint64_t fh;
-    int error = fuse_check_node(node);
-    if (error == 0) error = fuse_handle_any(node, false, &fh);
-    if (error != 0) return error == -EBADF ? -EIO : error;
     for (uint32_t done = 0, n; done < count; done += n) {
         n = MIN(count - done, MAX(most, 1u));
         const struct place to = {.pages = pages + done, .bytes = n << PAGE_SHIFT};
-        int64_t got = ask_read(node, fh, (first + done) << PAGE_SHIFT, &to);
+        int64_t got = ask_read(node, h, (first + done) << PAGE_SHIFT, &to);
         if (got < 0) return (int)got;
         zero_rest(pages + done, (uint32_t)got, to.bytes);
+    }
+    return 0;
+}
+
+static int read_pages(struct file_cache *cache, uint64_t first, struct page **pages, uint32_t count) {
+    struct fuse_node *node = fuse_node_of(inode_of(cache));
+    struct fuse_handle *h;
+    int error = fuse_check_node(node);
+    if (error == 0) error = fuse_handle_any(node, false, &h);
+    if (error != 0) return error == -EBADF ? -EIO : error;
+    error = read_all(node, h, first, pages, count);
+    fuse_handle_put(h);
+    return error;
+}
+
+static int write_all(struct fuse_node *node, struct fuse_handle *h, uint64_t start, struct page **pages, uint64_t end) {
+    uint32_t most = fuse_of_node(node)->channel->max_write;
+    for (uint64_t at = start; at < end;) {
+        uint32_t in = (uint32_t)(at - start), n = (uint32_t)MIN(end - at, (uint64_t)MAX(most, (uint32_t)PAGE_SIZE));
+        const struct place from = {.pages = pages + (in >> PAGE_SHIFT), .start = in & PAGE_MASK, .bytes = n};
+        int64_t took = ask_write(node, h, at, &from, true);
+        if (took < 0) return (int)took;
+        at += (uint64_t)took;
     }
     return 0;
 }
@@ -96,19 +117,13 @@ static int read_pages(struct file_cache *cache, uint64_t first, struct page **pa
 // What lies beyond the end is not the file's. Memory for requests may be short for a while: the cache then asks again.
 static int write_pages(struct file_cache *cache, uint64_t first, struct page **pages, uint32_t count, uint64_t size) {
     struct fuse_node *node = fuse_node_of(inode_of(cache));
-    uint32_t most = fuse_of_node(node)->channel->max_write;
-    uint64_t fh, start = first << PAGE_SHIFT, end = MIN((first + count) << PAGE_SHIFT, size);
+    struct fuse_handle *h;
     int error = fuse_check_node(node);
-    if (error == 0) error = fuse_handle_any(node, true, &fh);
+    if (error == 0) error = fuse_handle_any(node, true, &h);
     if (error != 0) return error == -EBADF ? -EIO : error;
-    for (uint64_t at = start; at < end;) {
-        uint32_t in = (uint32_t)(at - start), n = (uint32_t)MIN(end - at, (uint64_t)MAX(most, (uint32_t)PAGE_SIZE));
-        const struct place from = {.pages = pages + (in >> PAGE_SHIFT), .start = in & PAGE_MASK, .bytes = n};
-        int64_t took = ask_write(node, fh, at, &from, true);
-        if (took < 0) return (int)took;
-        at += (uint64_t)took;
-    }
-    return 0;
+    error = write_all(node, h, first << PAGE_SHIFT, pages, MIN((first + count) << PAGE_SHIFT, size));
+    fuse_handle_put(h);
+    return error;
 }
 
 // The end of a visit, perhaps: what is closed, and was kept for what was dirty, goes.
@@ -151,12 +166,12 @@ static int bounce_copy(struct page **pages, struct user_ptr user, uint32_t bytes
     return 0;
 }
 
-static int64_t ask(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, const struct place *place, bool out) {
-    return out ? ask_read(node, h->fh, offset, place) : ask_write(node, h->fh, offset, place, false);
+static int64_t ask(struct fuse_node *node, struct fuse_handle *h, uint64_t offset, const struct place *place, bool out) {
+    return out ? ask_read(node, h, offset, place) : ask_write(node, h, offset, place, false);
 }
 
 // place->bytes becomes what was asked for.
-static coldpath int64_t ask_bounced(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct place *place, bool out) {
+static coldpath int64_t ask_bounced(struct fuse_node *node, struct fuse_handle *h, uint64_t offset, struct place *place, bool out) {
     struct page *pages[BOUNCE_PAGES];
     uint32_t wanted = MIN(place->bytes, BOUNCE_PAGES * (uint32_t)PAGE_SIZE);
     uint32_t count = bounce_alloc(pages, (uint32_t)div_round_up(wanted, PAGE_SIZE));
@@ -172,7 +187,7 @@ static coldpath int64_t ask_bounced(struct fuse_node *node, const struct fuse_ha
     return n;
 }
 
-static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes,
+static int64_t move_all(struct fuse_node *node, struct fuse_handle *h, uint64_t offset, struct user_ptr user, uint64_t bytes,
                         bool out) {
     const struct fuse_channel *channel = fuse_of_node(node)->channel;
     const uint64_t most = out ? channel->max_read : channel->max_write;
@@ -192,7 +207,7 @@ static int64_t move_all(struct fuse_node *node, const struct fuse_handle *h, uin
 
 int64_t fuse_read(struct inode *inode, void *opened, uint64_t offset, struct user_ptr to, uint64_t bytes) {
     struct fuse_node *node = fuse_node_of(inode);
-    const struct fuse_handle *h = opened;
+    struct fuse_handle *h = opened;
     fuse_of_node(node)->reads[this_cpu()->id].all++;
     if (unlikely(h->open_flags & FOPEN_DIRECT_IO)) return move_all(node, h, offset, to, bytes, true);
     bool stale = __atomic_load_n(&node->stale_data, __ATOMIC_RELAXED);
@@ -206,7 +221,7 @@ int64_t fuse_read(struct inode *inode, void *opened, uint64_t offset, struct use
 
 int64_t fuse_write(struct inode *inode, void *opened, uint64_t offset, struct user_ptr from, uint64_t bytes) {
     struct fuse_node *node = fuse_node_of(inode);
-    const struct fuse_handle *h = opened;
+    struct fuse_handle *h = opened;
     if (!(h->open_flags & FOPEN_DIRECT_IO)) return -EAGAIN;
     int error = file_cache_sync(&inode->cache, offset, bytes);
     if (error != 0) return error;

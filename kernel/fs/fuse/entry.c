@@ -34,14 +34,30 @@ static int ask_entry(struct fuse_question *q, bool resizes, struct fuse_entry_ou
     return fuse_node_get(dir, e, forget, resizes, out);
 }
 
+// Of a name, as this driver knows it.
+static uint64_t key_of(const struct fuse_node *dir, const char *name, size_t bytes) {
+    uint64_t key = 0xcbf29ce484222325ull ^ dir->epoch * 0x9e3779b97f4a7c15ull;
+    for (size_t i = 0; i < bytes; i++) key = (key ^ (uint8_t)name[i]) * 0x100000001b3ull;
+    return key | 1;
+}
+
+bool fuse_was_free(const struct inode *inode, const char *name, size_t bytes) {
+    const struct fuse_node *dir = container_of(inode, const struct fuse_node, inode);
+    return __atomic_load_n(&dir->absent, __ATOMIC_RELAXED) == key_of(dir, name, bytes);
+}
+
+static coldpath void note_free(struct inode *dir, const char *name, size_t bytes) {
+    __atomic_store_n(&fuse_node_of(dir)->absent, key_of(fuse_node_of(dir), name, bytes), __ATOMIC_RELAXED);
+}
+
 int fuse_find(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until) {
     struct fuse_entry_out e;
     struct fuse_question q = {.opcode = FUSE_LOOKUP, .node = fuse_node_of(dir), .name = {name}, .name_bytes = {bytes}};
     int error = ask_entry(&q, true, &e, NULL, out);
     *until = 0;
-    if (error == -ENOENT) return 0;
-    if (error != 0) return error;
-    *until = fuse_valid_until(arch_now(), e.entry_valid, e.entry_valid_nsec);
+    if (unlikely(error != 0 && error != -ENOENT)) return error;
+    if (error == 0) *until = fuse_valid_until(arch_now(), e.entry_valid, e.entry_valid_nsec);
+    if (unlikely(*out == NULL)) note_free(dir, name, bytes);
     return 0;
 }
 
@@ -55,7 +71,10 @@ static int changed(int error, struct inode *dir, const char *name, size_t bytes)
 // ---- new ones -----------------------------------------------------------------------------------------------------------
 
 // The directory's times and links are the driver's to know; so are those of what lost or got a name.
-static void touch(struct inode *dir) { fuse_expire(dir); }
+static void touch(struct inode *dir) {
+    fuse_note_names(dir);
+    fuse_expire(dir);
+}
 
 static int ask_made(struct fuse_question *q, uint32_t type, void *rest, struct inode **out) {
     struct fuse_entry_out e;
@@ -98,7 +117,7 @@ static int make_file(struct fuse_node *dir, const char *name, size_t bytes, cons
     struct fuse_handle *old = node->created;
     node->created = h;
     spin_unlock(&f->lock);
-    if (old != NULL) fuse_handle_release(node, old);
+    fuse_handle_put(old);
     return 0;
 }
 
@@ -134,9 +153,11 @@ int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *i
     int error = fuse_check_node(fuse_node_of(inode));
     if (error == 0) error = ask_entry(&q, false, &e, NULL, &linked);
     if (error != 0) return changed(error, dir, name, bytes);
+    bool good = linked != NULL && FS_TYPE(linked->mode) == FS_TYPE(inode->mode), same = linked == inode;
     if (linked != NULL) inode_put(linked);  // not the last: the caller has one, if it is the same
     touch(dir);
-    return linked == inode ? 0 : -EIO;
+    fuse_expire(inode);
+    return good ? !same : -EIO;  // libfuse's nodes are names: each has its own
 }
 
 // ---- fewer of them --------------------------------------------------------------------------------------------------------
@@ -150,6 +171,7 @@ int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode 
     if (error != 0) return changed(error, dir, name, bytes);
     fuse_lose_name(inode);
     touch(dir);
+    note_free(dir, name, bytes);
     return 0;
 }
 

@@ -16,7 +16,6 @@ struct fuse_fs {
     struct fuse_connection *c;      // in it
     struct spinlock lock;
     struct fuse_forget *spare;      // one that was not needed, for the next answer; atomic
-    uint64_t missing;               // operations that the driver does not have, by opcode; atomic
     // Of each CPU, changed there only: reads of files, and messages that this took.
     struct fuse_reads {
         uint64_t all, asked, apart[6];
@@ -27,10 +26,14 @@ struct fuse_fs {
     struct rcu_head rcu;
 };
 
-// What is open at the driver: an open file's, or a directory being read. Its last messages are made beforehand.
+// What is open at the driver: an open file's, or a directory being read. Its last messages are made beforehand, and go to the driver
+// when nobody uses it any more: nor do requests that it is in, to their very end, as to a driver its number may be an address.
 struct fuse_handle {
     struct list_node node;          // in node->handles, under fuse->lock
+    struct fuse_connection *c;      // the last to use it may come when the mount has ended
+    struct fuse_forget *forget;     // its node's, held
     uint64_t fh, epoch;
+    uint32_t refs;                  // atomic
     uint32_t open_flags;            // FOPEN_*
     bool writes, closing;           // closing: nobody has it open; it stays until what is dirty is written
     struct fuse_request *flush, *release;
@@ -45,6 +48,7 @@ struct fuse_node {
     struct fuse_handle *created;    // by create, for the open that follows; under fuse->lock
     struct fuse_handle *reading;    // directory: where it was read last; under fuse->lock
     uint32_t changes;               // moves with what is changed here: an answer from before says nothing of the size; atomic
+    uint64_t absent;                // directory: key of the name that was not there when asked last; 0: none, or something changed; atomic
     bool wrote;                     // since the times were asked for
     bool stale_data;                // the driver says that cached pages are to be forgotten; atomic
 };
@@ -72,6 +76,7 @@ void fuse_forget_name(struct inode *dir, const char *name, size_t bytes);
 struct fuse_question {
     uint32_t opcode, in_bytes;
     struct fuse_node *node;         // that it is about; NULL: the root, whoever the driver is
+    struct fuse_handle *handle;     // whose number is in it, or NULL
     const void *in;
     const char *name[2];
     size_t name_bytes[2];
@@ -85,7 +90,7 @@ struct fuse_question {
 [[nodiscard]] int64_t fuse_ask(struct fuse_fs *f, const struct fuse_question *q);
 [[nodiscard]] int fuse_error(int error);  // the same for errors of fuse_call
 static inline bool fuse_is_missing(const struct fuse_fs *f, uint32_t opcode) {
-    return __atomic_load_n(&f->missing, __ATOMIC_RELAXED) >> opcode & 1;
+    return __atomic_load_n(&f->c->missing, __ATOMIC_RELAXED) >> opcode & 1;
 }
 // Whether the driver knows the node: 0, -ESTALE, -ENOTCONN (there is none) or -EIO.
 [[nodiscard]] int fuse_check_node(struct fuse_node *node);
@@ -109,10 +114,12 @@ int fuse_revalidate(struct inode *inode);
 void fuse_lose_name(struct inode *inode);
 // Attributes are to be asked for.
 static inline void fuse_expire(struct inode *inode) { __atomic_store_n(&inode->fresh_until, 0, __ATOMIC_RELAXED); }
+// What names of the directory lead to may have changed.
+static inline void fuse_note_names(struct inode *dir) { __atomic_store_n(&fuse_node_of(dir)->absent, 0, __ATOMIC_RELAXED); }
 static inline void fuse_note_change(struct fuse_node *node) { __atomic_fetch_add(&node->changes, 1, __ATOMIC_RELEASE); }
 
 // ---- handle.c -----------------------------------------------------------------------------------------------------------------
-// A handle of that driver's number, ready to be released. NULL: no memory.
+// A handle of that driver's number, with a reference. NULL: no memory.
 struct fuse_handle *fuse_handle_make(struct fuse_node *node, uint64_t fh, uint32_t open_flags, bool writes);
 void fuse_handle_add(struct fuse_node *node, struct fuse_handle *h);
 // What lies at node->created or ->reading, which is empty then; or NULL.
@@ -124,9 +131,13 @@ static inline struct fuse_handle *fuse_handle_take(struct fuse_node *node, struc
     spin_unlock(&f->lock);
     return h;
 }
-void fuse_handle_release(struct fuse_node *node, struct fuse_handle *h);  // in no list any more; does not block
-// The number of some handle, one that writes if so asked: 0 or -EBADF.
-[[nodiscard]] int fuse_handle_any(struct fuse_node *node, bool writes, uint64_t *fh);
+static inline void fuse_handle_get(struct fuse_handle *h) { __atomic_fetch_add(&h->refs, 1, __ATOMIC_RELAXED); }
+void fuse_handle_put(struct fuse_handle *h);  // NULL: nothing; does not block
+// Some handle, one that writes if so asked, with a reference: 0 or -EBADF. Of a driver without handles it is NULL.
+[[nodiscard]] int fuse_handle_any(struct fuse_node *node, bool writes, struct fuse_handle **out);
+static inline uint64_t fuse_handle_number(const struct fuse_handle *h) { return h != NULL ? h->fh : 0; }
+// The request has the handle's number in it (h may be NULL).
+void fuse_handle_lend(struct fuse_handle *h, struct fuse_request *r);
 // Releases those that nobody has open, if nothing is dirty.
 void fuse_handles_settle(struct fuse_node *node);
 void fuse_handles_drop(struct fuse_node *node);  // the node leaves memory
@@ -140,6 +151,7 @@ extern const struct file_cache_ops fuse_cache_ops;
 
 // ---- entry.c, list.c, attr.c, data.c: inode_ops ---------------------------------------------------------------------------------
 int fuse_find(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until);
+bool fuse_was_free(const struct inode *dir, const char *name, size_t bytes);
 int fuse_create(struct inode *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out);
 int fuse_link(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
 int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode *inode);

@@ -30,11 +30,14 @@ struct fuse_handle *fuse_handle_make(struct fuse_node *node, uint64_t fh, uint32
     bool directory = FS_TYPE(node->inode.mode) == FS_DIRECTORY;
     struct fuse_handle *h = kzalloc(sizeof *h);
     if (h == NULL) return NULL;
-    *h = (struct fuse_handle){.fh = fh, .epoch = node->epoch, .open_flags = open_flags, .writes = writes};
+    *h = (struct fuse_handle){
+        .c = fuse_of_node(node)->c, .forget = node->forget, .fh = fh, .epoch = node->epoch, .refs = 1, .open_flags = open_flags,
+        .writes = writes};
     h->release = make_release(directory ? FUSE_RELEASEDIR : FUSE_RELEASE, node, fh);
     if (!directory) h->flush = fuse_request_alloc(FUSE_FLUSH, node->nodeid, sizeof(struct fuse_flush_in), 0);
     if (h->release != NULL && (directory || h->flush != NULL)) {
         if (!directory) *(struct fuse_flush_in *)fuse_arguments(h->flush) = (struct fuse_flush_in){.fh = fh};
+        fuse_forget_hold(h->forget);
         return h;
     }
     kfree(h->release);
@@ -43,18 +46,17 @@ struct fuse_handle *fuse_handle_make(struct fuse_node *node, uint64_t fh, uint32
     return NULL;
 }
 
-void fuse_handle_release(struct fuse_node *node, struct fuse_handle *h) {
-    struct fuse_fs *f = fuse_of_node(node);
-    struct fuse_connection *c = f->c;
-    bool known = h->epoch == c->epoch || c->stateless, flushes = h->flush != NULL && !fuse_is_missing(f, FUSE_FLUSH);
-    if (!known) {
-        kfree(h->flush);
-        kfree(h->release);
-        kfree(h);
-        return;
-    }
-    fuse_forget_hold(node->forget);
-    h->release->context = node->forget;
+// The driver it was of is gone.
+static void drop(struct fuse_handle *h) {
+    fuse_forget_put(h->c, h->forget);
+    kfree(h->flush);
+    kfree(h->release);
+}
+
+static void send_release(struct fuse_handle *h) {
+    struct fuse_connection *c = h->c;
+    bool flushes = h->flush != NULL && !(__atomic_load_n(&c->missing, __ATOMIC_RELAXED) >> FUSE_FLUSH & 1);
+    h->release->context = h->forget;
     h->release->done = released;
     if (flushes) {
         h->flush->context = h->release;
@@ -64,7 +66,26 @@ void fuse_handle_release(struct fuse_node *node, struct fuse_handle *h) {
         kfree(h->flush);
         fuse_send(c, h->release);
     }
+}
+
+void fuse_handle_put(struct fuse_handle *h) {
+    if (h == NULL || __atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL) != 0) return;
+    const struct fuse_connection *c = h->c;
+    if (h->epoch == c->epoch || c->stateless) send_release(h);
+    else drop(h);
     kfree(h);
+}
+
+static void given_back(struct fuse_connection *c, struct fuse_request *r) {
+    (void)c;
+    fuse_handle_put(r->context);
+}
+
+void fuse_handle_lend(struct fuse_handle *h, struct fuse_request *r) {
+    if (h == NULL) return;
+    fuse_handle_get(h);
+    r->context = h;
+    r->done = given_back;
 }
 
 // ---- the handles of a node ----------------------------------------------------------------------------------------------
@@ -76,19 +97,19 @@ void fuse_handle_add(struct fuse_node *node, struct fuse_handle *h) {
     spin_unlock(&f->lock);
 }
 
-int fuse_handle_any(struct fuse_node *node, bool writes, uint64_t *fh) {
+int fuse_handle_any(struct fuse_node *node, bool writes, struct fuse_handle **out) {
     struct fuse_fs *f = fuse_of_node(node);
-    bool none = fuse_is_missing(f, FUSE_OPEN), found = false;
+    bool none = fuse_is_missing(f, FUSE_OPEN);
+    *out = NULL;
     spin_lock(&f->lock);
     list_for_each_entry(h, &node->handles, struct fuse_handle, node) {
         if ((writes && !h->writes) || (h->epoch != f->c->epoch && !f->c->stateless)) continue;
-        *fh = h->fh;
-        found = true;
+        fuse_handle_get(h);
+        *out = h;
         break;
     }
     spin_unlock(&f->lock);
-    if (!found && none) *fh = 0;
-    return found || none ? 0 : -EBADF;
+    return *out != NULL || none ? 0 : -EBADF;
 }
 
 // The next that nobody has open.
@@ -107,14 +128,14 @@ static struct fuse_handle *take_closing(struct fuse_fs *f, struct fuse_node *nod
 
 void fuse_handles_settle(struct fuse_node *node) {
     if (FS_TYPE(node->inode.mode) == FS_REGULAR && list_node_is_linked(&node->inode.cache.node)) return;
-    for (struct fuse_handle *h; (h = take_closing(fuse_of_node(node), node)) != NULL;) fuse_handle_release(node, h);
+    for (struct fuse_handle *h; (h = take_closing(fuse_of_node(node), node)) != NULL;) fuse_handle_put(h);
 }
 
 void fuse_handles_drop(struct fuse_node *node) {
     for (struct fuse_handle *h; (h = list_pop_front_entry(&node->handles, struct fuse_handle, node)) != NULL;)
-        fuse_handle_release(node, h);
-    if (node->created != NULL) fuse_handle_release(node, node->created);
-    if (node->reading != NULL) fuse_handle_release(node, node->reading);
+        fuse_handle_put(h);
+    fuse_handle_put(node->created);
+    fuse_handle_put(node->reading);
 }
 
 // ---- opening ------------------------------------------------------------------------------------------------------------
@@ -151,7 +172,7 @@ int fuse_open(struct inode *inode, uint32_t rights, uint32_t flags, void **opene
     (void)flags;
     if (error == 0 && h == NULL) error = open_new(node, rights, &h);
     if (error != 0) {
-        if (h != NULL) fuse_handle_release(node, h);
+        fuse_handle_put(h);
         return error;
     }
     // Unless the driver says that what is cached is good: another open may have been told otherwise.

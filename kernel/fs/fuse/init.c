@@ -25,7 +25,7 @@ static void note_driver(struct fuse_channel *channel) {
     struct fuse_connection *c = &channel->connection;
     spin_lock(&c->idle.lock);
     struct fuse_fs *f = channel->fs;
-    if (f != NULL) __atomic_store_n(&f->missing, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->missing, 0, __ATOMIC_RELAXED);
     if (f != NULL && !c->stateless) f->fs.generation++;
     spin_unlock(&c->idle.lock);
 }

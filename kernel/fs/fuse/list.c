@@ -26,7 +26,7 @@ static void put_reading(struct fuse_node *dir, struct fuse_handle *h) {
     bool keep = dir->reading == NULL;
     if (keep) dir->reading = h;
     spin_unlock(&f->lock);
-    if (!keep) fuse_handle_release(dir, h);
+    if (!keep) fuse_handle_put(h);
 }
 
 // From the start it is read anew; also where the one that is kept is an earlier driver's. *out NULL: the driver needs none.
@@ -36,7 +36,7 @@ static int begin_reading(struct fuse_node *dir, uint64_t cookie, struct fuse_han
     bool good = h != NULL && cookie != 0 && (h->epoch == c->epoch || c->stateless);
     *out = good ? h : NULL;
     if (good) return 0;
-    if (h != NULL) fuse_handle_release(dir, h);
+    fuse_handle_put(h);
     int error = fuse_open_directory(dir, out);
     return error == -ENOSYS ? 0 : error;
 }
@@ -91,12 +91,12 @@ static int show_all(struct listing *list, const uint8_t *answer, uint32_t bytes,
 }
 
 // Bytes of the next entries.
-static int64_t ask_entries(struct fuse_node *dir, const struct fuse_handle *h, uint64_t cookie, uint8_t *answer, bool *plus) {
+static int64_t ask_entries(struct fuse_node *dir, struct fuse_handle *h, uint64_t cookie, uint8_t *answer, bool *plus) {
     struct fuse_fs *f = fuse_of_node(dir);
-    struct fuse_read_in in = {.fh = h != NULL ? h->fh : 0, .offset = place_asked(cookie), .size = LIST_BYTES};
+    struct fuse_read_in in = {.fh = fuse_handle_number(h), .offset = place_asked(cookie), .size = LIST_BYTES};
     *plus = fuse_wants(f, FUSE_DO_READDIRPLUS) && !fuse_is_missing(f, FUSE_READDIRPLUS);
     struct fuse_question q = {
-        .opcode = *plus ? FUSE_READDIRPLUS : FUSE_READDIR, .node = dir, .in = &in, .in_bytes = sizeof in,
+        .opcode = *plus ? FUSE_READDIRPLUS : FUSE_READDIR, .node = dir, .handle = h, .in = &in, .in_bytes = sizeof in,
         .out = answer, .out_most = LIST_BYTES};
     int64_t bytes = fuse_ask(f, &q);
     if (bytes != -ENOSYS || !*plus) return bytes;

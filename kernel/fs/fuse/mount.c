@@ -34,6 +34,7 @@ const struct inode_ops fuse_inode_ops = {
     .xattr_remove = fuse_xattr_remove,
     .xattr_list = fuse_xattr_list,
     .find = fuse_find,
+    .was_free = fuse_was_free,
     .revalidate = fuse_revalidate,
     .open = fuse_open,
     .release = fuse_release,

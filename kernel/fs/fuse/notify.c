@@ -47,6 +47,7 @@ void fuse_forget_name(struct inode *dir, const char *name, size_t bytes) {
     struct component c = {.text = name, .bytes = (uint32_t)bytes, .hash = NAME_HASH_START};
     for (size_t i = 0; i < bytes; i++) c.hash = name_hash_add(c.hash, name[i]);
     name_forget(dir, &c);
+    fuse_note_names(dir);
     fuse_expire(dir);
 }
 

@@ -19,10 +19,10 @@ static int check_directory(const struct inode *dir, bool remove) {
     return error;
 }
 
-// Not there: 0. The driver of a remote file system says so itself when it is to make one.
+// Not there: 0. Drivers of remote file systems are promised that, too: some make what is there a second time.
 static int check_free(struct inode *dir, const struct component *c) {
     struct inode *there;
-    if (dir->fs->remote && name_find(dir, c) == NULL) return 0;
+    if (dir->fs->remote && name_find(dir, c) == NULL && dir->ops->was_free(dir, c->text, c->bytes)) return 0;
     int error = child_lookup(dir, c, &there);
     if (error == 0) inode_put(there);
     return error == 0 ? -EEXIST : error == -ENOENT ? 0 : error;
@@ -80,27 +80,30 @@ int entry_create_nameless(struct inode *dir, const struct inode_new *init, struc
     return error;
 }
 
-static int lock_both(struct inode *dir, struct inode *inode) {
-    int error = rw_mutex_lock_killable(&dir->lock);
-    if (error != 0) return error;
-    error = rw_mutex_lock_killable(&inode->lock);
-    if (error != 0) rw_mutex_unlock(&dir->lock);
-    return error;
-}
-
-int entry_link(struct inode *dir, const struct component *c, struct inode *inode) {
-    if (FS_TYPE(inode->mode) == FS_DIRECTORY) return -EPERM;
-    int error = lock_both(dir, inode);
-    if (error != 0) return error;
-    error = dir->flags & INODE_DELETED ? -ENOENT : check_free(dir, c);
-    if (error == 0) error = check_directory(dir, false);
+// Both locks are held, and the name is free.
+static int link_locked(struct inode *dir, const struct component *c, struct inode *inode) {
+    int error = check_directory(dir, false);
     bool nameless = inode->flags & INODE_NAMELESS;
     if (error == 0 && inode->flags & INODE_DELETED && !nameless) error = -ENOENT;
     if (error == 0 && inode->flags & (INODE_IMMUTABLE | INODE_APPEND)) error = -EPERM;
     if (error == 0) error = dir->ops->link != NULL ? dir->ops->link(dir, c->text, c->bytes, inode) : -EPERM;
-    if (error == 0 && nameless) __atomic_fetch_and(&inode->flags, ~(uint32_t)(INODE_DELETED | INODE_NAMELESS), __ATOMIC_RELEASE);
+    if (error < 0) return error;
+    if (nameless) __atomic_fetch_and(&inode->flags, ~(uint32_t)(INODE_DELETED | INODE_NAMELESS), __ATOMIC_RELEASE);
     if (error == 0) name_enter(dir, c, inode);
-    rw_mutex_unlock(&inode->lock);
+    else name_forget(dir, c);
+    return 0;
+}
+
+int entry_link(struct inode *dir, const struct component *c, struct inode *inode) {
+    if (FS_TYPE(inode->mode) == FS_DIRECTORY) return -EPERM;
+    int error = rw_mutex_lock_killable(&dir->lock);
+    if (error != 0) return error;
+    error = dir->flags & INODE_DELETED ? -ENOENT : check_free(dir, c);
+    if (error == 0) error = rw_mutex_lock_killable(&inode->lock);
+    if (error == 0) {
+        error = link_locked(dir, c, inode);
+        rw_mutex_unlock(&inode->lock);
+    }
     rw_mutex_unlock(&dir->lock);
     return error;
 }

@@ -101,7 +101,7 @@ struct inode_ops {
     int (*lookup)(struct inode *dir, const char *name, size_t bytes, uint64_t *number);
     // dir excl; the name does not exist. The new inode, with a reference. -ENOSPC, -EDQUOT, -EMLINK, -EINVAL (name), ...
     int (*create)(struct inode *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out);
-    // dir excl, inode excl. -EMLINK, ...
+    // dir excl, inode excl. -EMLINK, ... REMOTE ones: 1, the name leads to another inode, which is the same file to whoever serves it.
     int (*link)(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
     // dir excl, inode excl. A directory must be empty: -ENOTEMPTY. links falls; at 0 (2 for directories) it is DELETED and
     // stays on an orphan list until ops->evict.
@@ -141,6 +141,8 @@ struct inode_ops {
     // Instead of lookup. dir shared. The child with a reference, or NULL where there is none, and until when a name may lead there
     // (0: ask each time).
     int (*find)(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until);
+    // dir excl. Whether the last answer about a name of it was that there is no such name, and nothing was changed here since.
+    bool (*was_free)(const struct inode *dir, const char *name, size_t bytes);
     // No lock of this inode. Its attributes may be shown afterwards, at least once.
     int (*revalidate)(struct inode *inode);
     // No lock. A regular file is opened with these rights and flags (KPIO_OPEN_*): *opened is its state there, until release,

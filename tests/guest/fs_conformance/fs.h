@@ -17,10 +17,13 @@ kpio_handle fs_mount_again(void);   // another mount of the same: only where it 
 kpio_handle fs_mount_quietly(void); // the same for a child: a negative errno where it cannot be
 bool fs_has_links(void);            // hard and symbolic links
 bool fs_has_modes(void);            // modes, owners, xattrs
-bool fs_has_holes(void);
+bool fs_has_holes(void);            // that it tells of, and all kinds of allocate
 bool fs_executes(void);
 bool fs_is_far(void);               // each operation costs a trip to the host and back
 bool fs_names_deleted(void);        // a file without a name can get one: a Linux host knows how it lost its own
+bool fs_hides_deleted(void);        // libfuse shows a file that is deleted and open by a name of its own
+bool fs_lists_nodes(void);          // entries of directories have types and numbers
+bool fs_minds_xattrs(void);         // what names they may have, and for CREATE, REPLACE and REMOVE, whether there is one
 
 // The volume as its Linux driver mounts it: a handle on its root, or a negative errno; *process if the driver was started.
 int64_t fs_mount_linux(kpio_handle *process);

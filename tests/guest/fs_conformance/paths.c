@@ -146,7 +146,7 @@ KT_TEST(opening) {
     kt_close((kpio_handle)opened);
     kpio_handle temporary = fs_open(dir, "d", KPIO_OPEN_TEMPORARY, RW), inside = fs_opendir(dir, "d");
     KT_EQUAL(file_write_all(temporary, "data", 4, 0), 4);
-    KT_EQUAL(fs_count(inside), 2);
+    KT_EQUAL(fs_count(inside), fs_hides_deleted() ? 2 : 3);
     kt_close(temporary);
     kt_close(inside);
     fs_end();
@@ -173,7 +173,7 @@ KT_TEST(reading_directories) {
             unsigned n = 0;
             for (const char *c = entry->name + 1; *c != 0; c++) n = n * 10 + (unsigned)(*c - '0');
             seen[n]++;
-            KT_EQUAL(entry->type, 8);
+            KT_EQUAL(entry->type, fs_lists_nodes() ? 8 : 0);
         }
         (void)fmt_print(name, sizeof name, "x%u", step);
         if (step < 100) fs_write_text(dir, name, "");

@@ -188,6 +188,15 @@ KT_CHILD(works) {
     return 0;
 }
 
+// A driver hears of the last close of a file a little later: until then its name for it may be there.
+static int64_t remove_directory(kpio_handle dir, const char *name) {
+    const uint64_t until = kt_soon();
+    int64_t error;
+    while ((error = kpio_path_unlink(dir, name, KPIO_UNLINK_DIRECTORY)) == -ENOTEMPTY && !fs_hides_deleted() && time_now() < until)
+        time_sleep_ms(2);
+    return error;
+}
+
 // Everything can be named, is a file or directory with sane numbers, and can be removed.
 static unsigned remove_all(kpio_handle dir) {
     unsigned removed = 0;
@@ -199,13 +208,13 @@ static unsigned remove_all(kpio_handle dir) {
         while (KT_OK(directory_next(&r, &entry)) > 0) {
             if (entry->name[0] == '.') continue;
             struct kpio_stat stat = fs_stat(dir, entry->name);
-            KT_EQUAL(stat.inode, entry->inode);
-            KT_EQUAL(stat.mode >> 12, entry->type);
-            if (entry->type == 4) {
+            if (fs_lists_nodes()) KT_EQUAL(stat.inode, entry->inode);
+            if (fs_lists_nodes()) KT_EQUAL(stat.mode >> 12, entry->type);
+            if (stat.mode >> 12 == 4) {
                 kpio_handle sub = fs_opendir(dir, entry->name);
                 if (fs_count(sub) > 2) removed += remove_all(sub);
                 kt_close(sub);
-                KT_OK(kpio_path_unlink(dir, entry->name, KPIO_UNLINK_DIRECTORY));
+                KT_OK(remove_directory(dir, entry->name));
             } else {
                 KT_EQUAL(stat.links, 1);
                 KT_OK(kpio_path_unlink(dir, entry->name, 0));

@@ -29,7 +29,8 @@ static bool counter_add(struct job *job, enum job_resource what, uint64_t n) {
 static void chain_uncharge(struct job *job, const struct job *end, enum job_resource what, uint64_t n) {
     for (struct job *j = job; j != end; j = j->parent) {
         uint64_t before = __atomic_fetch_sub(&j->used[what], n, __ATOMIC_RELAXED);
-        verify(before >= n);
+        if (unlikely(before < n))
+            panic("job %s: %lu of resource %u given back, of %lu", j->name, (unsigned long)n, what, (unsigned long)before);
     }
 }
 

@@ -152,7 +152,11 @@ static int get_end(uint64_t pipe, struct pipe_end **out) {
 int64_t sys_pipe_resize(uint64_t pipe, uint64_t size, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     struct pipe_end *end;
     int error = get_end(pipe, &end);
-    return error ? error : pipe_resize(end, size);
+    if (error) return error;
+    if (!object_tryget(&end->object)) return -EBADF;  // the last end gives back what the ring it finds is charged with
+    int64_t result = pipe_resize(end, size);
+    object_put(&end->object);
+    return result;
 }
 
 int64_t sys_pipe_shut(uint64_t pipe, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {

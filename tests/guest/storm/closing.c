@@ -22,6 +22,8 @@ static int64_t make_pipe(void) { return kpio_pipe_create(0, 4096, &other); }
 static void use_pipe(kpio_handle h) {
     uint64_t word = 1;
     (void)kpio_pipe_read(h, &word, 8, KPIO_PIPE_NOWAIT, 0);
+    (void)kpio_pipe_resize(h, kt_random() % 2 ? 65536 : 4096);
+    (void)kpio_pipe_label(h, (const uint8_t *)&word, sizeof word);
 }
 
 static int64_t make_port(void) { return kpio_port_create(); }
@@ -105,8 +107,22 @@ static int64_t use_often(void *arg) {
     return 0;
 }
 
+static uint64_t kernel_bytes(void) {
+    struct kpio_job_info info;
+    KT_EQUAL(kpio_job_info(kt_job(), &info), 0);
+    return info.used.kernel_bytes;
+}
+
+// What is charged for objects comes back: soon, as some of it is given back a grace period later.
+static void expect_charge(uint64_t bytes) {
+    uint64_t end = time_after_ms(30000);
+    while (kernel_bytes() != bytes && time_now() < end) time_sleep_ms(1);
+    KT_EQUAL(kernel_bytes(), bytes);
+}
+
 static void close_while_used(const struct kind *of) {
     static struct thread users[USERS];
+    const uint64_t charged = kernel_bytes();
     unsigned made = 0;
     kind = of;
     stop = false;
@@ -122,6 +138,7 @@ static void close_while_used(const struct kind *of) {
     }
     stop = true;
     for (unsigned i = 0; i < USERS; i++) KT_EQUAL(thread_join(&users[i], NULL), 0);
+    expect_charge(charged);
     kt_note("%u of kind %s", made, of->name);
 }
 

@@ -204,9 +204,11 @@ struct kpio_vmo_info {
     uint64_t id, size, committed_pages;
     uint32_t flags, kind;        // KPIO_VMO_*
 };
-// An entry of a Linux program's auxiliary vector: the handle on its address space, for a program that knows native calls too. Linux has
-// no such entry.
+// Entries of a Linux program's auxiliary vector: handles, for a program that knows native calls too. On its address space; on the driver's
+// end of a FUSE channel and on a disk, if it was given such. Linux has no such entries.
 #define KPIO_AT_ASPACE 0x4b50494f
+#define KPIO_AT_FUSE   0x4b504950
+#define KPIO_AT_DISK   0x4b504951
 struct kpio_wasm_account {       // bytes of the WASM pool that one instance has
     uint64_t process;            // id of the one that opened it
     uint64_t current, peak, reserved, limit;

@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("-v", "--verbose", action="store_true")
     folders.add_argument(made)
+    made.add_argument("--fs", action="append", default=[])  # as wasmfs.py has it
     return made
 
 

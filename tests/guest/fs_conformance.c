@@ -3,6 +3,7 @@
 
 #include "lib/fmt.h"
 #include "tests/guest/kt/driver.h"
+#include "user/libkpio/wasm_driver.h"
 
 static kpio_handle root, home, fs_driver;
 static char home_name[32];
@@ -12,13 +13,14 @@ const char *fs_type(void) {
     return type != NULL ? type : "tmpfs";
 }
 
+static bool driver_is(const char *name) { return startup_setting("driver") != NULL && strcmp(startup_setting("driver"), name) == 0; }
 // Whether the driver is Debian's fuse2fs, which lacks some things on Linux too.
-static bool is_linux(void) { return startup_setting("driver") != NULL && strcmp(startup_setting("driver"), "fuse2fs") == 0; }
+static bool is_linux(void) { return driver_is("fuse2fs"); }
 
 bool fs_has_links(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_modes(void) { return strcmp(fs_type(), "fat32") != 0; }
 bool fs_has_holes(void) { return strcmp(fs_type(), "fat32") != 0 && !is_linux(); }
-bool fs_is_far(void) { return startup_setting("driver") != NULL; }
+bool fs_is_far(void) { return startup_setting("driver") != NULL && !driver_is("wasm"); }
 bool fs_names_deleted(void) { return !fs_is_far(); }
 bool fs_hides_deleted(void) { return !is_linux(); }
 bool fs_lists_nodes(void) { return !is_linux(); }
@@ -28,7 +30,7 @@ bool fs_executes(void) { return strcmp(fs_type(), "fat32") != 0 && strcmp(fs_typ
 // What the driver of a file system of FUSE gets besides its end of the channel.
 static int64_t driver_spec(const char **path, struct process_grant grants[2], const char *const **settings) {
     static const char *const through[] = {"threads", "2", NULL}, *const back[] = {"threads", "2", "writeback", "1", "plus", "1", NULL};
-    if (startup_setting("driver") == NULL) {
+    if (!fs_is_far()) {
         *path = "/bin/memfs";
         *settings = startup_setting("writeback") != NULL ? back : through;
         return 0;
@@ -54,25 +56,43 @@ static int64_t mount_linux(void) {
     return mounted;
 }
 
-// A driver behind a channel that only it still has a handle on: it ends when it is unmounted.
-static int64_t mount_fuse(void) {
+static int64_t start_native(kpio_handle end) {
     struct process_grant grants[4];
     struct program program;
     const char *path, *const *settings;
     int64_t parts = driver_spec(&path, grants, &settings);
     if (parts < 0) return parts;
-    int64_t channel = kpio_fuse_create();
-    if (channel < 0) return channel;
-    int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, NULL), end = kpio_fuse_serve((kpio_handle)channel);
-    (void)kpio_handle_close((uint64_t)channel);
-    if (handle < 0 || end < 0) return handle < 0 ? handle : end;
-    grants[parts++] = (struct process_grant){"fuse", (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
+    grants[parts++] = (struct process_grant){"fuse", end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE};
     grants[parts++] = (struct process_grant){"console", kt_system(), KPIO_RIGHT_LOG, KPIO_SEND_COPY};
     int64_t error = archive_program(kt_archive(), path, &program);
     if (error != 0) return error;
     const struct process_spec spec = {.name = "driver", .job = kt_job(), .program = &program, .grants = grants,
                                       .grant_count = (uint32_t)parts, .settings = settings};
-    int64_t process = process_spawn(&spec, NULL);
+    return process_spawn(&spec, NULL);
+}
+
+// The same rules for a driver in WebAssembly (apps/fs/memory), whose artifact the boot archive has.
+static int64_t start_wasm(kpio_handle end) {
+    static const char *const through[] = {NULL}, *const back[] = {"writeback=1", NULL};
+    const struct lx_launch_fd console = {.number = 2, .handle = kt_system(), .kind = LX_KIND_CONSOLE, .flags = LX_FD_WRITE};
+    const struct wasm_driver driver = {.archive = kt_archive(), .artifact = "lib/kpio/fs/memory.aot", .name = "memory",
+                                       .memory_limit = "256M", .arguments = startup_setting("writeback") != NULL ? back : through,
+                                       .memory = startup_handle("root"), .job = kt_job(), .channel = end, .fds = &console, .fd_count = 1};
+    const char *what = "";
+    int64_t process = wasm_driver_spawn(&driver, &what);
+    if (process < 0) kt_fail(__FILE__, __LINE__, "%s: %s", what, error_name(process));
+    (void)kpio_handle_close((uint64_t)end);
+    return process;
+}
+
+// A driver behind a channel that only it still has a handle on: it ends when it is unmounted.
+static int64_t mount_fuse(void) {
+    int64_t channel = kpio_fuse_create();
+    if (channel < 0) return channel;
+    int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, NULL), end = kpio_fuse_serve((kpio_handle)channel);
+    (void)kpio_handle_close((uint64_t)channel);
+    if (handle < 0 || end < 0) return handle < 0 ? handle : end;
+    int64_t process = driver_is("wasm") ? start_wasm((kpio_handle)end) : start_native((kpio_handle)end);
     if (process > 0) keep_driver((kpio_handle)process);
     return process < 0 ? process : handle;
 }

@@ -3,7 +3,7 @@
 #include "lib/cpio.h"
 #include "lib/string.h"
 #include "user/libkpio/file.h"
-#include "user/libkpio/linux_launch.h"
+#include "user/libkpio/linux_root.h"
 #include "user/libkpio/thread.h"
 
 static struct {
@@ -72,23 +72,8 @@ int64_t engine_program(enum engine_program program) {
 
 // ---- roots ----------------------------------------------------------------------------------------------------------------------
 
-int64_t engine_make_root(void) {
-    static const struct {
-        const char *path;
-        uint64_t key;
-    } local[] = {{"/dev", LX_LOCAL_DEV}, {"/proc", LX_LOCAL_PROC}, {"/sys", LX_LOCAL_SYS}};
-    int64_t root = kpio_fs_mount("tmpfs", KPIO_HANDLE_NONE, 0, "size=64K,inodes=32"), result = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(local) && root > 0 && result == 0; i++) {
-        result = directory_make((kpio_handle)root, local[i].path);
-        if (result == 0) result = kpio_mount_attach((kpio_handle)root, local[i].path, 0, KPIO_MOUNT_LOCAL, local[i].key);
-    }
-    if (root < 0 || result == 0) return root;
-    (void)kpio_handle_close((uint64_t)root);
-    return result;
-}
-
 static int64_t make_empty_root(void) {
-    int64_t root = engine_make_root();
+    int64_t root = linux_root_make();
     if (root < 0) return root;
     const uint32_t rights = KPIO_RIGHT_READ | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     int64_t narrow = kpio_handle_dup((kpio_handle)root, rights);

@@ -17,5 +17,3 @@ const struct archive *engine_archive(void);
 [[nodiscard]] int64_t engine_program(enum engine_program program);
 // An empty directory to be read only, with /dev, /proc and /sys as Linux programs want them: a root for who gets no files.
 kpio_handle engine_empty_root(void);
-// A fresh one with all rights, for a few entries more; the caller's.
-[[nodiscard]] int64_t engine_make_root(void);

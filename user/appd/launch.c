@@ -6,6 +6,7 @@
 #include "user/libkpio/file.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux.h"
+#include "user/libkpio/linux_root.h"
 
 #define PROGRAM_FD 3
 #define PROGRAM_PATH "/proc/self/fd/3"
@@ -138,7 +139,7 @@ static int64_t make_root(struct starting *s) {
     uint32_t rights = KPIO_RIGHT_READ | KPIO_RIGHT_INSPECT | KPIO_RIGHT_DUPLICATE | KPIO_RIGHT_TRANSFER;
     bool any = false, writes = false;
     for (uint32_t i = 0; i < r->manifest.directory_count; i++) any = any || r->grants.directories[i][0] != 0;
-    int64_t made = any ? engine_make_root() : kpio_handle_dup(engine_empty_root(), KPIO_RIGHTS_SAME);
+    int64_t made = any ? linux_root_make() : kpio_handle_dup(engine_empty_root(), KPIO_RIGHTS_SAME);
     if (made < 0) return fail(s, "its root", made);
     s->root = (kpio_handle)made;
     if (!any) return 0;

@@ -23,9 +23,22 @@ static bool program_is_good(struct supervised *s) {
     return false;
 }
 
+bool supervisor_may_mount(const struct supervised *s, const char *tag) {
+    for (uint32_t i = 0; i < s->manifest.grant_count; i++)
+        if (s->manifest.grants[i].kind == GRANT_MOUNT) return text_starts_with(text_of(tag), s->manifest.grants[i].prefix);
+    return false;
+}
+
+size_t supervisor_mounts_of(const struct supervised *s) {
+    size_t count = 0;
+    for (size_t i = 0; i < supervisor.options->mount_count; i++) count += supervisor_may_mount(s, supervisor.options->mounts[i].tag);
+    return count;
+}
+
 // NAME2, NAME3 and so on: one for each mount.
 static void load_more(const struct supervised *first) {
-    for (size_t number = 2; number <= supervisor.options->mount_count && supervisor.count < SERVICES_MAX; number++) {
+    const size_t mounts = supervisor_mounts_of(first);
+    for (size_t number = 2; number <= mounts && supervisor.count < SERVICES_MAX; number++) {
         struct supervised *s = &supervisor.services[supervisor.count++];
         *s = *first;
         (void)fmt_print(s->manifest.name, sizeof(s->manifest.name), "%s%zu", first->manifest.name, number);

@@ -1,11 +1,10 @@
 #include "user/init/mounts.h"
 
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "user/init/root.h"
 #include "user/libkpio/file.h"
 
-// The driver's state is its host's: what is open goes on when the driver is started again. It looks itself whether its host is there.
-#define MOUNT_OPTIONS "stateless,timeout=120"
 #define PATH_MAX 256u
 
 static struct mount {
@@ -60,10 +59,12 @@ static int64_t attach(struct mount *m, const struct option_mount *o, kpio_handle
     return error;
 }
 
-static int64_t make(struct mount *m, const struct option_mount *o) {
+static int64_t make(struct mount *m, const struct option_mount *o, const struct mount_driver *driver) {
+    char options[48];
     int64_t channel = kpio_fuse_create();
     if (channel < 0) return channel;
-    int64_t root = kpio_fuse_mount((kpio_handle)channel, o->read_only ? KPIO_MOUNT_READ_ONLY : 0, MOUNT_OPTIONS);
+    (void)fmt_print(options, sizeof options, "%stimeout=%u", driver->stateless ? "stateless," : "", driver->timeout);
+    int64_t root = kpio_fuse_mount((kpio_handle)channel, o->read_only ? KPIO_MOUNT_READ_ONLY : 0, options);
     int64_t error = root < 0 ? root : attach(m, o, (kpio_handle)root);
     if (root > 0) (void)kpio_handle_close((uint64_t)root);
     if (error == 0) m->channel = (kpio_handle)channel;
@@ -71,14 +72,16 @@ static int64_t make(struct mount *m, const struct option_mount *o) {
     return error;
 }
 
-int64_t mounts_serve(const struct supervised *s, const char *tag, bool fresh) {
+int64_t mounts_serve(const struct supervised *s, const struct mount_driver *driver) {
     struct mount *m;
-    const struct option_mount *o = find(tag, &m);
+    const struct option_mount *o = find(driver->tag, &m);
     if (o == NULL) return -ENOENT;
-    if (fresh && m->served) close_channel(m);
-    int64_t result = m->channel > 0 ? 0 : make(m, o);
+    if (!supervisor_may_mount(s, driver->tag)) return -EACCES;
+    if (m->served) (void)kpio_handle_revoke(m->channel, 0);
+    if (driver->fresh && m->served) close_channel(m);
+    int64_t result = m->channel > 0 ? 0 : make(m, o, driver);
     if (result == 0) result = kpio_fuse_serve(m->channel);
-    if (result < 0) print("init: %s: cannot be mounted at %s: %s\n", tag, o->path, error_name(result));
+    if (result < 0) print("init: %s: cannot be mounted at %s: %s\n", driver->tag, o->path, error_name(result));
     else m->server = s, m->served = true;
     return result;
 }

@@ -153,7 +153,8 @@ static int64_t do_keep(void *context, uint64_t badge, const struct init_keep_req
 static int64_t do_serve(void *context, uint64_t badge, const struct init_serve_request *request, struct init_serve_reply *reply) {
     struct supervised *s = sender(badge);
     if (!may(s, GRANT_MOUNT)) return -EACCES;
-    int64_t end = mounts_serve(s, request->tag, request->fresh != 0);
+    const struct mount_driver driver = {request->tag, request->fresh != 0, request->stateless != 0, request->timeout};
+    int64_t end = mounts_serve(s, &driver);
     int64_t saved = end < 0 ? end : kpio_reply_save();
     if (saved >= 0) {
         message_handle(0, (kpio_handle)end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE);

@@ -94,6 +94,11 @@ static const char *parse_functions(struct grant *grant, struct text rest) {
     return grant->function_count == 0 ? "which PCI function?" : NULL;
 }
 
+static const char *parse_prefix(struct grant *grant, struct text rest) {
+    grant->prefix = next_word(&rest);
+    return grant->prefix.size == 0 ? "mounts of which tags? A beginning of them" : rest.size != 0 ? "one beginning of tags" : NULL;
+}
+
 static const char *set_grant(struct service_manifest *m, struct text value) {
     static const char *const kinds[] = {"console", "archive", "job", "control", "system", "pci", "framebuffer", "root", "memory", "mount"};
     struct text word = next_word(&value);
@@ -108,6 +113,7 @@ static const char *set_grant(struct service_manifest *m, struct text value) {
     bool has_rights = grant.kind == GRANT_SYSTEM || grant.kind == GRANT_ROOT || grant.kind == GRANT_MEMORY;
     const char *wrong = has_rights                ? parse_rights(&grant, value)
                         : grant.kind == GRANT_PCI ? parse_functions(&grant, value)
+                        : grant.kind == GRANT_MOUNT ? parse_prefix(&grant, value)
                         : value.size != 0         ? "this grant takes nothing more"
                                                   : NULL;
     if (wrong == NULL) m->grants[m->grant_count++] = grant;

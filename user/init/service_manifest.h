@@ -8,8 +8,8 @@
 //                pci VENDOR:DEVICE ...
 //                                       what it gets beyond itself, "init" and "service"; one line each. The handle's name
 //                                       is the first word; of several PCI functions the first that is there and
-//                                       that no other driver has. mount: it serves what the command line mounts
-//                                       (mounts.h); there is one such service for each of them.
+//                                       that no other driver has. mount PREFIX: it serves what the command line mounts
+//                                       (mounts.h) by tags that begin so; there is one such service for each of them.
 //     serves   = yes                    takes calls (default); no: a program that only runs
 //     modes    = demo shell idle run    in which modes it is started; default: all
 //     restart  = always | failure | never          default: always
@@ -42,6 +42,7 @@ struct grant {
     uint32_t rights;                      // GRANT_SYSTEM, GRANT_ROOT, GRANT_MEMORY
     uint32_t functions[SERVICE_PCI_MAX];  // GRANT_PCI: vendor | device << 16
     uint32_t function_count;
+    struct text prefix;                   // GRANT_MOUNT
 };
 
 struct service_manifest {

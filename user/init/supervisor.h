@@ -64,9 +64,13 @@ int64_t supervisor_run(void);
 // The service of that name, or NULL.
 struct supervised *supervisor_find(const char *name);
 static inline uint32_t supervisor_index(const struct supervised *s) { return (uint32_t)(s - supervisor.services); }
-// It serves mounts, and the command line has none.
+// Whether it may serve the mount of that tag.
+bool supervisor_may_mount(const struct supervised *s, const char *tag);
+// How many mounts of the command line are for services of its manifest, if that is what they do.
+size_t supervisor_mounts_of(const struct supervised *s);
+// It serves mounts, and the command line has none for it.
 static inline bool supervisor_has_no_work_for(const struct supervised *s) {
-    return supervisor.options->mount_count == 0 && service_is_granted(&s->manifest, GRANT_MOUNT);
+    return service_is_granted(&s->manifest, GRANT_MOUNT) && supervisor_mounts_of(s) == 0;
 }
 // Any thread: asks the supervisor. 0 or a negative errno.
 int64_t supervisor_post(const struct supervised *s, enum command command);

@@ -13,6 +13,7 @@ struct linux_spec {
     kpio_handle root, cwd;                // directories, copied with all their rights; cwd 0: the root
     kpio_handle memory_fs, posixd;        // or 0
     kpio_handle system;                   // the system, copied with INSPECT, for /proc, and LOG, for traces; or 0
+    kpio_handle fuse, disk;               // copied, for a driver that knows native calls (KPIO_AT_*); or 0
     const struct lx_launch_fd *fds;       // handles of the caller, copied
     uint32_t fd_count;
     uint32_t options;                     // of process_create

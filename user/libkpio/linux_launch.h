@@ -73,6 +73,7 @@ struct lx_launch {
     kpio_handle root, cwd;             // directories
     kpio_handle program;               // the executable's file: READ, EXECUTE
     kpio_handle memory_fs, posixd, system; // or 0
+    kpio_handle fuse, disk;            // of the program's own, which it is told of (KPIO_AT_*); or 0
     uint64_t image_offset, image_size; // of the library in its VMO
     uint64_t library, library_size;    // where it is mapped
     uint64_t area, area_size;          // the thread's

@@ -183,7 +183,8 @@ static int64_t give_handles(struct spawning *s) {
         kpio_handle from;
         kpio_handle *to;
     } all[] = {{s->process, &l->process}, {s->thread, &l->thread}, {s->aspace, &l->aspace}, {s->program, &l->program},
-               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->posixd, &l->posixd}};
+               {spec->root, &l->root}, {spec->cwd > 0 ? spec->cwd : spec->root, &l->cwd}, {spec->posixd, &l->posixd},
+               {spec->fuse, &l->fuse}, {spec->disk, &l->disk}};
     s->what = "giving it handles";
     int64_t result = give_image(s);
     if (result >= 0) result = give_memory_fs(s);

@@ -15,7 +15,7 @@
 #define STACK_MIN   (128ull << 10)
 #define STACK_MAX   (1ull << 30)  // of one without a limit: what is not touched costs nothing
 #define GUARD 4096ull
-#define AUXV_MAX 24u
+#define AUXV_MAX 28u
 
 struct building {
     uint64_t at;                       // lowest byte in use
@@ -95,6 +95,8 @@ int64_t lx_stack_make(struct lx_thread *t, const struct lx_launch *l, const stru
     b.at = align_down(b.at, 16);
     fill_auxv(&b, l, program, interpreter);
     aux(&b, KPIO_AT_ASPACE, space->aspace);
+    if (l->fuse != KPIO_HANDLE_NONE) aux(&b, KPIO_AT_FUSE, (uint64_t)l->fuse);
+    if (l->disk != KPIO_HANDLE_NONE) aux(&b, KPIO_AT_DISK, (uint64_t)l->disk);
     if (space->vdso != 0) aux(&b, LX_AT_SYSINFO_EHDR, space->vdso);
     aux(&b, LX_AT_EXECFN, given_at);
     aux(&b, LX_AT_NULL, 0);

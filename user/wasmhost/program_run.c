@@ -1,5 +1,6 @@
 // What a program is granted, and the way into it: `_start` of a WASI command, wasi:cli/run of a component.
 #include "user/wasmhost/program.h"
+#include "user/wasmhost/fuse.h"
 #include "user/wasmhost/report.h"
 
 #include <errno.h>
@@ -65,9 +66,12 @@ static int run_module(struct program *p, wasmtime_context_t *context) {
         wasmtime_linker_delete(linker);
         return status;
     }
+    const bool driver = fuse_has_channel();
     wasmtime_error_t *error = wasmtime_linker_define_wasi(linker);
+    if (error == NULL && driver) error = fuse_define(linker);
     if (error == NULL) error = wasmtime_linker_instantiate(linker, context, p->module, &instance, &trap);
     if (error != NULL) report_error(p->file, error);
+    else if (driver && trap == NULL && !fuse_begin(context, &instance)) report_text(p->file, "a driver that exports no `memory`");
     else status = trap != NULL ? report_end(p->file, NULL, trap) : run_start(p, context, &instance);
     wasmtime_linker_delete(linker);
     return status;

@@ -18,6 +18,8 @@
 
 #define REQUEST_MAX (FS_SLOT_BYTES - 1024u)  // there is room for a small reply behind the largest request
 #define SILENCE_NS 10000000000ull            // after which the device is asked whether it is there, and time for the answer
+// The driver's state is its host's: what is open goes on when the driver is started again. It looks itself whether its host is there.
+#define REQUEST_SECONDS 120
 #define GONE_FOR_GOOD 0                      // exit status, after which init starts none again
 #define TO_BE_STARTED_AGAIN 1
 
@@ -130,7 +132,7 @@ static bool session_is_alive(struct driver *d) {
 // The mount's end for this driver.
 static void get_channel(struct driver *d, bool goes_on) {
     struct client init = {.endpoint = startup_handle("init")};
-    struct init_serve_request request = {.fresh = !goes_on};
+    struct init_serve_request request = {.fresh = !goes_on, .stateless = 1, .timeout = REQUEST_SECONDS};
     struct init_serve_reply reply;
     d->channel = startup_handle("fuse");
     if (d->channel > 0) return;

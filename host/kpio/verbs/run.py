@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .. import accel, build, demo, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm
+from .. import accel, build, demo, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm, wasmfs
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
 HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
@@ -24,6 +24,7 @@ EXAMPLES = """  kpio run                             the demonstration: 4 CPUs, 
   kpio run app.wasm --mode interp --timeout 5 -- -l 3
   kpio run app.wasm --memory 64M --cpu-time 2 --files 16 -W max-wasm-stack=512K
   kpio run app.wasm --dir . --dir /srv/data::/data::ro
+  kpio run app.wasm --fs tar.wasm=archive.tar::/data     a file system whose driver is a WebAssembly program
 """
 
 
@@ -33,6 +34,7 @@ def add_options(verb):
     program.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the program after that time, with status 124")
     program.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="one more for the program's environment")
     folders.add_argument(program)
+    wasmfs.add_argument(program)
     wasm.add_options(verb.add_argument_group("WebAssembly program, or script"))
 
 
@@ -49,8 +51,8 @@ def execute(arguments):
     if arguments.words:
         file = Path(arguments.words[0])
         return run_wasm(arguments, file) if wasm.is_program(file) or wasm.is_script(file) else run_program(arguments, file)
-    if arguments.dirs:
-        raise KpioError("--dir: the demonstration uses no folder: a program is missing", USAGE)
+    if arguments.dirs or arguments.fs:
+        raise KpioError("--dir, --fs: the demonstration uses no folder: a program is missing", USAGE)
     wasm.refuse(arguments, Path("the demonstration"))
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
@@ -102,13 +104,15 @@ def run_wasm(arguments, file):
     options, words = wasm.split(arguments.words[1:], arguments)
     environment_of(options.env)
     shares = folders.parse_all(arguments.dirs + options.dirs, relative=True)
+    systems = wasmfs.parse_all(arguments.fs + options.fs, shares)
     verbose = arguments.verbose or options.verbose
     variant, chosen = prepare(arguments, verbose)
-    argv, files = wasm.command(file, options, arguments.env + options.env, words, shares)
-    ran = linuxguest.Command(tuple(argv))
-    with folders.Served(chosen, shares, wasm.places(shares)) as served:
-        append = f"root=tmpfs kpio.jit=1 {served.words} {arguments.append}".strip()
-        return hostrun.run_in(variant, served.machine, append, ran, files, options.timeout, verbose)
+    argv, files = wasm.command(file, options, arguments.env + options.env, words, [*shares, *systems])
+    ran, places = linuxguest.Command(tuple(argv)), wasm.places([*shares, *systems])
+    with wasmfs.Mounted(variant, chosen, systems, places[len(shares):]) as mounted, \
+            folders.Served(mounted.machine, shares, places[:len(shares)]) as served:
+        append = " ".join(f"root=tmpfs kpio.jit=1 {served.words} {mounted.words} {arguments.append}".split())
+        return hostrun.run_in(mounted.build, served.machine, append, ran, files, options.timeout, verbose)
 
 
 def run_program(arguments, file):
@@ -117,5 +121,8 @@ def run_program(arguments, file):
     wasm.refuse(arguments, file)
     environment = environment_of(arguments.env)
     shares = folders.parse_all(arguments.dirs)
+    systems = wasmfs.parse_all(arguments.fs, shares)
     variant, chosen = prepare(arguments, verbose)
-    return hostrun.run(variant, file, words, chosen, environment, arguments.timeout, arguments.append, verbose, tuple(shares))
+    with wasmfs.Mounted(variant, chosen, systems) as mounted:
+        append = f"{mounted.words} {arguments.append}".strip()
+        return hostrun.run(mounted.build, file, words, mounted.machine, environment, arguments.timeout, append, verbose, tuple(shares))

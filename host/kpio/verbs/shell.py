@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 
-from .. import accel, build, engine, folders, hostrun, linuxguest, machine, packages, progress, terminal
+from .. import accel, build, engine, folders, hostrun, linuxguest, machine, packages, progress, terminal, wasmfs
 from ..errors import FAILED, OK, USAGE, KpioError
 from ..rootfs import tree
 
@@ -21,6 +21,7 @@ EXAMPLES = """  kpio shell                           bash, coreutils, less, vim.
   kpio shell --with python gcc         more packages: groups of host/rootfs.txt
   kpio shell --root my.ext4            a root of one's own (kpio rootfs -o my.ext4), which keeps what is written
   kpio shell --dir .::/mnt             a folder of this machine at /mnt
+  kpio shell --fs tar.wasm=a.tar::/mnt a file system whose driver is a WebAssembly program (docs/fuse.md)
   kpio shell -c 'ls -l / | head -3'    one command; script.sh | kpio shell works too
   kpio shell --monitor                 the monitor
   kpio shell --monitor --smp 1 --memory 64M      the smallest machine
@@ -41,15 +42,17 @@ def add_arguments(verb):
     shell.add_argument("--root", metavar="FILE", help="an image with the root file system, written to")
     shell.add_argument("--apps", action="store_true", help="with --monitor: with the engine that apps need (docs/appd.md)")
     folders.add_argument(shell)
+    wasmfs.add_argument(shell)
     shell.add_argument("--monitor", action="store_true", help="KPIO's monitor instead of bash")
 
 
 def execute(arguments):
     if arguments.monitor:
-        if arguments.command is not None or arguments.groups or arguments.root or arguments.dirs:
-            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with, --root and --dir do not go with it", USAGE)
+        if arguments.command is not None or arguments.groups or arguments.root or arguments.dirs or arguments.fs:
+            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with, --root, --dir and --fs do not go with it", USAGE)
         return monitor(arguments)
     shares = folders.parse_all(arguments.dirs)
+    systems = wasmfs.parse_all(arguments.fs, shares)
     piped = arguments.command is not None or not sys.stdin.isatty()
     if arguments.apps:
         raise KpioError("--apps goes with --monitor", USAGE)
@@ -58,9 +61,9 @@ def execute(arguments):
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
     guest, root = with_root(chosen, arguments)
-    with folders.Served(guest, shares) as served:
-        root = f"{root} {served.words}".strip()
-        return (run_command if piped else interactive)(variant, served.machine, root, arguments)
+    with wasmfs.Mounted(variant, guest, systems) as mounted, folders.Served(mounted.machine, shares) as served:
+        root = " ".join(f"{root} {served.words} {mounted.words}".split())
+        return (run_command if piped else interactive)(mounted.build, served.machine, root, arguments)
 
 
 def with_root(chosen, arguments):

@@ -13,6 +13,11 @@ void mounted_begin(struct mounted *m, const char *const *settings, const char *o
 // A driver of the suite's own, KT_CHILD(name), in place of memfs.
 void mounted_begin_child(struct mounted *m, const char *child, const char *options);
 void mounted_start(struct mounted *m, const char *const *settings);  // memfs, again
+void mounted_start_child(struct mounted *m, const char *child);
+// Whether drivers are WebAssembly programs (kpio.driver=wasm): apps/fs/memory in place of memfs, tests/wasm/fs in place of children.
+bool mounted_in_wasm(void);
+// What a native child answers for a result of flawed.h.
+int64_t flawed_result(int64_t result);
 void mounted_kill(struct mounted *m);   // the driver
 void mounted_end(struct mounted *m);
 struct kpio_fuse_info mounted_info(const struct mounted *m);

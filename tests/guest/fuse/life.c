@@ -1,4 +1,5 @@
 // Drivers that come and go, and what is dirty when they do.
+#include "tests/guest/fuse/flawed.h"
 #include "tests/guest/fuse/fuse.h"
 
 #define BLOCK 65536u
@@ -29,28 +30,8 @@ KT_TEST(a_dead_driver_is_an_error) {
 // ---- stateless: what is open goes on --------------------------------------------------------------------------------------
 
 static int64_t one_file(struct fuse_driver *driver, const struct fuse_call *call) {
-    struct fuse_entry_out *e = (struct fuse_entry_out *)call->reply;
-    struct fuse_attr_out *a = (struct fuse_attr_out *)call->reply;
-    const struct fuse_attr file = {.ino = 2, .mode = 0100444, .nlink = 1, .size = 1u << 20}, root = {.ino = 1, .mode = 0040755, .nlink = 2};
     (void)driver;
-    switch (call->header->opcode) {
-    case FUSE_LOOKUP:
-        if (strcmp(call->body, "file") != 0) return -ENOENT;
-        *e = (struct fuse_entry_out){.nodeid = 2, .attr = file};
-        return sizeof *e;
-    case FUSE_GETATTR: *a = (struct fuse_attr_out){.attr = call->header->nodeid == 2 ? file : root}; return sizeof *a;
-    case FUSE_OPEN:
-        *(struct fuse_open_out *)call->reply = (struct fuse_open_out){.open_flags = FOPEN_DIRECT_IO};
-        return sizeof(struct fuse_open_out);
-    case FUSE_READ: {
-        const struct fuse_read_in *in = call->body;
-        for (uint32_t i = 0; i < in->size; i++) call->reply[i] = (uint8_t)((in->offset + i) * 7 >> 3);
-        return in->size;
-    }
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET: return FUSE_REPLY_NONE;
-    default: return -ENOSYS;
-    }
+    return flawed_result(one_file_answer(&(struct flawed_call){call->header, call->body, call->reply}));
 }
 
 KT_CHILD(one_file) {
@@ -83,17 +64,12 @@ static int64_t read_on(void *arg) {
     return kpio_handle_close((uint64_t)file);
 }
 
-static kpio_handle start_one_file(const struct mounted *m) {
-    const struct process_grant grants[] = {{"fuse", KT_HANDLE(kpio_fuse_serve(m->channel)), KPIO_RIGHTS_SAME, KPIO_SEND_MOVE}};
-    return kt_spawn("one_file", grants, 1);
-}
-
 // 20 times, in the long form 1,000, the driver is killed while four threads read: none of them sees anything of it.
 KT_TEST(readers_of_a_stateless_driver_outlive_it) {
     struct mounted m = {.channel = KT_HANDLE(kpio_fuse_create())};
     struct reader readers[4];
     m.root = KT_HANDLE(kpio_fuse_mount(m.channel, 0, "stateless,timeout=20"));
-    m.process = start_one_file(&m);
+    mounted_start_child(&m, "one_file");
     for (unsigned i = 0; i < 4; i++) {
         readers[i] = (struct reader){.root = m.root};
         KT_EQUAL(thread_spawn(&readers[i].thread, "reader", read_on, &readers[i], NULL, 0), 0);
@@ -101,7 +77,7 @@ KT_TEST(readers_of_a_stateless_driver_outlive_it) {
     for (unsigned kills = 0; kills < (kt_long() ? 1000 : 20); kills++) {
         time_sleep_ms(kt_random() % 10);
         mounted_kill(&m);
-        m.process = start_one_file(&m);
+        mounted_start_child(&m, "one_file");
     }
     uint64_t reads = 0;
     for (unsigned i = 0; i < 4; i++) {
@@ -214,21 +190,8 @@ static int64_t fill(void *arg) {
 }
 
 static int64_t takes_no_writes(struct fuse_driver *driver, const struct fuse_call *call) {
-    struct fuse_entry_out *e = (struct fuse_entry_out *)call->reply;
-    struct fuse_attr_out *a = (struct fuse_attr_out *)call->reply;
-    const struct fuse_attr file = {.ino = 2, .mode = 0100666, .nlink = 1}, root = {.ino = 1, .mode = 0040755, .nlink = 2};
     (void)driver;
-    switch (call->header->opcode) {
-    case FUSE_LOOKUP:
-        *e = (struct fuse_entry_out){.nodeid = 2, .entry_valid = 1000, .attr_valid = 1000, .attr = file};
-        return strcmp(call->body, "file") == 0 ? (int64_t)sizeof *e : -ENOENT;
-    case FUSE_GETATTR: *a = (struct fuse_attr_out){.attr = call->header->nodeid == 2 ? file : root, .attr_valid = 1000}; return sizeof *a;
-    case FUSE_OPEN: *(struct fuse_open_out *)call->reply = (struct fuse_open_out){0}; return sizeof(struct fuse_open_out);
-    case FUSE_WRITE: time_sleep_ms(1000000); return -EIO;
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET: return FUSE_REPLY_NONE;
-    default: return -ENOSYS;
-    }
+    return flawed_result(no_writes_answer(&(struct flawed_call){call->header, call->body, call->reply}));
 }
 
 KT_CHILD(takes_no_writes) {

@@ -1,5 +1,8 @@
 #include "tests/guest/fuse/fuse.h"
 
+#include "lib/fmt.h"
+#include "user/libkpio/wasm_driver.h"
+
 static kpio_handle start_program(kpio_handle end, const char *path, const char *const *settings) {
     const struct process_grant grants[] = {{"fuse", end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
                                            {"console", kt_system(), KPIO_RIGHT_LOG, KPIO_SEND_COPY}};
@@ -13,8 +16,50 @@ static kpio_handle start_program(kpio_handle end, const char *path, const char *
     return (kpio_handle)process;
 }
 
+// ---- drivers in WebAssembly -----------------------------------------------------------------------------------------------------
+
+bool mounted_in_wasm(void) {
+    const char *driver = startup_setting("driver");
+    return driver != NULL && strcmp(driver, "wasm") == 0;
+}
+
+static kpio_handle start_wasm(kpio_handle end, const char *artifact, const char *const *arguments) {
+    const struct lx_launch_fd console = {.number = 2, .handle = kt_system(), .kind = LX_KIND_CONSOLE, .flags = LX_FD_WRITE};
+    const struct wasm_driver driver = {.archive = kt_archive(), .artifact = artifact, .name = "driver", .memory_limit = "256M",
+                                       .arguments = arguments, .memory = startup_handle("root"), .job = kt_job(), .channel = end,
+                                       .fds = &console, .fd_count = 1};
+    const char *what = "";
+    int64_t process = wasm_driver_spawn(&driver, &what);
+    kt_close(end);
+    if (process < 0) kt_fail(__FILE__, __LINE__, "%s: %s: %s", artifact, what, error_name(process));
+    return (kpio_handle)process;
+}
+
+// Keys and values become words.
+static kpio_handle start_memory(kpio_handle end, const char *const *settings) {
+    char texts[WASM_DRIVER_ARGUMENTS][32];
+    const char *words[WASM_DRIVER_ARGUMENTS + 1];
+    unsigned count = 0;
+    for (; settings != NULL && settings[2 * count] != NULL && count < WASM_DRIVER_ARGUMENTS; count++) {
+        (void)fmt_print(texts[count], sizeof texts[count], "%s=%s", settings[2 * count], settings[2 * count + 1]);
+        words[count] = texts[count];
+    }
+    words[count] = NULL;
+    return start_wasm(end, "lib/kpio/fs/memory.aot", words);
+}
+
+// ---- either -----------------------------------------------------------------------------------------------------------------------
+
 void mounted_start(struct mounted *m, const char *const *settings) {
-    m->process = start_program(KT_HANDLE(kpio_fuse_serve(m->channel)), "/bin/memfs", settings);
+    kpio_handle end = KT_HANDLE(kpio_fuse_serve(m->channel));
+    m->process = mounted_in_wasm() ? start_memory(end, settings) : start_program(end, "/bin/memfs", settings);
+}
+
+void mounted_start_child(struct mounted *m, const char *child) {
+    kpio_handle end = KT_HANDLE(kpio_fuse_serve(m->channel));
+    const char *const words[] = {child, NULL};
+    const struct process_grant grants[] = {{"fuse", end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE}};
+    m->process = mounted_in_wasm() ? start_wasm(end, "lib/kpio/fs/flawed.aot", words) : kt_spawn(child, grants, 1);
 }
 
 void mounted_begin(struct mounted *m, const char *const *settings, const char *options) {
@@ -26,9 +71,7 @@ void mounted_begin(struct mounted *m, const char *const *settings, const char *o
 void mounted_begin_child(struct mounted *m, const char *child, const char *options) {
     m->channel = KT_HANDLE(kpio_fuse_create());
     m->root = KT_HANDLE(kpio_fuse_mount(m->channel, 0, options));
-    kpio_handle end = KT_HANDLE(kpio_fuse_serve(m->channel));
-    const struct process_grant grants[] = {{"fuse", end, KPIO_RIGHTS_SAME, KPIO_SEND_MOVE}};
-    m->process = kt_spawn(child, grants, 1);
+    mounted_start_child(m, child);
 }
 
 void mounted_kill(struct mounted *m) {

@@ -129,7 +129,8 @@ TEST(a_need_means_all_of_a_family) {
     uint32_t order[SERVICES_MAX];
     const char *wrong[SERVICES_MAX];
     CHECK_EQ(parse(&m[0], "user", "program = /a\nneeds = fs\n"), 0);
-    CHECK_EQ(parse(&m[1], "fs", "program = /a\ngrant = mount\n"), 0);
+    CHECK_EQ(parse(&m[1], "fs", "program = /a\ngrant = mount dir\n"), 0);
+    CHECK(text_equal(m[1].grants[0].prefix, TEXT("dir")));
     CHECK(service_is_granted(&m[1], GRANT_MOUNT) && !service_is_granted(&m[0], GRANT_MOUNT));
     m[3] = m[2] = m[1];
     memcpy(m[2].name, "fs2", 4);

@@ -61,6 +61,7 @@ struct kpio_attributes {
 
 enum { KPIO_SEEK_SET, KPIO_SEEK_CURRENT, KPIO_SEEK_END, KPIO_SEEK_DATA, KPIO_SEEK_HOLE };
 enum { KPIO_ALLOCATE_KEEP_SIZE = 1 << 0, KPIO_ALLOCATE_PUNCH_HOLE = 1 << 1, KPIO_ALLOCATE_ZERO_RANGE = 1 << 2 };
+enum { KPIO_FIFO_NEED_PEER = 1 << 0 };  // fifo_open: ENXIO when nobody has the other end
 enum { KPIO_READ_NOWAIT = 1 << 0 };  // what is not in memory: EAGAIN
 enum { KPIO_WRITE_APPEND = 1 << 0, KPIO_WRITE_SYNC = 1 << 1, KPIO_WRITE_DATA_SYNC = 1 << 2 };
 // A piece of memory for the vector calls.

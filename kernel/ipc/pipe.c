@@ -229,3 +229,20 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_bu
     if (w.parcel != NULL) pipe_parcel_free(w.parcel);
     return result;
 }
+
+// ---- shared pipes --------------------------------------------------------------------------------------------------------------
+
+int64_t pipe_await(struct pipe_end *end, kpio_handle value, uint32_t opens, nanos_t deadline) {
+    struct pipe *pipe = end->pipe;
+    struct pipe_side *side = end->writer ? &pipe->writer : &pipe->reader;
+    const struct pipe_side *other = end->writer ? &pipe->reader : &pipe->writer;
+    for (;;) {
+        spin_lock(&pipe->lock);
+        if (other->named || other->opens != opens || side->end != end) {
+            spin_unlock(&pipe->lock);
+            return 0;
+        }
+        int64_t error = wait_on_side(pipe, side, value, false, deadline == 0, deadline);
+        if (error != 0) return error;
+    }
+}

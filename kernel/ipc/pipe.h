@@ -26,11 +26,15 @@ enum pipe_mode {
     PIPE_MAILBOX = KPIO_PIPE_MAILBOX,
 };
 struct pipe_parcel;
+struct pipe;
+struct inode;
+struct mount;
 
 struct pipe_end {
     struct object object;
     struct pipe *pipe;
     bool writer;
+    uint32_t seen;         // of a shared pipe: how often the other side had been opened when this end was made
     uint16_t label_size;   // guarded by pipe->lock
     uint8_t *label;
 };
@@ -40,7 +44,14 @@ struct pipe_side {
     bool open;             // ... and it was not shut
     bool busy;             // a thread is at work
     bool copying;          // ... and touches the ring's bytes right now, without the lock
+    uint32_t opens;        // of a shared pipe: how often it was opened
     struct list waiters;   // by wait.node; guarded by pipe->lock
+};
+// Of a shared pipe (pipe_shared.c): what it belongs to, and what is told when its last end is gone. In any context.
+struct pipe_home {
+    void (*gone)(struct pipe *pipe);
+    struct inode *inode;
+    struct mount *mount;
 };
 struct pipe {
     struct spinlock lock;
@@ -48,7 +59,8 @@ struct pipe {
     bool demands;          // its reader wants a note with each write
     int8_t level;          // guarded by the carry lock, as are `carries` and `carried` (pipe_parcel.h)
     uint32_t ends;         // that exist
-    uint64_t id;           // its reading end's
+    uint64_t id;           // its reading end's; of a shared one, the first end's
+    struct pipe_home home; // gone NULL: it is not shared
     struct pipe_ring ring;
     struct pipe_side reader, writer;
     struct list parcels;   // handles and notes on their way, in order (pipe_parcel.h)
@@ -71,6 +83,20 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
 // size 0: the default. Both ends come with a reference for the caller. -EINVAL, -ENFILE, -ENOMEM.
 [[nodiscard]] int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe_end **reader,
                               struct pipe_end **writer);
+
+// ---- shared pipes (pipe_shared.c): both sides come and go, what was written stays while there is an end of any -------------------
+
+// Without ends, held by the caller. -ENOMEM and its like.
+[[nodiscard]] int pipe_create_shared(struct job *job, struct pipe_home home, struct pipe **out);
+[[nodiscard]] bool pipe_tryhold(struct pipe *pipe);  // false: it is on its way out
+void pipe_release(struct pipe *pipe);
+// An end with a reference for one more who has that side open; *peer_opens: how often the other one had been. need_peer: -ENXIO when
+// nobody has the other side. -ENFILE, -ENOMEM.
+[[nodiscard]] int pipe_attach(struct pipe *pipe, bool writer, bool need_peer, struct pipe_end **out, uint32_t *peer_opens);
+// Whether it still stands for its side: its last handle may have gone while another was made.
+[[nodiscard]] bool pipe_end_serves(struct pipe_end *end);
+// Waits until somebody has the other side, or it was opened more often than `opens`. Errors of waiting.
+[[nodiscard]] int64_t pipe_await(struct pipe_end *end, kpio_handle value, uint32_t opens, nanos_t deadline);
 
 // The short way, with a handle that was just looked up with READ or WRITE, and no reference: what pipe_read and pipe_write return, or
 enum { PIPE_SLOWLY = INT64_MIN,      // nothing was done: go the long way

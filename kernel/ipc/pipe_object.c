@@ -24,6 +24,7 @@ static void pipe_put(struct pipe *pipe) {
     bool last = --pipe->ends == 0;
     spin_unlock(&pipe->lock);
     if (!last) return;
+    if (pipe->home.gone != NULL) pipe->home.gone(pipe);
     struct job *job = pipe->job;
     uint32_t bytes = pipe->ring.size + sizeof *pipe;
     rcu_call(&pipe->rcu, pipe_free);
@@ -38,11 +39,16 @@ static void end_handle_gone(struct object *o, struct handle *h) {
 }
 
 // Who waits at this end gets `result`.
-static void close_side(struct pipe_end *end, int64_t result) {
+static void close_side(struct pipe_end *end, bool unnamed, int64_t result) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = side_of(end), *other = end->writer ? &pipe->reader : &pipe->writer;
     spin_lock(&pipe->lock);
+    if (side->end != end) {  // another one stands for the side by now
+        spin_unlock(&pipe->lock);
+        return;
+    }
     side->open = false;
+    if (unnamed) side->named = false;
     pipe_wake_locked(side, NULL, true, result);
     pipe_wake_locked(other, NULL, true, 0);  // to see that its peer is gone
     struct pipe_end *peer = other->end;
@@ -52,16 +58,13 @@ static void close_side(struct pipe_end *end, int64_t result) {
 
 static void end_unreachable(struct object *o) {
     struct pipe_end *end = pipe_end_of(o);
-    spin_lock(&end->pipe->lock);
-    side_of(end)->named = false;
-    spin_unlock(&end->pipe->lock);
-    close_side(end, -ECANCELED);
+    close_side(end, true, -ECANCELED);
     if (!end->writer) pipe_parcels_drop(end->pipe);  // nobody can take them any more
 }
 
 // What was written stays to be read, also by the end that is shut.
 void pipe_shut(struct pipe_end *end) {
-    close_side(end, 0);
+    close_side(end, false, 0);
     object_signal(&end->object);
 }
 
@@ -69,8 +72,10 @@ static void end_destroy(struct object *o) {
     struct pipe_end *end = pipe_end_of(o);
     pipe_label_drop(end);
     spin_lock(&end->pipe->lock);
-    side_of(end)->end = NULL;
-    side_of(end)->open = false;
+    if (side_of(end)->end == end) {
+        side_of(end)->end = NULL;
+        side_of(end)->open = false;
+    }
     spin_unlock(&end->pipe->lock);
     pipe_put(end->pipe);
 }
@@ -92,7 +97,8 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
         if (*value >= room_to_tell(pipe) && parcels) signals |= KPIO_SIGNAL_WRITABLE;
         if (!(pipe->reader.open && pipe->writer.open)) signals |= KPIO_SIGNAL_PEER_GONE;
     } else {
-        bool open = pipe->reader.open && (pipe->writer.open || pipe->mode == PIPE_MAILBOX);
+        bool awaited = pipe->home.gone != NULL && end->seen == pipe->writer.opens;  // nobody has come to write yet
+        bool open = pipe->reader.open && (pipe->writer.open || pipe->mode == PIPE_MAILBOX || awaited);
         *value = pipe_ring_used(&pipe->ring);
         if (*value != 0) signals |= KPIO_SIGNAL_DATA;
         if (*value != 0 || !open) signals |= KPIO_SIGNAL_READABLE;
@@ -108,7 +114,7 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
 static const struct object_ops reader_ops = {.name = "pipe reader", .rights = END_RIGHTS | KPIO_RIGHT_READ, END_OPS};
 static const struct object_ops writer_ops = {.name = "pipe writer", .rights = END_RIGHTS | KPIO_RIGHT_WRITE, END_OPS};
 
-static int end_create(struct pipe *pipe, bool writer, struct pipe_end **out) {
+int pipe_end_make(struct pipe *pipe, bool writer, struct pipe_end **out) {
     struct pipe_end *end = slub_alloc_zeroed(&end_cache);
     if (end == NULL) return -ENOMEM;
     int error = object_init(&end->object, KPIO_KIND_PIPE, writer ? &writer_ops : &reader_ops, pipe->job, sizeof *end);
@@ -118,10 +124,25 @@ static int end_create(struct pipe *pipe, bool writer, struct pipe_end **out) {
     }
     end->pipe = pipe;
     end->writer = writer;
-    side_of(end)->end = end;
-    side_of(end)->open = side_of(end)->named = true;
-    pipe->ends++;
+    if (pipe->id == 0) pipe->id = end->object.id;
     *out = end;
+    return 0;
+}
+
+void pipe_end_unmake(struct pipe_end *end) {
+    spin_lock(&end->pipe->lock);
+    end->pipe->ends++;  // which its end gives back
+    spin_unlock(&end->pipe->lock);
+    object_put(&end->object);
+}
+
+static int end_create(struct pipe *pipe, bool writer, struct pipe_end **out) {
+    int error = pipe_end_make(pipe, writer, out);
+    if (error != 0) return error;
+    struct pipe_side *side = side_of(*out);
+    side->end = *out;
+    side->open = side->named = true;
+    pipe->ends++;
     return 0;
 }
 
@@ -156,13 +177,24 @@ int pipe_create(struct job *job, enum pipe_mode mode, uint64_t size, struct pipe
     pipe->ends = 1;  // ours, until both exist
     error = end_create(pipe, false, reader);
     if (error == 0) {
-        pipe->id = (*reader)->object.id;
         error = end_create(pipe, true, writer);
         if (error != 0) object_put(&(*reader)->object);
     }
     pipe_put(pipe);
     return error;
 }
+
+int pipe_create_shared(struct job *job, struct pipe_home home, struct pipe **out) {
+    struct pipe *pipe;
+    int error = pipe_alloc(job, PIPE_STREAM, PIPE_SIZE_DEFAULT, &pipe);
+    if (error != 0) return error;
+    pipe->home = home;
+    pipe->ends = 1;  // the caller's
+    *out = pipe;
+    return 0;
+}
+
+void pipe_release(struct pipe *pipe) { pipe_put(pipe); }
 
 // ---- size ----------------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,16 @@ int64_t sys_path_open(uint64_t directory, uint64_t path, uint64_t flags, uint64_
     return result;
 }
 
+int64_t sys_fifo_open(uint64_t directory, uint64_t path, uint64_t flags, uint64_t rights, uint64_t e, uint64_t f) {
+    struct path_text text;
+    int64_t result = path_copy(&text, path);
+    if (result == 0 && text.text == NULL) result = -EFAULT;
+    const struct open_request request = {(kpio_handle)directory, text.text, (uint32_t)flags, 0, (uint32_t)rights};
+    if (result == 0) result = vfs_open_fifo(&request);
+    path_free(&text);
+    return result;
+}
+
 // Attributes whose time is over: found again, held.
 static coldpath int stat_remote(struct target *t, uint64_t at, uint64_t path, uint64_t flags, struct kpio_stat *stat) {
     if (t->walk.held && t->walk.asked == t->at.inode) {  // they came with the name, right now

@@ -166,3 +166,13 @@ int64_t sys_pipe_shut(uint64_t pipe, uint64_t b, uint64_t c, uint64_t d, uint64_
     pipe_shut(end);
     return 0;
 }
+
+int64_t sys_pipe_await(uint64_t pipe, uint64_t opens, uint64_t deadline, uint64_t d, uint64_t e, uint64_t f) {
+    struct object *o;
+    int error = syscall_get(pipe, KPIO_KIND_PIPE, 0, &o);
+    if (error) return error;
+    struct pipe_end *end = pipe_end_of(o);
+    int64_t result = end->pipe->home.gone == NULL ? -EINVAL : pipe_await(end, (kpio_handle)pipe, (uint32_t)opens, deadline);
+    object_put(o);
+    return result;
+}

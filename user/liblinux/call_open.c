@@ -2,6 +2,7 @@
 #include "abi/gen/stubs.h"
 #include "user/liblinux/call.h"
 #include "user/liblinux/entry.h"
+#include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/file_flags.h"
 #include "user/liblinux/local.h"
 
@@ -11,6 +12,7 @@
      LX_O_DIRECT | LX_O_LARGEFILE | LX_O_DIRECTORY | LX_O_NOFOLLOW | LX_O_NOATIME | LX_O_CLOEXEC | LX_O_SYNC | LX_O_PATH | LX_O_TMPFILE)
 #define WITH_PATH (LX_O_DIRECTORY | LX_O_NOFOLLOW | LX_O_PATH | LX_O_CLOEXEC)
 #define MODE_BITS 07777u
+#define PATH_BITS 0x00ff0000u  // of the native flags: KPIO_PATH_*
 
 // How Linux reads the flags; what the kernel gets of them.
 struct opening {
@@ -49,11 +51,54 @@ static void set_native(struct opening *o) {
     o->native |= n;
 }
 
-// Something that the kernel does not open: a device of a known number is served here.
-static int64_t open_node(const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
+// ---- FIFOs --------------------------------------------------------------------------------------------------------------
+
+static int64_t open_end(const struct lx_at *at, const struct opening *o, uint32_t right, bool need_peer, uint32_t *opens) {
+    const uint32_t flags = o->native & PATH_BITS;
+    const int64_t opened = kpio_fifo_open(at->handle, at->path, flags | (need_peer ? KPIO_FIFO_NEED_PEER : 0u), right);
+    if (opened >= 0) *opens = (uint32_t)(opened >> 32);
+    return opened < 0 ? opened : (int64_t)(uint32_t)opened;
+}
+
+// Both ends: it is its own peer.
+static int64_t open_both(const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
+    uint32_t opens;
+    int64_t end = open_end(at, o, KPIO_RIGHT_READ, false, &opens);
+    if (end < 0) return end;
+    fd->handle = (kpio_handle)end;
+    end = open_end(at, o, KPIO_RIGHT_WRITE, false, &opens);
+    if (end > 0) fd->second = (kpio_handle)end;
+    else lx_fd_close_handles(fd);
+    return end < 0 ? end : 0;
+}
+
+// Who reads waits for who writes, and the other way round.
+static int64_t open_fifo(struct lx_thread *t, const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
+    const bool nonblock = o->flags & LX_O_NONBLOCK, writes = o->fd_flags & LX_FD_WRITE;
+    uint32_t opens;
+    *fd = (struct lx_fd){.kind = LX_KIND_PIPE, .device = KPIO_PIPE_STREAM};
+    if (!(o->fd_flags & (LX_FD_READ | LX_FD_WRITE))) return -EINVAL;
+    int64_t result;
+    if (writes && o->fd_flags & LX_FD_READ) result = open_both(at, o, fd);
+    else {
+        result = open_end(at, o, writes ? KPIO_RIGHT_WRITE : KPIO_RIGHT_READ, writes && nonblock, &opens);
+        if (result > 0) fd->handle = (kpio_handle)result;
+        if (result > 0 && !nonblock) result = lx_block(t, SYS_pipe_await, (uint64_t)result, opens, KPIO_TIME_NEVER, 0, 0, 0);
+    }
+    if (result >= 0) {
+        (void)lx_object_status(fd, nonblock ? 0 : LX_O_NONBLOCK, nonblock ? LX_O_NONBLOCK : 0);
+        return 0;
+    }
+    lx_fd_close_handles(fd);
+    return result == -EINTR ? -LX_RESTART : result;
+}
+
+// Something that the kernel does not open: a device of a known number is served here, and FIFOs are pipes.
+static int64_t open_node(struct lx_thread *t, const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
     struct kpio_stat stat;
-    int64_t error = kpio_path_stat(at->handle, at->path, o->native & 0xffff0000u & ~0xff000000u, &stat);
+    int64_t error = kpio_path_stat(at->handle, at->path, o->native & PATH_BITS, &stat);
     if (error != 0) return error;
+    if ((stat.mode & LX_S_IFMT) == LX_S_IFIFO) return open_fifo(t, at, o, fd);
     return (stat.mode & LX_S_IFMT) == LX_S_IFCHR ? lx_device_open(stat.device, o->flags, fd) : -ENXIO;
 }
 
@@ -79,7 +124,7 @@ static int64_t open_at(struct lx_thread *t, uint64_t dirfd, uint64_t path, struc
     while (o->flags & LX_O_NOFOLLOW ? lx_at_again_nofollow(t, &at, result) : lx_at_again(t, &at, result));
     if (result >= 0) fill(o, result, &fd);
     else if (result == -EREMOTE) result = at.refused ? -ELOOP : lx_local_open(t, &at, o->flags, &fd);
-    else if (result == -ENXIO) result = open_node(&at, o, &fd);
+    else if (result == -ENXIO) result = open_node(t, &at, o, &fd);
     if (result < 0) return result;
     fd.flags |= o->fd_flags;
     return lx_fd_install(p, &fd, 0);
@@ -93,7 +138,7 @@ static int64_t open_simply(struct lx_thread *t, uint64_t dirfd, uint64_t path, u
     return error != 0 ? error : open_at(t, dirfd, path, &o, mode & MODE_BITS);
 }
 
-// ABI open: FIFOs and sockets cannot be opened by a path
+// ABI open: a FIFO's O_NONBLOCK is shared by all who have it open the same way
 LX_CALL(open) { return open_simply(t, (uint64_t)LX_AT_FDCWD, a0, (uint32_t)a1, a2); }
 // ABI openat: as open
 LX_CALL(openat) { return open_simply(t, a0, a1, (uint32_t)a2, a3); }

@@ -133,6 +133,7 @@ static int64_t from_pipe(struct splice *s, uint64_t size) {
 
 static int64_t get_two(struct splice *s, uint64_t in, uint64_t out) {
     if (lx_fd_get(lx_process(s->t), in, &s->in) != 0 || lx_fd_get(lx_process(s->t), out, &s->out) != 0) return -EBADF;
+    if (s->out.kind == LX_KIND_PIPE && s->out.second > 0) s->out.handle = s->out.second;  // a FIFO, both ends of it
     return s->in.flags & LX_FD_READ && s->out.flags & LX_FD_WRITE ? 0 : -EBADF;
 }
 
@@ -229,6 +230,7 @@ LX_CALL(vmsplice) {
     const bool nonblock = a3 & SPLICE_NONBLOCK;  // whatever the pipe's own flag is
     if (a2 > KPIO_IO_VECTORS_MAX) return -EINVAL;
     if (a2 == 0) return 0;
+    if (fd.second > 0) fd.handle = fd.second;
     if (fd.flags & LX_FD_WRITE) return pieces_in(t, &fd, a1, a2, nonblock);
     error = wait_for(t, &fd, KPIO_SIGNAL_DATA | KPIO_SIGNAL_PEER_GONE, nonblock);
     return error < 0 ? error : lx_pipe_ops.vector(t, &fd, a1, a2, false);

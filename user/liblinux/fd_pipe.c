@@ -38,18 +38,21 @@ static int64_t write_packets(struct lx_thread *t, const struct lx_fd *fd, uint64
     return (int64_t)done;
 }
 
+// The end to write to: a FIFO that was opened for both has two.
+static uint64_t writer_of(const struct lx_fd *fd) { return (uint64_t)(fd->second > 0 ? fd->second : fd->handle); }
+
 static int64_t pipe_write(struct lx_thread *t, const struct lx_fd *fd, uint64_t buffer, uint64_t size, int64_t offset) {
     if (offset != KPIO_OFFSET_CURRENT) return -ESPIPE;
     if (size == 0) return 0;
     if (unlikely(fd->device == KPIO_PIPE_DATAGRAM)) return write_packets(t, fd, buffer, size);
-    int64_t result = lx_block(t, SYS_pipe_write, (uint64_t)fd->handle, buffer, size, 0, KPIO_TIME_NEVER, 0);
+    int64_t result = lx_block(t, SYS_pipe_write, writer_of(fd), buffer, size, 0, KPIO_TIME_NEVER, 0);
     return likely(result >= 0) ? result : lx_wait_result(t, result);
 }
 
 static int64_t pipe_vector(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, uint64_t count, bool write) {
     if (unlikely(write && fd->device == KPIO_PIPE_DATAGRAM)) return -LX_NO_VECTOR;
     const uint64_t call = write ? SYS_pipe_write_vector : SYS_pipe_read_vector;
-    int64_t result = count == 0 ? 0 : lx_block(t, call, (uint64_t)fd->handle, at, count, 0, KPIO_TIME_NEVER, 0);
+    int64_t result = count == 0 ? 0 : lx_block(t, call, write ? writer_of(fd) : (uint64_t)fd->handle, at, count, 0, KPIO_TIME_NEVER, 0);
     return likely(result >= 0) ? result : lx_wait_result(t, result);
 }
 

@@ -10,7 +10,9 @@
 
 static enum lx_ready_type type_of(const struct lx_fd *fd) {
     switch (fd->kind) {
-    case LX_KIND_PIPE: return fd->flags & LX_FD_WRITE ? LX_READY_WRITER : LX_READY_READER;
+    case LX_KIND_PIPE:
+        if (fd->second > 0) return LX_READY_SOCKET;  // a FIFO, both ends of it
+        return fd->flags & LX_FD_WRITE ? LX_READY_WRITER : LX_READY_READER;
     case LX_KIND_SOCKET:
         if (fd->device & LX_SOCKET_LISTENS) return LX_READY_LISTENER;
         return fd->second > 0 ? LX_READY_SOCKET : LX_READY_UNCONNECTED;

@@ -3,6 +3,7 @@
 #include "abi/fs.h"
 #include "abi/gen/errors.h"
 #include "kernel/fs/vfs/entry.h"
+#include "kernel/fs/vfs/fifo.h"
 #include "kernel/fs/vfs/walk.h"
 #include "kernel/object/process.h"
 
@@ -226,6 +227,47 @@ int64_t vfs_open(const struct open_request *r) {
     struct opening o = {.r = r};
     int error = find(&o);
     int64_t result = error != 0 ? error : open_found(&o);
+    walk_end(&o.walk);
+    return result;
+}
+
+// ---- FIFOs --------------------------------------------------------------------------------------------------------------
+
+// The handle is none of the directory's children: the pipe is shared by all who found it, by whatever way.
+static int64_t open_pipe(const struct opening *o, struct pipe *pipe) {
+    const bool writer = o->wanted & KPIO_RIGHT_WRITE;
+    struct handle_table *table = &current_process()->handles;
+    for (;;) {
+        struct pipe_end *end;
+        uint32_t opens;
+        int error = pipe_attach(pipe, writer, o->r->flags & KPIO_FIFO_NEED_PEER, &end, &opens);
+        if (error != 0) return error;
+        object_get(&end->object);
+        int64_t value = handle_install_in(table, &end->object, ((o->have & FS_RIGHTS_COMMON) | o->wanted) & end->object.ops->rights);
+        const bool serves = value >= 0 && pipe_end_serves(end);  // its last handle may have gone meanwhile
+        if (value < 0) object_abandon(&end->object);
+        else object_put(&end->object);
+        if (value < 0) return value;
+        if (serves) return value | (int64_t)(opens & 0x7fffffff) << 32;
+        (void)handle_close(table, (kpio_handle)value);
+    }
+}
+
+int64_t vfs_open_fifo(const struct open_request *r) {
+    const uint32_t walk = r->flags & ~(uint32_t)KPIO_FIFO_NEED_PEER;
+    if (walk & ~PATH_FLAGS || (r->rights != KPIO_RIGHT_READ && r->rights != KPIO_RIGHT_WRITE)) return -EINVAL;
+    struct opening o = {.r = r};
+    struct pipe *pipe;
+    int error = begin(&o, walk_flags_of(walk));
+    if (error == 0) error = run_and_hold(&o.walk);
+    if (error == 0 && FS_TYPE(o.walk.at.inode->mode) != FS_FIFO) error = -EINVAL;
+    if (error == 0 && o.wanted & ~o.walk.at.mount->rights) error = -EACCES;
+    if (error == 0) error = fifo_pipe(current_process()->job, &o.walk.at, &pipe);
+    int64_t result = error;
+    if (error == 0) {
+        result = open_pipe(&o, pipe);
+        pipe_release(pipe);
+    }
     walk_end(&o.walk);
     return result;
 }

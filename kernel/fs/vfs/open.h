@@ -12,6 +12,9 @@ struct open_request {
 };
 // The handle, in the running process: handle | mode << 32. Errors as open(2); -EACCES: the directory handle lacks a right.
 [[nodiscard]] int64_t vfs_open(const struct open_request *request);
+// The same for a FIFO: a handle on an end of its pipe, the reading or the writing one, as the rights say. What the other side was opened
+// stands in bits 32 to 62. flags: KPIO_PATH_*, KPIO_FIFO_*. -EINVAL: it is none; -ENXIO: KPIO_FIFO_NEED_PEER, and there is none.
+[[nodiscard]] int64_t vfs_open_fifo(const struct open_request *request);
 // The WALK_* of KPIO_PATH_* flags.
 uint32_t walk_flags_of(uint32_t path_flags);
 // After -EREMOTE: tells the thread what is left of the path (message page) and the mount's key (thread block).

@@ -131,6 +131,19 @@ def test_archives(tmp_path):
     assert [line.rpartition(": ")[2] for line in hostile[-2:]] == ["Read-only file system"] * 2, hostile
 
 
+def test_an_app_is_shown_it(tmp_path):
+    """Under the name that --fs says; and nothing else."""
+    make_archive(tmp_path / "archive", tarfile.PAX_FORMAT, False)
+    words = sorted((ROOT / "apps" / "samples" / "words").glob("*.c"))
+    apps.build(words, tmp_path / "words.wasm", ["-O2"])
+    argv = [sys.executable, str(ROOT / "kpio"), "run", str(tmp_path / "words.wasm"), "--fs",
+            f"{wasmfs.sample('tar')}={tmp_path / 'archive'}::/in", "--", "/in/replaced", "/in/without", "/"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    counted = re.findall(r"(\d+) +(\d+) +(\d+) (\S+)\n", done.stdout)
+    assert counted == [("0", "3", "14", "/in/replaced"), ("1", "4", "16", "/in/without/its/folders"), ("1", "7", "30", "all")], done
+    assert done.returncode == 1 and done.stderr.startswith("/: "), done
+
+
 @pytest.mark.parametrize("text, said", [
     ("{wasm}", "is expected"), ("{wasm}::/", "below the root"), ("{wasm}::mnt", "below the root"), ("{wasm}::/a/../b", "below the root"),
     ("{wasm}=::/m", "is expected"), ("{wasm}=/nowhere::/m", "no file that may be read"), ("{text}::/m", "no WebAssembly module"),

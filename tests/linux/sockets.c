@@ -19,6 +19,25 @@ static void end(int pair[2]) {
     LT_OK(close(pair[1]));
 }
 
+LT_TEST(bytes_on_their_way) {
+    int s[2], bytes = -1;
+    char got[8];
+    LT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    LT_OK(ioctl(s[0], TIOCOUTQ, &bytes));
+    LT_EQUAL(bytes, 0);
+    LT_EQUAL(write(s[0], "hello", 5), 5);
+    LT_OK(ioctl(s[0], TIOCOUTQ, &bytes));
+    LT_CHECK(bytes >= 5);  // Linux counts what holds them, too
+    LT_OK(ioctl(s[1], FIONREAD, &bytes));
+    LT_EQUAL(bytes, 5);
+    LT_EQUAL(read(s[1], got, 8), 5);
+    LT_OK(ioctl(s[0], TIOCOUTQ, &bytes));
+    LT_EQUAL(bytes, 0);
+    LT_OK(ioctl(s[1], FIONREAD, &bytes));
+    LT_EQUAL(bytes, 0);
+    LT_ERRNO(ioctl(s[0], TIOCOUTQ, LT_BAD_ADDRESS), EFAULT);
+}
+
 LT_TEST(families_and_types) {
     int pair[2];
     LT_ERRNO(socket(12345, SOCK_STREAM, 0), EAFNOSUPPORT);

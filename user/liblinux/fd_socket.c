@@ -54,7 +54,18 @@ static int64_t socket_status(const struct lx_fd *fd, uint32_t clear, uint32_t se
     return fd->handle > 0 ? lx_object_status(&own, clear, set) : -LX_NO_OBJECT;
 }
 
+// What the peer has not read yet; of a datagram socket it is not known, as others send there too.
+enum { SIOCOUTQ = 0x5411 };
+static int64_t unread(const struct lx_fd *fd, uint64_t argument) {
+    struct kpio_pipe_info info = {.readable = 0};
+    if (fd->device & LX_SOCKET_LISTENS) return -EINVAL;
+    const bool own = fd->second > 0 && !(fd->device & (LX_SOCKET_SHARED | LX_SOCKET_ALONE));
+    const int64_t error = own ? kpio_pipe_info(fd->second, &info) : 0;
+    return error < 0 ? error : lx_copy_out(argument, &info.readable, sizeof info.readable);
+}
+
 static int64_t socket_ioctl(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument) {
+    if ((uint32_t)request == SIOCOUTQ) return unread(fd, argument);
     return fd->second > 0 ? lx_pipe_ioctl(t, fd, request, argument) : -EINVAL;
 }
 

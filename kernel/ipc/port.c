@@ -179,7 +179,7 @@ void port_binding_drop(struct watcher *w) {
 int port_post(struct port *port, uint64_t key, uint64_t value) {
     bool was_empty;
     spin_lock(&port->waiters.lock);
-    int error = port_queue_posted(port, key, value, &was_empty);
+    int error = port->closed ? -EBADF : port_queue_posted(port, key, value, &was_empty);
     spin_unlock(&port->waiters.lock);
     if (error == 0 && was_empty) object_signal(&port->object);
     return error;

@@ -63,7 +63,7 @@ struct port_wish {
 [[nodiscard]] bool port_nests_too_deep(struct port *from, const struct port *target);
 [[nodiscard]] int port_rearm(struct port *port, struct object *source, uint64_t key);   // 0 or -ENOENT
 [[nodiscard]] int port_unbind(struct port *port, struct object *source, uint64_t key);  // 0 or -ENOENT
-[[nodiscard]] int port_post(struct port *port, uint64_t key, uint64_t value);           // 0 or -ENOSPC
+[[nodiscard]] int port_post(struct port *port, uint64_t key, uint64_t value);           // 0, -ENOSPC, or -EBADF: it is closed
 // Forgets packets that tell nothing any more, up to the first that does: how many are left. The caller holds a reference.
 uint32_t port_settle(struct port *port);
 // Takes up to count packets; waits when there is none. -EAGAIN: it was woken and somebody else was faster: look the handle

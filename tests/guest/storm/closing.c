@@ -1,5 +1,6 @@
 // Handles that are closed on one CPU while others use them: an object that is on its way out is not brought back.
 #include "tests/guest/kt/kt.h"
+#include "user/libkpio/file.h"
 
 enum { USERS = 3 };
 
@@ -16,6 +17,9 @@ static int64_t make_vmo(void) { return kpio_vmo_create(4096, KPIO_VMO_RESIZABLE)
 static void use_vmo(kpio_handle h) {
     uint64_t word = 1;
     (void)kpio_vmo_write(h, 0, &word, 8);
+    (void)kpio_vmo_resize(h, kt_random() % 4 * 4096 + 4096);
+    int64_t copy = kpio_vmo_clone(h, 0, 0, 4096);
+    if (copy > 0) (void)kpio_handle_close((uint64_t)copy);
 }
 
 static int64_t make_pipe(void) { return kpio_pipe_create(0, 4096, &other); }
@@ -29,6 +33,8 @@ static void use_pipe(kpio_handle h) {
 static int64_t make_port(void) { return kpio_port_create(); }
 static void use_port(kpio_handle h) {
     struct kpio_port_packet packet;
+    for (unsigned i = 0; i < 40; i++) (void)kpio_port_post(h, i, 0);  // more than the first room
+    (void)kpio_port_bind(h, kt_process(), KPIO_SIGNAL_TERMINATED, kt_random(), 0);
     (void)kpio_port_wait(h, &packet, 1, 0);
 }
 
@@ -94,6 +100,33 @@ static void use_pool(kpio_handle h) {
     if (vmo > 0) (void)kpio_handle_close((uint64_t)vmo);
 }
 
+static int64_t make_counter(void) { return kpio_counter_create(0, 0); }
+static void use_counter(kpio_handle h) {
+    uint64_t value;
+    (void)kpio_counter_add(h, 1, 0, time_now() + 5000);
+    (void)kpio_counter_read(h, &value, 0, time_now() + 5000);
+}
+
+static kpio_handle tree;  // a tmpfs
+
+static int64_t make_file(void) { return file_open(tree, ".", KPIO_OPEN_TEMPORARY, KPIO_RIGHTS_SAME); }
+static void use_file(kpio_handle h) {
+    struct kpio_file_lock lock = {.flags = KPIO_LOCK_SHARED, .bytes = kt_random() % 100 + 1};
+    uint64_t word = 1;
+    (void)kpio_file_lock(h, &lock, 0);
+    (void)kpio_file_write(h, &word, sizeof word, (int64_t)(kt_random() % 10000), 0);
+    (void)kpio_file_resize(h, kt_random() % 10000);
+}
+
+static int64_t make_directory(void) { return directory_open(tree, "."); }
+static void use_directory(kpio_handle h) {
+    static const char *const names[] = {"a", "b", "c"};
+    const char *name = names[kt_random() % 3];
+    int64_t file = file_open(h, name, KPIO_OPEN_CREATE, KPIO_RIGHTS_SAME);
+    (void)kpio_path_unlink(h, name, 0);
+    if (file > 0) (void)kpio_handle_close((uint64_t)file);
+}
+
 static const struct kind *kind;
 
 static int64_t use_often(void *arg) {
@@ -120,9 +153,8 @@ static void expect_charge(uint64_t bytes) {
     KT_EQUAL(kernel_bytes(), bytes);
 }
 
-static void close_while_used(const struct kind *of) {
+static void close_often(const struct kind *of) {
     static struct thread users[USERS];
-    const uint64_t charged = kernel_bytes();
     unsigned made = 0;
     kind = of;
     stop = false;
@@ -138,8 +170,21 @@ static void close_while_used(const struct kind *of) {
     }
     stop = true;
     for (unsigned i = 0; i < USERS; i++) KT_EQUAL(thread_join(&users[i], NULL), 0);
-    expect_charge(charged);
     kt_note("%u of kind %s", made, of->name);
+}
+
+static void close_while_used(const struct kind *of) {
+    const uint64_t charged = kernel_bytes();
+    close_often(of);
+    expect_charge(charged);
+}
+
+static void close_in_a_tree(const struct kind *of) {
+    const uint64_t charged = kernel_bytes();
+    tree = KT_HANDLE(kpio_fs_mount("tmpfs", 0, 0, NULL));
+    close_often(of);
+    kt_close(tree);
+    expect_charge(charged);
 }
 
 KT_TEST(closed_while_used_vmo) { close_while_used(&(struct kind){"vmo", make_vmo, use_vmo}); }
@@ -153,3 +198,7 @@ KT_TEST(closed_while_used_endpoint) { close_while_used(&(struct kind){"endpoint"
 KT_TEST(closed_while_used_thread) { close_while_used(&(struct kind){"thread", make_thread, use_thread}); }
 KT_TEST(closed_while_used_pool) { close_while_used(&(struct kind){"wasm_pool", make_pool, use_pool}); }
 KT_TEST(closed_while_used_aspace) { close_while_used(&(struct kind){"aspace", make_aspace, use_aspace}); }
+KT_TEST(closed_while_used_counter) { close_while_used(&(struct kind){"counter", make_counter, use_counter}); }
+
+KT_TEST(closed_while_used_file) { close_in_a_tree(&(struct kind){"file", make_file, use_file}); }
+KT_TEST(closed_while_used_directory) { close_in_a_tree(&(struct kind){"directory", make_directory, use_directory}); }

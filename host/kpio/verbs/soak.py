@@ -17,7 +17,8 @@ EXAMPLES = """  kpio soak storm                      for ten minutes
   kpio soak revoke --seed 1234 --rounds 1   replays one round
   kpio soak power                      1,000 power cuts of each file system, on the host's build and in guests
   kpio soak power --fs fat32 --cuts 100
-  kpio soak linux --build release --rounds 1   10,000 forks, 4,000 threads, signals, execs, descriptors
+  kpio soak linux --build release --rounds 1   10,000 forks, 4,000 threads, signals, execs, descriptors, FUSE drivers
+  kpio soak fuse --rounds 1            2,000 drivers of FUSE killed under load
 """
 CUTS_OF_ROUND = 100
 GUEST_ROUND = 2

@@ -157,6 +157,14 @@ def test_an_open_file_outlives_the_driver(programs, tmp_path):
     assert ends >= 3 and len(re.findall(r"init: virtiofs runs again", text)) >= 3
 
 
+# The driver ends, and the next one knows nothing: a new mount is in the old one's place, who has something open there is told so.
+def test_a_lost_session_gets_a_new_mount(programs, tmp_path):
+    done = kpio_run("-v", "--append", "kpio.end_after=300 kpio.begin_anew", programs / "exchange", "--dir", f"{tmp_path}::/data", "--", "/data")
+    text = done.stderr.decode(errors="replace")
+    assert (done.returncode, done.stdout) == (0, b"lost: ENOTCONN\nagain: what it was\nheld: ENOTCONN\n"), text[-3000:]
+    assert "ends here, as it was told to" in text and (tmp_path / "after").read_text() == "what it was"
+
+
 def follow(running, until, limit=LIMIT):
     """What the program wrote to its output, up to a line that matches; the whole of it at its end."""
     text, deadline = "", time.monotonic() + limit

@@ -9,7 +9,8 @@
 // init resets the device and starts the next, which goes on where this one was (session.c). When the device does not answer at all
 // the driver ends for good: its host's daemon is gone.
 //
-// Settings: end_after=N  for tests: ends at the Nth request, as a driver with a bug would.
+// Settings, for tests: end_after=N   ends at the Nth request, as a driver with a bug would.
+//                      begin_anew    takes no session over, as if the host knew none.
 #include "drivers/fs/virtio_fs/driver.h"
 #include "lib/string.h"
 #include "lib/text.h"
@@ -117,7 +118,7 @@ static int64_t answer_thread(void *arg) {
 // Whether the host still knows what an earlier driver's mount named; asked before anybody waits for it.
 static bool session_is_alive(struct driver *d) {
     uint64_t deadline = time_now() + SILENCE_NS;
-    if (!session_take_over()) return false;
+    if (startup_setting("begin_anew") != NULL || !session_take_over()) return false;
     device_probe(d);
     while (d->probing) {
         int error = device_wait(d, deadline, answered);

@@ -25,18 +25,19 @@ def kpio_run(*words, stdin=b"", cwd=None):
                           timeout=LIMIT, cwd=cwd)
 
 
-def daemons():
-    """Those of this machine that run, by their ids."""
-    found = subprocess.run(["ps", "-C", "virtiofsd", "-o", "pid=,stat="], capture_output=True, text=True, check=False).stdout.split()
-    return {int(number) for number, state in zip(found[::2], found[1::2]) if not state.startswith("Z")}
+def daemons(folder):
+    """Those that run and serve something in the folder, by their ids: others on this machine have theirs."""
+    told = subprocess.run(["ps", "-C", "virtiofsd", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=False).stdout
+    found = [line.split(None, 2) for line in told.splitlines()]
+    return {int(number) for number, state, arguments in found if not state.startswith("Z") and str(folder) in arguments}
 
 
-def all_end(before):
-    """Whether none is left but those of before, up to a hang limit: who was killed takes a moment to be gone."""
-    until = time.monotonic() + 60
-    while not daemons() <= before and time.monotonic() < until:
+def all_end(folder):
+    """Whether none is left, up to a hang limit: who was killed takes a moment to be gone."""
+    until = time.monotonic() + LIMIT
+    while daemons(folder) and time.monotonic() < until:
         time.sleep(0.05)
-    return daemons() <= before
+    return not daemons(folder)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +105,9 @@ def test_both_sides_see_what_the_other_does(programs, tmp_path):
     (shared / "up").symlink_to("../secret")
     (tmp_path / "secret").write_text("not shown")
     os.mkfifo(shared / "fifo")
-    before = daemons()
     done = kpio_run(programs / "visit", "--dir", f"{shared}::/data", "--", "/data")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"all is well\n", b"")
-    assert all_end(before)
+    assert all_end(tmp_path)
     assert (shared / "from_guest").read_bytes() == b"written by the guest\n" * 1000
     assert stat.S_IMODE((shared / "from_guest").stat().st_mode) == 0o640
     assert (shared / "renamed").read_text() == "r" and not (shared / "to_rename").exists() and not (shared / "to_unlink").exists()
@@ -134,17 +134,16 @@ def test_read_only_holds_on_this_side_too(tmp_path):
 
 
 def test_an_interrupted_command_leaves_nothing(programs, tmp_path):
-    before = daemons()
     argv = [sys.executable, str(ROOT / "kpio"), "run", "--smp", "2", str(programs / "load"), "--dir", f"{tmp_path}::/data", "--", "/data",
             "100000"]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}) as running:
         deadline = time.monotonic() + LIMIT
         while not (tmp_path / "kept").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert daemons() - before
+        assert daemons(tmp_path)
         running.send_signal(signal.SIGINT)
         running.wait(LIMIT)
-    assert running.returncode != 0 and all_end(before)
+    assert running.returncode != 0 and all_end(tmp_path)
     assert not [name for name in os.listdir(tmp_path) if name.startswith("kpio-")]
 
 
@@ -159,7 +158,8 @@ def test_an_open_file_outlives_the_driver(programs, tmp_path):
 
 # The driver ends, and the next one knows nothing: a new mount is in the old one's place, who has something open there is told so.
 def test_a_lost_session_gets_a_new_mount(programs, tmp_path):
-    done = kpio_run("-v", "--append", "kpio.end_after=300 kpio.begin_anew", programs / "exchange", "--dir", f"{tmp_path}::/data", "--", "/data")
+    settings = "kpio.end_after=300 kpio.begin_anew"
+    done = kpio_run("-v", "--append", settings, programs / "exchange", "--dir", f"{tmp_path}::/data", "--", "/data")
     text = done.stderr.decode(errors="replace")
     assert (done.returncode, done.stdout) == (0, b"lost: ENOTCONN\nagain: what it was\nheld: ENOTCONN\n"), text[-3000:]
     assert "ends here, as it was told to" in text and (tmp_path / "after").read_text() == "what it was"

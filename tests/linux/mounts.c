@@ -321,6 +321,34 @@ LT_TEST(messages_in_many_pieces) {
     LT_OK(umount2("m", MNT_DETACH));
 }
 
+// As libfuse does where its pipes are large enough: a request goes into one, an answer out of one.
+LT_TEST(messages_through_pipes) {
+    int in[2], out[2];
+    ready_for_fuse();
+    int fd = (int)LT_OK(open("/dev/fuse", O_RDWR));
+    LT_OK(mount_fd(fd, "m", "fuse", 0));
+    LT_OK(pipe(in));
+    LT_OK(pipe(out));
+    LT_CHECK(fcntl(in[1], F_SETPIPE_SZ, 2 * MESSAGE) >= 2 * MESSAGE);
+    LT_ERRNO(splice(fd, NULL, in[1], NULL, 100, 0), EINVAL);  // too little room for any
+    const ssize_t bytes = LT_OK(splice(fd, NULL, in[1], NULL, MESSAGE, 0));
+    LT_EQUAL(read(in[0], &asked, sizeof asked), bytes);
+    LT_CHECK(asked.header.opcode == FUSE_INIT && asked.header.len == bytes);
+    const struct fuse_init_in *init = body();
+    const struct {
+        struct fuse_out_header header;
+        struct fuse_init_out out;
+    } reply = {{sizeof reply, 0, asked.header.unique}, {.major = 7, .minor = init->minor < 31 ? init->minor : 31, .max_write = 65536}};
+    LT_EQUAL(write(out[1], &reply, sizeof reply), sizeof reply);
+    LT_EQUAL(splice(out[0], NULL, fd, NULL, sizeof reply, 0), sizeof reply);
+    pid_t child = (pid_t)LT_OK(fork());
+    if (child == 0) _exit(access("m/nothing", F_OK) == -1 && errno == ENOENT ? 0 : 1);
+    do LT_EQUAL(serve_one(fd), 0);
+    while (asked.header.opcode != FUSE_LOOKUP);
+    LT_EQUAL(ended(child), 0);
+    LT_OK(umount2("m", MNT_DETACH));
+}
+
 // As a program that mounts for another does: the channel goes over a socket.
 LT_TEST(a_channel_over_a_socket) {
     int pair[2], fd = -1;

@@ -12,6 +12,7 @@
 enum { SPLICE_MOVE = 1, SPLICE_NONBLOCK = 2, SPLICE_MORE = 4, SPLICE_GIFT = 8, SPLICE_ALL = 15 };
 #define STEP 4096u
 #define TEE_MAX 65536u
+#define MESSAGE_MAX (2u << 20)  // bytes; more than any of /dev/fuse has
 
 struct splice {
     struct lx_thread *t;
@@ -58,10 +59,9 @@ static int64_t from_file(struct splice *s, uint64_t size, uint64_t start) {
 }
 
 // What was read from something without an offset cannot be put back: it goes in whole, whoever else writes meanwhile.
-static int64_t from_stream(struct splice *s, uint64_t size) {
-    uint8_t bytes[STEP];
+static int64_t from_stream(struct splice *s, uint8_t *bytes, uint64_t size) {
     if (s->nonblock && s->in.kind != LX_KIND_DEVICE && !(lx_ready_now(&s->in) & LX_POLL_IN)) return -EAGAIN;
-    int64_t got = lx_fd_ops(s->in.kind)->read(s->t, &s->in, (uint64_t)bytes, MIN(size, (uint64_t)STEP), KPIO_OFFSET_CURRENT);
+    int64_t got = lx_fd_ops(s->in.kind)->read(s->t, &s->in, (uint64_t)bytes, size, KPIO_OFFSET_CURRENT);
     for (uint64_t done = 0; got > 0 && done < (uint64_t)got;) {
         int64_t put = kpio_pipe_write(s->out.handle, bytes + done, (uint64_t)got - done, 0, KPIO_TIME_NEVER);
         if (put < 0 && put != -EINTR && put != -EAGAIN) return done > 0 ? (int64_t)done : lx_wait_result(s->t, put);
@@ -71,14 +71,26 @@ static int64_t from_stream(struct splice *s, uint64_t size) {
     return got;
 }
 
+// A message of /dev/fuse is one request, whole.
+static int64_t from_fuse(struct splice *s, uint64_t size) {
+    const uint64_t pages = align_up(MIN(size, (uint64_t)MESSAGE_MAX), 4096);
+    int64_t whole = lx_map_own(lx_space(s->t), pages);
+    if (whole < 0) return -ENOMEM;
+    const int64_t moved = from_stream(s, (uint8_t *)whole, MIN(size, pages));
+    (void)kpio_aspace_unmap(lx_space(s->t)->aspace, (uint64_t)whole, pages);
+    return moved;
+}
+
 static int64_t to_pipe(struct splice *s, uint64_t size) {
     const uint8_t kind = s->in.kind;
     const bool file = kind == LX_KIND_FILE, own = s->in_offset == KPIO_OFFSET_CURRENT;
-    if (!file && kind != LX_KIND_SOCKET && kind != LX_KIND_DEVICE && kind != LX_KIND_NODE) return -EINVAL;
+    if (!file && kind != LX_KIND_SOCKET && kind != LX_KIND_DEVICE && kind != LX_KIND_NODE && kind != LX_KIND_FUSE) return -EINVAL;
     const int64_t room = wait_for_room(s->t, &s->out, s->nonblock);
     if (room < 0) return room;
     size = MIN(size, (uint64_t)room);
-    if (!file) return from_stream(s, size);
+    if (kind == LX_KIND_FUSE) return from_fuse(s, size);
+    uint8_t bytes[STEP];
+    if (!file) return from_stream(s, bytes, MIN(size, (uint64_t)STEP));
     const int64_t start = own ? kpio_file_seek(s->in.handle, 0, KPIO_SEEK_CURRENT) : s->in_offset;
     const int64_t moved = start < 0 ? start : from_file(s, size, (uint64_t)start);
     if (own && moved > 0) (void)kpio_file_seek(s->in.handle, start + moved, KPIO_SEEK_SET);
@@ -109,11 +121,36 @@ static void consume(const struct lx_fd *pipe, uint8_t *scratch, uint64_t size) {
     }
 }
 
+static int64_t read_whole(const struct lx_fd *pipe, uint8_t *to, uint64_t size) {
+    for (uint64_t done = 0; done < size;) {
+        const int64_t got = kpio_pipe_read(pipe->handle, to + done, size - done, KPIO_PIPE_NOWAIT, 0);
+        if (got > 0) done += (uint64_t)got;
+        else if (got != -EINTR) return -EINVAL;
+    }
+    return 0;
+}
+
+// A message to /dev/fuse is one answer, which must be in the pipe.
+static int64_t to_fuse(struct splice *s, uint64_t size) {
+    struct kpio_pipe_info info;
+    int64_t result = kpio_pipe_info(s->in.handle, &info);
+    if (result < 0) return result;
+    if (size > info.readable) return -EINVAL;
+    const uint64_t pages = align_up(size, 4096);
+    int64_t whole = lx_map_own(lx_space(s->t), pages);
+    if (whole < 0) return -ENOMEM;
+    result = read_whole(&s->in, (uint8_t *)whole, size);
+    if (result == 0) result = lx_fd_ops(LX_KIND_FUSE)->write(s->t, &s->out, (uint64_t)whole, size, KPIO_OFFSET_CURRENT);
+    (void)kpio_aspace_unmap(lx_space(s->t)->aspace, (uint64_t)whole, pages);
+    return result;
+}
+
 // Bytes stay in the pipe until they were written: none is lost where that fails.
 static int64_t from_pipe(struct splice *s, uint64_t size) {
     uint8_t bytes[STEP];
     uint64_t done = 0;
     const uint8_t kind = s->out.kind;
+    if (kind == LX_KIND_FUSE) return to_fuse(s, size);
     if (kind != LX_KIND_PIPE && kind != LX_KIND_FILE && kind != LX_KIND_SOCKET && kind != LX_KIND_DEVICE && kind != LX_KIND_NODE)
         return -EINVAL;
     while (done < size) {

@@ -103,6 +103,18 @@ uint64_t page_tree_lookup(const struct page_tree *tree, uint64_t index, bool *ex
     return entry;
 }
 
+uint64_t page_tree_look(const struct page_tree *tree, uint64_t index) {
+    uint64_t entry = tree->root, shared = 0;
+    if (entry == 0 || unlikely(!fits(index, tree->height))) return 0;
+    for (unsigned level = tree->height; level-- > 0;) {
+        const struct page_node *node = slot_node(entry);
+        if (unlikely(is_shared(node))) shared = ENTRY_SHARED;
+        entry = node->slots[slot_index(index, level)];
+        if (entry == 0) return 0;
+    }
+    return entry | shared;
+}
+
 // Adds levels above the root until `index` fits.
 static int tree_grow(struct page_tree *tree, uint64_t index, struct job *job) {
     while (!fits(index, tree->height)) {

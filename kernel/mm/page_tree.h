@@ -33,6 +33,7 @@ struct page_tree {
 
 enum {
     ENTRY_FRESH = 1 << 0,  // put there by a commit that is still at work
+    ENTRY_SHARED = 1 << 1, // not in a tree: what page_tree_look adds where a node on the way is not the tree's alone
     ENTRY_FLAGS = 0x3f,
 };
 static inline struct page *entry_page(uint64_t entry) { return (struct page *)(entry & ~(uint64_t)ENTRY_FLAGS); }
@@ -41,6 +42,8 @@ void page_tree_init(void);  // the cache of nodes; once
 
 // The entry of page `index`, 0 when there is none; *exclusive tells whether every node on the way is this tree's alone.
 uint64_t page_tree_lookup(const struct page_tree *tree, uint64_t index, bool *exclusive);
+// The same in one word, for faults: the entry, with ENTRY_SHARED.
+uint64_t page_tree_look(const struct page_tree *tree, uint64_t index);
 
 // Where the entry of `index` lives, for writing: makes missing nodes and copies shared ones, charged to job as kernel
 // memory. NULL when there is no memory or quota (then nothing visible has changed). index < PAGE_TREE_PAGES_MAX.

@@ -292,10 +292,23 @@ static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, u
     return frame_of(entry_page(entry), exclusive && !(entry & ENTRY_FRESH) && !entry_is_shared(entry));
 }
 
+// To be read: mostly what is there already, of the VMO or of the one below it, as in faults on a program's file.
+static __attribute__((noinline)) struct vmo_frame frame_to_read(struct vmo *vmo, uint64_t index) {
+    const struct vmo *below = NULL;
+    if (unlikely(vmo->kind != VMO_ANONYMOUS && vmo->kind != VMO_OVERLAY)) return frame_other(vmo, index, false);
+    uint64_t entry = page_tree_look(&vmo->tree, index);
+    if (entry == 0 && (below = vmo->source) != NULL && below->kind == VMO_ANONYMOUS && index + vmo->source_first < below->pages)
+        entry = page_tree_look(&below->tree, index + vmo->source_first);
+    if (unlikely(entry == 0)) return frame_other(vmo, index, false);
+    struct vmo_frame frame = frame_of(entry_page(entry), !below && !(entry & (ENTRY_FRESH | ENTRY_SHARED)) && !entry_is_shared(entry));
+    frame.from_source = below != NULL;
+    return frame;
+}
+
 struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write) {
     if (unlikely(index >= vmo->pages)) return no_frame(-EFAULT);
     if (likely(vmo->kind == VMO_ANONYMOUS && write)) return own_page(vmo, index, false);
-    return frame_other(vmo, index, write);
+    return write ? frame_other(vmo, index, true) : frame_to_read(vmo, index);
 }
 
 struct page *vmo_pin_page(struct vmo *vmo, uint64_t index) {

@@ -24,7 +24,9 @@ static void check_tree(unsigned t) {
     uint64_t at = 0;
     for (unsigned i = 0; i < PAGES; i++) {
         bool exclusive;
-        CHECK(entry_page(page_tree_lookup(&trees[t], i, &exclusive)) == model[t][i]);
+        const uint64_t entry = page_tree_lookup(&trees[t], i, &exclusive), looked = page_tree_look(&trees[t], i);
+        CHECK(entry_page(entry) == model[t][i]);
+        CHECK_EQ(looked, entry | (entry && !exclusive ? ENTRY_SHARED : 0));
         if (model[t][i] && exclusive && model[t][i]->refs == 1)
             for (unsigned o = 0; o < TREES; o++) CHECK(o == t || model[o][i] != model[t][i]);
         if (!model[t][i]) continue;

@@ -183,14 +183,18 @@ int64_t sys_file_seal(uint64_t handle, uint64_t add, uint64_t c, uint64_t d, uin
 }
 
 int64_t sys_file_lock(uint64_t handle, uint64_t lock_at, uint64_t deadline, uint64_t d, uint64_t e, uint64_t g) {
-    struct file *f;
+    struct object *o;
     struct kpio_file_lock lock;
-    int error = file_get(handle, 0, &f);
+    int error = syscall_get(handle, KPIO_KIND_NONE, 0, &o);
     if (error != 0) return error;
-    error = copy_from_user(&lock, user_ptr(lock_at), sizeof lock);
-    if (error == 0) error = file_lock(f, (kpio_handle)handle, &lock, deadline);
+    const bool known = o->kind == KPIO_KIND_FILE || o->kind == KPIO_KIND_DIRECTORY;
+    error = known ? copy_from_user(&lock, user_ptr(lock_at), sizeof lock) : -EWRONGTYPE;
+    if (error == 0) {
+        struct inode *inode = o->kind == KPIO_KIND_FILE ? file_of(o)->inode : directory_of(o)->at.inode;
+        error = file_lock(o, inode, (kpio_handle)handle, &lock, deadline);
+    }
     if (error == 0 && lock.flags & KPIO_LOCK_TEST) error = copy_to_user(user_ptr(lock_at), &lock, sizeof lock);
-    file_put(f);
+    object_put(o);
     return error;
 }
 

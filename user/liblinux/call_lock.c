@@ -6,6 +6,8 @@
 
 enum { F_RDLCK, F_WRLCK, F_UNLCK };
 
+static bool has_locks(const struct lx_fd *fd) { return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY; }
+
 // Where the range begins that l_whence speaks of.
 static int64_t base_of(const struct lx_fd *fd, int16_t whence, int64_t *base) {
     struct kpio_stat stat;
@@ -49,7 +51,7 @@ int64_t lx_fcntl_test_lock(const struct lx_fd *fd, uint64_t at, bool own) {
     struct kpio_file_lock lock;
     if (lx_copy_in(&l, at, sizeof l) != 0) return -EFAULT;
     if (l.type != F_RDLCK && l.type != F_WRLCK) return -EINVAL;
-    if (fd->kind != LX_KIND_FILE) return -EINVAL;
+    if (!has_locks(fd)) return -EINVAL;
     int64_t error = decode(fd, &l, own, &lock);
     lock.flags |= KPIO_LOCK_TEST;
     if (error == 0) error = kpio_file_lock(fd->handle, &lock, 0);
@@ -75,7 +77,7 @@ int64_t lx_fcntl_lock(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, 
     struct lx_flock l;
     struct kpio_file_lock lock;
     if (lx_copy_in(&l, at, sizeof l) != 0) return -EFAULT;
-    if (fd->kind != LX_KIND_FILE) return -EINVAL;
+    if (!has_locks(fd)) return -EINVAL;
     int64_t error = decode(fd, &l, own, &lock);
     if (error != 0) return error;
     if (l.type == F_RDLCK && !(fd->flags & LX_FD_READ)) return -EBADF;
@@ -85,7 +87,7 @@ int64_t lx_fcntl_lock(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, 
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 
-// ABI flock: of files only, not of directories
+// ABI flock: of files and directories only
 LX_CALL(flock) {
     struct lx_fd fd;
     struct kpio_file_lock lock = {.flags = KPIO_LOCK_WHOLE};
@@ -97,6 +99,6 @@ LX_CALL(flock) {
     }
     int64_t error = lx_fd_get(lx_process(t), a0, &fd);
     if (error != 0 || fd.kind == LX_KIND_PATH) return -EBADF;
-    if (fd.kind != LX_KIND_FILE) return -EOPNOTSUPP;
+    if (!has_locks(&fd)) return -EOPNOTSUPP;
     return take(t, fd.handle, &lock, !(a1 & LOCK_NB));
 }

@@ -1,6 +1,7 @@
 #include "kernel/fs/vfs/directory.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/walk.h"
 #include "kernel/mm/slub.h"
 
@@ -14,6 +15,10 @@ static void place_put_later(const struct place *p) {
     inode_put_later(p->inode);
     mount_put(p->mount);
 }
+
+static void directory_unreachable(struct object *o) { locks_release_file(o, directory_of(o)->at.inode); }
+
+static void directory_handle_gone(struct object *o, struct handle *h) { locks_handle_gone(directory_of(o)->at.inode, h); }
 
 static void directory_destroy(struct object *o) {
     struct directory *d = directory_of(o);
@@ -33,8 +38,10 @@ static uint32_t directory_signals(struct object *o, uint64_t *value) {
 static const struct object_ops directory_ops = {
     .name = "directory",
     .rights = DIRECTORY_RIGHTS,
+    .unreachable = directory_unreachable,
     .destroy = directory_destroy,
     .free = directory_free,
+    .handle_gone = directory_handle_gone,
     .signals = directory_signals,
 };
 

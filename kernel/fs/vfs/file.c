@@ -28,9 +28,9 @@ void inode_put_execute(struct inode *inode) { __atomic_fetch_add(&inode->writers
 
 // ---- the object -------------------------------------------------------------------------------------------------------
 
-static void file_unreachable(struct object *o) { locks_release_file(file_of(o)); }
+static void file_unreachable(struct object *o) { locks_release_file(o, file_of(o)->inode); }
 
-static void file_handle_gone(struct object *o, struct handle *h) { locks_handle_gone(file_of(o), h); }
+static void file_handle_gone(struct object *o, struct handle *h) { locks_handle_gone(file_of(o)->inode, h); }
 
 static void file_destroy(struct object *o) {
     struct file *f = file_of(o);

@@ -7,8 +7,8 @@
 struct record {
     struct list_node node;
     uint64_t start, last;   // both inclusive
-    uint64_t owner;         // a process's id << 1 | 1, or the address of a file
-    struct file *file;      // that it was made through
+    uint64_t owner;         // a process's id << 1 | 1, or the address of a file or directory
+    const struct object *file;  // that it was made through
     struct job *job;        // who pays
     bool exclusive;
 };
@@ -27,7 +27,7 @@ static struct spinlock blocked_lock = SPINLOCK_INIT("lock rings");
 static struct list blocked_owners = LIST_INIT(blocked_owners);
 
 static inline struct file_locks *locks_of(const struct inode *inode) {
-    return FS_TYPE(inode->mode) == FS_REGULAR ? __atomic_load_n((struct file_locks *const *)&inode->vfs, __ATOMIC_ACQUIRE) : NULL;
+    return inode_has_locks(inode) ? __atomic_load_n((struct file_locks *const *)&inode->vfs, __ATOMIC_ACQUIRE) : NULL;
 }
 
 static struct file_locks *locks_make(struct inode *inode) {
@@ -119,7 +119,7 @@ static void add(struct list *list, struct record *fresh) {
     list_push_back(list, &fresh->node);
 }
 
-static void release(struct file_locks *l, const struct file *file, uint64_t owner) {
+static void release(struct file_locks *l, const struct object *file, uint64_t owner) {
     bool some = false;
     spin_lock(&l->queue.lock);
     for (unsigned which = 0; which < 2; which++) {
@@ -134,15 +134,15 @@ static void release(struct file_locks *l, const struct file *file, uint64_t owne
     spin_unlock(&l->queue.lock);
 }
 
-void locks_release_file(struct file *file) {
-    struct file_locks *l = locks_of(file->inode);
+void locks_release_file(const struct object *file, const struct inode *inode) {
+    struct file_locks *l = locks_of(inode);
     if (l != NULL) release(l, file, 0);
 }
 
 static uint64_t process_owner(void) { return current_process()->id << 1 | 1; }
 
-void locks_handle_gone(struct file *file, struct handle *h) {
-    struct file_locks *l = locks_of(file->inode);
+void locks_handle_gone(const struct inode *inode, struct handle *h) {
+    struct file_locks *l = locks_of(inode);
     if (likely(l == NULL)) return;
     wait_queue_cancel(&l->queue, h, -ECANCELED);
     if (current_process() != NULL && h->rights & (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE)) release(l, NULL, process_owner());
@@ -231,7 +231,7 @@ static void describe(struct file_locks *l, struct list *list, const struct recor
     spin_unlock(&l->queue.lock);
 }
 
-static int decode(struct file *file, const struct kpio_file_lock *lock, struct record *out) {
+static int decode(const struct object *file, const struct kpio_file_lock *lock, struct record *out) {
     unsigned kind = lock->flags & KPIO_LOCK_KIND;
     bool whole = lock->flags & KPIO_LOCK_WHOLE;
     const uint32_t all = KPIO_LOCK_KIND | KPIO_LOCK_WHOLE | KPIO_LOCK_PROCESS | KPIO_LOCK_TEST;
@@ -249,19 +249,19 @@ static int decode(struct file *file, const struct kpio_file_lock *lock, struct r
     return 0;
 }
 
-int file_lock(struct file *file, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline) {
+int file_lock(struct object *file, struct inode *inode, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline) {
     struct record wanted;
     int error = decode(file, lock, &wanted);
     if (error != 0) return error;
-    if (FS_TYPE(file->inode->mode) != FS_REGULAR) return -EINVAL;
-    struct file_locks *l = locks_make(file->inode);
+    if (!inode_has_locks(inode)) return -EINVAL;
+    struct file_locks *l = locks_make(inode);
     if (l == NULL) return -ENOMEM;
     struct list *list = lock->flags & KPIO_LOCK_WHOLE ? &l->whole : &l->ranges;
     if (lock->flags & KPIO_LOCK_TEST) {
         describe(l, list, &wanted, lock);
         return 0;
     }
-    struct record *fresh = record_alloc(file->object.job), *spare = record_alloc(file->object.job);
+    struct record *fresh = record_alloc(file->job), *spare = record_alloc(file->job);
     error = fresh == NULL || spare == NULL ? -ENOMEM : 0;
     if (error == 0 && (lock->flags & KPIO_LOCK_KIND) != KPIO_LOCK_NONE) {
         record_copy(fresh, &wanted);

@@ -1,13 +1,20 @@
-// Advisory locks on files. Two name spaces: ranges (fcntl), owned by a process or by an open file; whole files (flock), owned
-// by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any handle of its
-// that reads or writes the file goes (POSIX). A waiter waits through its handle.
+// Advisory locks on files and directories. Two name spaces: ranges (fcntl), owned by a process or by an open file; whole files
+// (flock), owned by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any
+// handle of its that reads or writes the file goes (POSIX). A waiter waits through its handle.
 #pragma once
 #include "abi/fs.h"
-#include "kernel/fs/vfs/file.h"
+#include "kernel/fs/vfs/fs.h"
+#include "kernel/object/handle.h"
 
-// TEST: fills *lock in. `value`: the handle that the call came through. 0, -EAGAIN (deadline 0), -EDEADLK (owners of ranges
-// wait for each other), -EINVAL, -EOVERFLOW, -ENOMEM, -ETIMEDOUT, -EINTR, -ECANCELED.
-[[nodiscard]] int file_lock(struct file *file, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline);
-void locks_release_file(struct file *file);
-void locks_handle_gone(struct file *file, struct handle *h);
+static inline bool inode_has_locks(const struct inode *inode) {
+    return FS_TYPE(inode->mode) == FS_REGULAR || FS_TYPE(inode->mode) == FS_DIRECTORY;
+}
+
+// `file`: what has the inode open, a file or a directory. `value`: the handle that the call came through. TEST: fills *lock in.
+// 0, -EAGAIN (deadline 0), -EDEADLK (owners of ranges wait for each other), -EINVAL, -EOVERFLOW, -ENOMEM, -ETIMEDOUT, -EINTR,
+// -ECANCELED.
+[[nodiscard]] int file_lock(struct object *file, struct inode *inode, kpio_handle value, struct kpio_file_lock *lock,
+                            nanos_t deadline);
+void locks_release_file(const struct object *file, const struct inode *inode);
+void locks_handle_gone(const struct inode *inode, struct handle *h);
 void locks_forget(struct inode *inode);  // the inode leaves memory

@@ -36,7 +36,7 @@ static void forget(struct inode *inode) {
     await_unmapped(inode);
     names_forget_in(inode);
     if (FS_TYPE(inode->mode) == FS_SYMLINK) link_forget(inode);
-    else if (FS_TYPE(inode->mode) == FS_REGULAR) locks_forget(inode);
+    else if (inode_has_locks(inode)) locks_forget(inode);
 }
 
 int vfs_sync_all(void) {

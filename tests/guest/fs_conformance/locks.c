@@ -99,6 +99,25 @@ KT_TEST(waiting_for_a_lock) {
     fs_end();
 }
 
+KT_TEST(directories_have_locks) {
+    kpio_handle dir = fs_begin();
+    fs_mkdir(dir, "folder");
+    kpio_handle a = fs_opendir(dir, "folder"), b = fs_opendir(dir, "folder"), twin = KT_HANDLE(kpio_handle_dup(a, KPIO_RIGHTS_SAME));
+    KT_OK(lock(a, KPIO_LOCK_WHOLE | KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
+    KT_ERROR(lock(b, KPIO_LOCK_WHOLE | KPIO_LOCK_SHARED, 0, 0, 0), EAGAIN);
+    KT_ERROR(lock(dir, KPIO_LOCK_WHOLE | KPIO_LOCK_PROCESS, 0, 0, 0), EINVAL);
+    KT_OK(lock(b, KPIO_LOCK_SHARED | KPIO_LOCK_PROCESS, 5, 10, 0));
+    struct kpio_file_lock found = test(a, KPIO_LOCK_EXCLUSIVE, 0, 0);
+    KT_CHECK((found.flags & KPIO_LOCK_KIND) == KPIO_LOCK_SHARED && found.start == 5 && found.bytes == 10 && found.process != 0);
+    kt_close(a);
+    KT_EQUAL(test(twin, KPIO_LOCK_EXCLUSIVE, 0, 0).flags & KPIO_LOCK_KIND, KPIO_LOCK_NONE);  // of the process: gone with any handle
+    KT_ERROR(lock(b, KPIO_LOCK_WHOLE | KPIO_LOCK_SHARED, 0, 0, 0), EAGAIN);
+    kt_close(twin);
+    KT_OK(lock(b, KPIO_LOCK_WHOLE | KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
+    kt_close(b);
+    fs_end();
+}
+
 // ---- processes: two children with a directory each tell the parent by files what they did --------------------------------------
 
 KT_CHILD(locks_and_ends) {

@@ -120,11 +120,12 @@ KT_TEST(limits) {
     must(app_update("greedy", "2", "memory = 16M\n", "/m/rights.wasm", 0));
     must_print("greedy", "agrow", "stopped at the limit");
     KT_EQUAL(app_run("greedy", "atrap").code, 134);
-    must(app_update("greedy", "3", "cpu-time = 200ms\nfiles = 16\ndirectory = /data read\n", "/m/rights.wasm", 0));
+    must(app_update("greedy", "3", "cpu-time = 200ms\n", "/m/rights.wasm", 0));
     ran = app_run("greedy", "aloop");
     KT_EQUAL(ran.code, 124);
     KT_CHECK(contains(ran.error, "wasmhost: greedy: stopped: its CPU time of 0.2 s is over"));
     kpio_handle data = directory("/data", KPIO_RIGHT_READ);
+    must(app_update("greedy", "4", "files = 16\ndirectory = /data read\n", "/m/rights.wasm", 0));
     must(app_grant("greedy", "/data", "/data", data, 0));
     must_print("greedy", "aopen", "stopped at the limit");
     kt_close(data);

@@ -6,7 +6,7 @@ kpio_handle kt_job(void) { return startup_handle("job"); }
 kpio_handle kt_process(void) { return startup_handle("process"); }
 kpio_handle kt_aspace(void) { return startup_handle("aspace"); }
 bool kt_long(void) { return startup_setting("long") != NULL; }
-uint64_t kt_soon(void) { return time_after_ms(10000); }
+uint64_t kt_soon(void) { return time_after_ms(60000); }
 
 void kt_close(kpio_handle handle) { KT_EQUAL(kpio_handle_close((uint64_t)handle), 0); }
 

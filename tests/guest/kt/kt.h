@@ -103,5 +103,5 @@ void kt_blocked(kpio_handle thread);
 void kt_all_blocked(const struct thread *threads, unsigned count);
 // Waits until a call or send is queued at the endpoint: 0 or a negative errno. Any thread.
 [[nodiscard]] int64_t kt_wait_queued(kpio_handle endpoint);
-// A deadline for what should happen soon: 10 s.
+// A deadline for what should happen soon: a minute, as the machine may have more to do.
 uint64_t kt_soon(void);

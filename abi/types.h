@@ -307,6 +307,7 @@ enum {
     KPIO_PIPE_NOWAIT = 1 << 0,
     KPIO_PIPE_TAKE_HANDLES = 1 << 1,  // pipe_read
     KPIO_PIPE_PEEK = 1 << 2,          // pipe_read: what is read stays; no handles are taken
+    KPIO_PIPE_COPY_HANDLES = 1 << 3,  // pipe_receive, with PEEK
 };
 struct kpio_pipe_info {
     uint32_t mode, capacity;          // KPIO_PIPE_*; bytes

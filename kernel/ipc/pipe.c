@@ -119,8 +119,10 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buf
     spin_unlock(&pipe->lock);
     if (d != NULL) d->note_size = pipe_parcel_note(pipe, pipe->ring.head, d->note, d->note_room);
     int64_t result = take(pipe, b, options & KPIO_PIPE_PEEK, &parcel);
+    const bool show = d != NULL && result >= 0 && options & KPIO_PIPE_COPY_HANDLES;
+    if (show) d->handle_count = pipe_parcel_show(pipe, pipe->ring.head, d->handles, d->handle_room);
     finish(pipe, side, &pipe->writer);
-    if (d != NULL && result >= 0) deliver(d, parcel);
+    if (d != NULL && result >= 0 && !show) deliver(d, parcel);
     if (parcel != NULL) pipe_parcel_done(pipe, parcel);
     return result;
 }

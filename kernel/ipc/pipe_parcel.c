@@ -19,6 +19,7 @@ struct pipe_parcel {
     uint64_t charged;
     uint32_t position, count, note_size;
     uint8_t *note;             // behind the items
+    bool shown, dropped;       // a reader looks at it; it is off the queue meanwhile, and that reader's to free
     struct parcel_item item[];
 };
 
@@ -237,19 +238,47 @@ void pipe_parcels_drop(struct pipe *pipe) {
             parcel = pipe->noted;
             pipe->noted = NULL;
         }
+        const bool shown = parcel != NULL && parcel->shown;
+        if (shown) parcel->dropped = true;
         spin_unlock(&pipe->lock);
-        if (parcel != NULL) pipe_parcel_free(parcel);
+        if (parcel != NULL && !shown) pipe_parcel_free(parcel);
     } while (parcel != NULL);
 }
 
-struct kpio_message_handle pipe_parcel_arrive(struct pipe_parcel *parcel, uint32_t i) {
-    struct kpio_message_handle arrived = {.kind = parcel->item[i].asked.kind};
-    struct handle *h = parcel->item[i].handle;
-    parcel->item[i].handle = NULL;
+// Of this kind; h may be NULL.
+static struct kpio_message_handle arrive(struct handle *h, uint32_t kind) {
+    struct kpio_message_handle arrived = {.kind = kind};
     if (h == NULL) return arrived;
     arrived.rights = h->rights;
     int64_t value = handle_put(&current_process()->handles, h);
     if (value > 0) arrived.handle = (kpio_handle)value;
     else if (value != -EBADF) handle_drop(h);
     return arrived;
+}
+
+struct kpio_message_handle pipe_parcel_arrive(struct pipe_parcel *parcel, uint32_t i) {
+    struct handle *h = parcel->item[i].handle;
+    parcel->item[i].handle = NULL;
+    return arrive(h, parcel->item[i].asked.kind);
+}
+
+uint32_t pipe_parcel_show(struct pipe *pipe, uint32_t position, struct kpio_message_handle *handles, uint32_t room) {
+    spin_lock(&pipe->lock);
+    struct pipe_parcel *parcel = first_at(pipe, position);
+    if (parcel != NULL) parcel->shown = true;
+    spin_unlock(&pipe->lock);
+    if (parcel == NULL) return 0;
+    const uint32_t count = parcel->count;
+    for (uint32_t i = 0; i < count && i < room; i++) {
+        struct handle *h = parcel->item[i].handle, *copy;
+        if (h == NULL || handle_copy_in_flight(h, &copy) != 0) copy = NULL;
+        handles[i] = arrive(copy, parcel->item[i].asked.kind);
+        if (i % STEP == STEP - 1) (void)sched_preempt_point();
+    }
+    spin_lock(&pipe->lock);
+    parcel->shown = false;
+    const bool dropped = parcel->dropped;
+    spin_unlock(&pipe->lock);
+    if (dropped) pipe_parcel_free(parcel);
+    return count;
 }

@@ -26,6 +26,9 @@ struct pipe_parcel *pipe_parcel_take(struct pipe *pipe, uint32_t position);
 uint32_t pipe_parcel_note(struct pipe *pipe, uint32_t position, uint8_t *note, uint32_t room);
 // Puts handle i into the running process's table: 0 as its value where it finds no room, or was revoked on the way.
 struct kpio_message_handle pipe_parcel_arrive(struct pipe_parcel *parcel, uint32_t i);
+// Puts copies of the handles of the parcel at this position, at most `room`, into the running process's table, as pipe_parcel_arrive
+// does; how many handles it has. The reading side is the caller's.
+uint32_t pipe_parcel_show(struct pipe *pipe, uint32_t position, struct kpio_message_handle *handles, uint32_t room);
 // With what is still in it.
 void pipe_parcel_free(struct pipe_parcel *parcel);
 // The reader is done with one that it took; a stream keeps its note until the next.

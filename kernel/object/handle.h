@@ -131,6 +131,8 @@ void aspace_mapping_revoked(struct handle *node);
 [[nodiscard]] int handle_check_transfer(struct handle_table *from, kpio_handle value, uint32_t rights, unsigned mode);
 [[nodiscard]] int handle_take(struct handle_table *from, kpio_handle value, uint32_t rights, unsigned mode,
                           struct handle **out);
+// A child of a handle in flight, with its rights, in flight too. -EACCES (it has not DUPLICATE), -EBADF, -ENOMEM.
+[[nodiscard]] int handle_copy_in_flight(struct handle *h, struct handle **out);
 // Puts an in-flight handle into a table: value; or -EBADF (it was revoked on the way and is freed now); or -EMFILE,
 // -ENFILE, -ENOMEM (then it is still in flight).
 [[nodiscard]] int64_t handle_put(struct handle_table *to, struct handle *h);

@@ -27,7 +27,7 @@ static int take_copy(struct handle *h, kpio_handle value, uint32_t rights, struc
     if (!child) return -ENOMEM;
     handle_fill(child, o, h->badge, rights, (h->flags & HANDLE_AUDITED) | HANDLE_IN_FLIGHT);
     spin_lock(o->tree);
-    if (h->value != value || derivation_is_revoking(h)) {
+    if (h->value != value || h->flags & HANDLE_DEAD || derivation_is_revoking(h)) {
         spin_unlock(o->tree);
         handle_free(child);
         return -EBADF;
@@ -73,6 +73,10 @@ int handle_take(struct handle_table *from, kpio_handle value, uint32_t rights, u
     if (error) return error;
     if (h->flags & HANDLE_AUDITED) audit_record(AUDIT_TRANSFER, value, h->object, rights, 0);
     return mode == KPIO_SEND_COPY ? take_copy(h, value, rights, out) : take_move(from, h, value, rights, out);
+}
+
+int handle_copy_in_flight(struct handle *h, struct handle **out) {
+    return h->rights & KPIO_RIGHT_DUPLICATE ? take_copy(h, 0, h->rights, out) : -EACCES;
 }
 
 // Under the tree lock: whether h was revoked on its way; then its memory is the carrier's to free.

@@ -99,12 +99,17 @@ static int64_t do_receive(struct pipe_end *end, kpio_handle pipe, struct message
     return result;
 }
 
+static bool receive_options_valid(uint64_t options) {
+    if (options & KPIO_PIPE_COPY_HANDLES && !(options & KPIO_PIPE_PEEK)) return false;
+    return !(options & ~(uint64_t)(KPIO_PIPE_NOWAIT | KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES));
+}
+
 int64_t sys_pipe_receive(uint64_t pipe, uint64_t address, uint64_t options, uint64_t deadline, uint64_t e, uint64_t f) {
     struct object *o;
     struct message m;
     int64_t result = syscall_get(pipe, KPIO_KIND_PIPE, KPIO_RIGHT_READ, &o);
     if (result != 0) return result;
-    result = options & ~(uint64_t)(KPIO_PIPE_NOWAIT | KPIO_PIPE_PEEK) ? -EINVAL : message_begin(&m, address);
+    result = receive_options_valid(options) ? message_begin(&m, address) : -EINVAL;
     if (result == 0) {
         result = do_receive(pipe_end_of(o), (kpio_handle)pipe, &m, address, (uint32_t)options, deadline);
         message_end(&m);

@@ -269,6 +269,46 @@ LT_TEST(no_room_for_descriptors) {
     end(pair);
 }
 
+LT_TEST(peeking_at_descriptors) {
+    int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    for (int i = 0; i < 3; i++) {
+        int pair[2], p[2], fds[2], told;
+        char c;
+        make(types[i], pair);
+        LT_OK(pipe2(p, O_NONBLOCK));
+        lt_make("file", "text");
+        int file = (int)LT_OK(open("file", O_RDONLY));
+        LT_EQUAL(send_fds(pair[0], (int[]){p[1], file}, 2), 1);
+        LT_OK(close(p[1]));
+        for (int times = 0; times < 3; times++) {
+            LT_EQUAL(receive_fds(pair[1], fds, 2, MSG_PEEK | (times == 1 ? MSG_CMSG_CLOEXEC : 0), &told), 2);
+            LT_EQUAL(told & MSG_CTRUNC, 0);
+            LT_EQUAL(fcntl(fds[0], F_GETFD), times == 1 ? FD_CLOEXEC : 0);
+            LT_EQUAL(write(fds[0], "z", 1), 1);
+            LT_EQUAL(read(p[0], &c, 1), 1);
+            LT_EQUAL(read(fds[1], &c, 1), 1);
+            LT_EQUAL(c, "tex"[times]);  // one description
+            LT_OK(close(fds[0]));
+            LT_OK(close(fds[1]));
+            LT_ERRNO(read(p[0], &c, 1), EAGAIN);  // another is still on its way
+        }
+        LT_EQUAL(receive_fds(pair[1], fds, 0, MSG_PEEK, &told), 0);
+        LT_EQUAL(told & MSG_CTRUNC, MSG_CTRUNC);
+        LT_EQUAL(receive_fds(pair[1], fds, 2, 0, &told), 2);
+        LT_EQUAL(read(file, &c, 1), 1);
+        LT_EQUAL(c, 't');
+        LT_OK(close(fds[0]));
+        LT_EQUAL(read(p[0], &c, 1), 0);
+        LT_OK(close(fds[1]));
+        LT_EQUAL(send_fds(pair[0], &file, 1), 1);
+        LT_EQUAL(receive_fds(pair[1], fds, 1, MSG_PEEK, &told), 1);
+        LT_OK(close(p[0]));
+        LT_OK(close(file));
+        end(pair);  // with one on its way that was looked at
+        LT_OK(close(fds[0]));
+    }
+}
+
 LT_TEST(credentials) {
     int pair[2], on = 1;
     struct ucred who;

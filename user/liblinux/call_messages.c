@@ -148,7 +148,7 @@ static int64_t put_control(struct lx_thread *t, const struct lx_fd *fd, struct l
     uint64_t used = 0;
     int64_t error = 0;
     const uint64_t room = room_for_fds(m->control_size);
-    if (pm->note_size < sizeof b->note || flags & LX_MSG_PEEK) b->note.fds = 0;
+    if (pm->note_size < sizeof b->note) b->note.fds = 0;
     b->handle_count = (uint32_t)MIN(pm->handle_count, 2 * room);
     if (b->note.fds > room) {
         m->flags |= LX_MSG_CTRUNC;
@@ -181,7 +181,8 @@ static int64_t receive_rest(struct lx_thread *t, const struct lx_fd *fd, const s
 static int64_t receive(struct lx_thread *t, const struct lx_fd *fd, struct lx_beside *b, struct lx_msghdr *m, uint64_t size,
                        uint32_t flags) {
     const bool peek = flags & LX_MSG_PEEK, stream = lx_socket_is(fd, LX_SOCK_STREAM);
-    const uint64_t wait = flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0, how = wait | (peek ? KPIO_PIPE_PEEK : 0);
+    const uint64_t wait = flags & LX_MSG_DONTWAIT ? KPIO_PIPE_NOWAIT : 0;
+    const uint64_t how = wait | (peek ? KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES : 0);
     struct lx_socket_name from = {};
     const uint64_t room = room_for_fds(m->control_size);
     struct kpio_pipe_message pm = {.parts = m->parts,
@@ -246,7 +247,6 @@ static int64_t put_header(uint64_t at, const struct lx_msghdr *m) {
     return error;
 }
 
-// ABI recvmsg: MSG_PEEK shows no descriptors
 LX_CALL(recvmsg) {
     struct lx_msghdr m;
     int64_t error = lx_copy_in(&m, a1, sizeof m);

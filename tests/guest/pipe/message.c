@@ -52,6 +52,54 @@ KT_TEST(many_handles_in_one_message) {
     end(p);
 }
 
+KT_TEST(a_peek_copies_handles) {
+    struct ends p = make(KPIO_PIPE_STREAM);
+    struct kpio_pipe_message m;
+    kpio_handle event = KT_HANDLE(kpio_event_create());
+    fill(event, 3);
+    handles[1].rights = KPIO_RIGHT_WAIT | KPIO_RIGHT_TRANSFER;
+    KT_EQUAL(send(p, 3, 3, "hello"), 3);
+    KT_ERROR(receive(p, 100, 3, KPIO_PIPE_COPY_HANDLES, &m), EINVAL);
+    KT_EQUAL(receive(p, 100, 3, KPIO_PIPE_PEEK, &m), 3);
+    KT_EQUAL(m.handle_count, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        KT_EQUAL(receive(p, 2, 2, KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES, &m), 2);
+        KT_CHECK(note_is(&m, "hello"));
+        KT_EQUAL(m.handle_count, 3);
+        KT_EQUAL(handles[0].kind, KPIO_KIND_EVENT);
+        KT_EQUAL(handles[1].handle, 0);  // which could not be copied
+        kt_close(handles[0].handle);
+    }
+    KT_EQUAL(receive(p, 2, 1, KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES, &m), 2);
+    const kpio_handle seen = handles[0].handle;
+    KT_EQUAL(receive(p, 1, 3, 0, &m), 1);
+    KT_EQUAL(m.handle_count, 3);
+    for (unsigned i = 0; i < 3; i++) kt_close(handles[i].handle);
+    KT_EQUAL(receive(p, 2, 3, KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES, &m), 2);
+    KT_EQUAL(m.handle_count, 0);
+    KT_EQUAL(kpio_handle_revoke(event, 0), 1);  // the copy of what has gone
+    KT_ERROR(kpio_handle_close((uint64_t)seen), EBADF);
+    kt_close(event);
+    end(p);
+}
+
+// A copy ends with what it was copied from, which was revoked on its way.
+KT_TEST(a_copy_at_a_peek_can_be_revoked) {
+    struct ends p = make(KPIO_PIPE_SEQPACKET);
+    struct kpio_pipe_message m;
+    kpio_handle event = KT_HANDLE(kpio_event_create());
+    fill(event, 1);
+    KT_EQUAL(send(p, 1, 1, NULL), 1);
+    KT_EQUAL(receive(p, 1, 1, KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES, &m), 1);
+    const kpio_handle seen = handles[0].handle;
+    KT_EQUAL(kpio_handle_revoke(event, 0), 2);
+    KT_ERROR(kpio_handle_close((uint64_t)seen), EBADF);
+    KT_EQUAL(receive(p, 1, 1, KPIO_PIPE_PEEK | KPIO_PIPE_COPY_HANDLES, &m), 1);
+    KT_EQUAL(handles[0].handle, 0);
+    kt_close(event);
+    end(p);
+}
+
 KT_TEST(handles_wait_for_room) {
     struct ends p = make(KPIO_PIPE_STREAM);
     struct kpio_pipe_message m;

@@ -72,6 +72,7 @@ LX_CALL(bind) {
     return error < 0 ? error : settle(t, a0, &fd, &key);
 }
 
+// ABI listen: 64 connections wait whatever the backlog is, who connects then waits for room or gets EAGAIN
 LX_CALL(listen) {
     struct lx_fd fd, fresh;
     int64_t error = lx_socket_get(t, a0, &fd);

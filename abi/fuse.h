@@ -89,6 +89,12 @@ struct fuse_getxattr_in { uint32_t size, padding; };
 struct fuse_getxattr_out { uint32_t size, padding; };
 struct fuse_access_in { uint32_t mask, padding; };
 struct fuse_interrupt_in { uint64_t unique; };
+enum { FUSE_LOCK_READ, FUSE_LOCK_WRITE, FUSE_LOCK_NONE };  // fuse_file_lock.type
+#define FUSE_LOCK_END INT64_MAX   // fuse_file_lock.end: however far the end of the file moves
+struct fuse_file_lock { uint64_t start, end; uint32_t type, pid; };  // end is inclusive
+enum { FUSE_LK_FLOCK = 1 << 0 };
+struct fuse_lk_in { uint64_t fh, owner; struct fuse_file_lock lk; uint32_t lk_flags, padding; };
+struct fuse_lk_out { struct fuse_file_lock lk; };
 struct fuse_fallocate_in { uint64_t fh, offset, length; uint32_t mode, padding; };
 struct fuse_lseek_in { uint64_t fh, offset; uint32_t whence, padding; };
 struct fuse_lseek_out { uint64_t offset; };
@@ -127,6 +133,7 @@ FUSE_SIZE(attr, 88);
 FUSE_SIZE(entry_out, 128);
 FUSE_SIZE(attr_out, 104);
 FUSE_SIZE(setattr_in, 88);
+FUSE_SIZE(lk_in, 48);
 FUSE_SIZE(read_in, 40);
 FUSE_SIZE(write_in, 40);
 FUSE_SIZE(release_in, 24);

@@ -23,7 +23,9 @@ static int64_t answer(struct fuse_driver *d, const struct fuse_call *call) {
     switch (call->header->opcode) {
     case FUSE_INIT: return init(d, call);
     case FUSE_DESTROY: return 0;
-    case FUSE_INTERRUPT: return FUSE_REPLY_NONE;
+    case FUSE_INTERRUPT:
+        if (d->interrupted != NULL) d->interrupted(d, ((const struct fuse_interrupt_in *)call->body)->unique);
+        return FUSE_REPLY_NONE;
     default: return d->answer(d, call);
     }
 }

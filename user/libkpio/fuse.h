@@ -36,6 +36,8 @@ struct fuse_driver {
     void *context;
     // Bytes of the reply's body, a negative errno, or FUSE_REPLY_NONE. INIT, DESTROY and INTERRUPT do not come here.
     int64_t (*answer)(struct fuse_driver *driver, const struct fuse_call *call);
+    // Nobody cares any more for the answer to that request, which is to be sent all the same, soon. May be NULL.
+    void (*interrupted)(struct fuse_driver *driver, uint64_t unique);
 };
 
 // Memory of the driver's that comes behind what it puts into call->reply, without being copied there: it must not change until this

@@ -14,6 +14,8 @@ uint64_t fuse_current_process(void) {
     return p != NULL ? p->object.id : 0;
 }
 
+struct handle *fuse_current_handle(kpio_handle value) { return handle_lookup(value); }
+
 // ---- the object ---------------------------------------------------------------------------------------------------------
 
 static void changed(struct fuse_connection *c) { object_signal(&fuse_channel_of_connection(c)->object); }

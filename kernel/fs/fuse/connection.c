@@ -177,11 +177,17 @@ static void await_copy_locked(struct fuse_connection *c, struct fuse_request *r)
     }
 }
 
-static void orphan_locked(struct fuse_connection *c, struct fuse_request *r) {
-    r->state = FUSE_ORPHANED;
+// The driver has it and is to be told, once, that nobody cares any more.
+static void interrupt_locked(struct fuse_connection *c, struct fuse_request *r) {
+    if (list_node_is_linked(&r->interrupt_node)) return;
     list_push_back(&c->interrupts, &r->interrupt_node);
     c->counts.interrupts++;
     wake_driver_locked(c);
+}
+
+static void orphan_locked(struct fuse_connection *c, struct fuse_request *r) {
+    r->state = FUSE_ORPHANED;
+    interrupt_locked(c, r);
 }
 
 // The caller goes. What the driver has stays in the table without the caller's pages; the request is a copy of nothing then.
@@ -238,6 +244,66 @@ int fuse_call(struct fuse_connection *c, struct fuse_request *r) {
     spin_unlock(&c->idle.lock);
     return error;
 }
+
+// ---- callers with patience ------------------------------------------------------------------------------------------------
+
+// The lock is held, let go, and held again. -EINTR: interrupted, unless only a kill is to end it.
+static int wait_via_locked(struct fuse_connection *c, struct fuse_request *r, kpio_handle via, nanos_t deadline, bool killable) {
+    struct thread *t = current_thread();
+    struct handle *h = fuse_current_handle(via);
+    if (h == NULL) return -ECANCELED;
+    list_push_back(&c->callers, &t->wait.node);
+    r->waiter = t;
+    wait_prepare(&c->idle.lock, unlink_caller, h, r);
+    spin_unlock(&c->idle.lock);
+    int error = (int)(killable ? wait_block_killable(deadline) : wait_block_slowly(deadline));
+    spin_lock(&c->idle.lock);
+    return killable && error == -EINTR ? 0 : error;
+}
+
+// The lock is held. 0: the driver was told, and answers yet.
+static int interrupted_locked(struct fuse_connection *c, struct fuse_request *r) {
+    await_copy_locked(c, r);
+    if (r->state != FUSE_SENT) return -EINTR;
+    interrupt_locked(c, r);
+    return 0;
+}
+
+int fuse_call_patiently(struct fuse_connection *c, struct fuse_request *r, kpio_handle via, nanos_t deadline) {
+    int error = begin_call(c, r, arch_now() + c->timeout);
+    if (error == -ETIMEDOUT) give_up_silent(c);
+    if (error != 0) return error;
+    enqueue_locked(c, r);
+    wake_driver_locked(c);
+    spin_unlock(&c->idle.lock);
+    announce(c);
+    spin_lock(&c->idle.lock);
+    for (bool told = false; r->state != FUSE_DONE && error == 0;) {
+        error = wait_via_locked(c, r, via, deadline, told);
+        if (error != -EINTR) continue;
+        error = interrupted_locked(c, r);
+        told = true;
+    }
+    if (r->state != FUSE_DONE) {
+        int left = leave_unlock(c, r, -EINTR);  // which a driver cannot be blamed for
+        return left == -EINTR ? error : left;
+    }
+    error = r->error;
+    spin_unlock(&c->idle.lock);
+    return error;
+}
+
+void fuse_cancel_calls(struct fuse_connection *c, const struct handle *via) {
+    spin_lock(&c->idle.lock);
+    list_for_each_entry_safe(t, &c->callers, struct thread, wait.node) {
+        if (t->wait.via != via) continue;
+        unlink_caller(t);
+        wait_wake_locked(t, -ECANCELED);
+    }
+    spin_unlock(&c->idle.lock);
+}
+
+// ---- what callers leave -----------------------------------------------------------------------------------------------------
 
 // The caller goes; whether it is over.
 static coldpath bool abandon(struct fuse_connection *c, struct fuse_request *r) {

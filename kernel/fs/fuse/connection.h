@@ -19,11 +19,13 @@
 // Also built for host tests.
 #pragma once
 #include "abi/fuse.h"
+#include "abi/types.h"
 #include "kernel/core/types.h"
 #include "kernel/sched/sched.h"
 #include "lib/list.h"
 
 struct aspace;
+struct handle;
 struct fuse_connection;
 struct page;
 
@@ -47,6 +49,7 @@ struct fuse_request {
     bool abandoned;                     // nobody waits any more: frees itself when it is over
     bool detached;                      // nobody ever did (fuse_send)
     int error;                          // DONE: 0 or negative
+    bool late;                          // DONE, ORPHANED before: the driver did it after all
     nanos_t sent;
     struct thread *waiter;              // blocked for it
     // When it is over, before it is freed: without locks. May be NULL.
@@ -130,6 +133,11 @@ void fuse_request_free(struct fuse_connection *c, struct fuse_request *r);  // a
 // another driver's node), -EBUSY (FUSE_REQUESTS_MAX), -ENOTCONN, -ETIMEDOUT, -EINTR (killed). The request stays the caller's, to be
 // freed, and the pages are its again in every case.
 [[nodiscard]] int fuse_call(struct fuse_connection *c, struct fuse_request *r);
+// The same for what may take a driver as long as it likes. An interruption of the thread is told to the driver, whose answer is then
+// waited for, killably; the deadline (-ETIMEDOUT) is the caller's, and says nothing of the driver. -ECANCELED: killed, or the running
+// process's handle of that value went.
+[[nodiscard]] int fuse_call_patiently(struct fuse_connection *c, struct fuse_request *r, kpio_handle via, nanos_t deadline);
+void fuse_cancel_calls(struct fuse_connection *c, const struct handle *via);  // those through that handle
 // Nobody waits; takes the request over. Does not block.
 void fuse_send(struct fuse_connection *c, struct fuse_request *r);
 void fuse_send_forget(struct fuse_connection *c, struct fuse_forget *f);  // takes it over
@@ -164,5 +172,6 @@ bool fuse_has_work_locked(const struct fuse_connection *c);
                              int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes),
                              struct thread **next);
 
-// Provided by whoever knows processes: the caller's, 0 for a kernel thread.
+// Provided by whoever knows processes: the caller's, 0 for a kernel thread; and its handle of that value, NULL where it has none.
 uint64_t fuse_current_process(void);
+struct handle *fuse_current_handle(kpio_handle value);

@@ -35,7 +35,8 @@ struct fuse_handle {
     uint64_t fh, epoch;
     uint32_t refs;                  // atomic
     uint32_t open_flags;            // FOPEN_*
-    bool writes, closing;           // closing: nobody has it open; it stays until what is dirty is written
+    bool writes, locked;            // locked: the driver was asked for locks through it
+    bool closing;                   // nobody has it open; it stays until what is dirty is written
     struct fuse_request *flush, *release;
 };
 
@@ -45,6 +46,7 @@ struct fuse_node {
     struct fuse_forget *forget;     // with the lookups so far, counted atomically
     nanos_t name_until;             // as the last answer that named it said
     struct list handles;            // struct fuse_handle
+    struct list lockers;            // struct fuse_locker, under fuse->lock
     struct fuse_handle *created;    // by create, for the open that follows; under fuse->lock
     struct fuse_handle *reading;    // directory: where it was read last; under fuse->lock
     uint32_t changes;               // moves with what is changed here: an answer from before says nothing of the size; atomic
@@ -145,6 +147,12 @@ int fuse_open(struct inode *inode, uint32_t rights, uint32_t flags, void **opene
 void fuse_release(struct inode *inode, void *opened);
 // Opens a directory: -ENOSYS: handles are not needed.
 [[nodiscard]] int fuse_open_directory(struct fuse_node *dir, struct fuse_handle **out);
+
+// ---- lock.c: locks that the driver serves -----------------------------------------------------------------------------------------
+int fuse_lock(struct inode *inode, void *opened, struct fs_lock *lock, kpio_handle via, nanos_t deadline);
+void fuse_lock_gone(struct inode *inode, const struct handle *via, uint64_t owner);
+// Nobody has it open any more: its own locks end with it, and what processes locked through it does now.
+void fuse_locks_leave(struct fuse_node *node, struct fuse_handle *h);
 
 extern const struct inode_ops fuse_inode_ops;
 extern const struct file_cache_ops fuse_cache_ops;

@@ -187,6 +187,7 @@ void fuse_release(struct inode *inode, void *opened) {
     struct fuse_node *node = fuse_node_of(inode);
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_handle *h = opened;
+    fuse_locks_leave(node, h);
     spin_lock(&f->lock);
     h->closing = true;
     spin_unlock(&f->lock);

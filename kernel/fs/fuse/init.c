@@ -6,7 +6,7 @@
 
 #define ABLE                                                                                                           \
     (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_DONT_MASK | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_WRITEBACK_CACHE |     \
-     FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT)
+     FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_NO_OPENDIR_SUPPORT | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)
 #define PAGES_WITHOUT_MAX 32u  // of a driver that does not know max_pages
 
 static uint32_t most(uint32_t pages) { return MIN(MAX(pages, 1u), FUSE_PAGES_MAX) * (uint32_t)PAGE_SIZE; }

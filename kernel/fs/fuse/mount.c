@@ -42,6 +42,8 @@ const struct inode_ops fuse_inode_ops = {
     .write = fuse_write,
     .written = fuse_written,
     .seek = fuse_seek,
+    .lock = fuse_lock,
+    .lock_gone = fuse_lock_gone,
 };
 
 // ---- the file system as a whole -----------------------------------------------------------------------------------------

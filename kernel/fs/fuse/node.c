@@ -15,6 +15,7 @@ struct inode *fuse_alloc_inode(struct filesystem *fs) {
     struct fuse_node *node = kzalloc(sizeof *node);
     if (node == NULL) return NULL;
     list_init(&node->handles);
+    list_init(&node->lockers);
     (void)fs;
     return &node->inode;
 }

@@ -267,6 +267,7 @@ static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from,
         uint32_t opcode = r->opcode;
         c->told |= wrong;
         count_reply_locked(c, r);
+        r->late = r->state == FUSE_ORPHANED && h->error == 0;
         fuse_finish_unlock(c, r, wrong ? -EIO : -EINTR);
         if (tell) log_warn("fuse: a driver answered operation %u with error %d and %u bytes", opcode, h->error, bytes);
         return wrong ? -EINVAL : -ENOENT;

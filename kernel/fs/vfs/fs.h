@@ -9,6 +9,7 @@
 // What each operation finds held is said with it. Names come checked: 1..255 bytes, no '/', no NUL, neither "." nor "..".
 // Also built for host tests.
 #pragma once
+#include "abi/types.h"
 #include "kernel/block/page_cache.h"
 #include "kernel/core/rcu.h"
 #include "kernel/core/types.h"
@@ -21,6 +22,7 @@
 
 struct filesystem;
 struct inode;
+struct handle;
 struct kpio_mount_info;
 
 // Mode bits as POSIX (sys/stat.h): type in 0170000.
@@ -90,6 +92,13 @@ enum { FS_RENAME_EXCHANGE = 1 << 0 };
 enum { FS_ALLOCATE_KEEP_SIZE = 1 << 0, FS_ALLOCATE_PUNCH_HOLE = 1 << 1, FS_ALLOCATE_ZERO_RANGE = 1 << 2 };
 enum { FS_XATTR_CREATE = 1 << 0, FS_XATTR_REPLACE = 1 << 1 };
 
+// A lock that a file's driver may serve: KPIO_LOCK_* (abi/fs.h), both ends inclusive. Owners have numbers that are never used again.
+// TEST: filled in with the lock in the way, if there is one (else kind NONE).
+struct fs_lock {
+    uint32_t flags;
+    uint64_t start, last, owner, process;
+};
+
 // One entry of a directory. Returns false: no more wanted now; the entry counts as not taken.
 typedef bool fs_emit(void *context, const char *name, size_t bytes, uint64_t number, uint32_t type, uint64_t next_cookie);
 
@@ -156,6 +165,11 @@ struct inode_ops {
     int (*written)(struct inode *inode, void *opened, uint64_t offset, uint64_t bytes);
     // shared. As content_seek. -EOPNOTSUPP: all is data.
     int64_t (*seek)(struct inode *inode, uint64_t offset, bool data);
+    // No lock. A lock through an open file, by the handle of that value: 0, 1 (its driver serves none of this kind), or what it says;
+    // -EAGAIN (deadline 0), -ECANCELED (the handle went, or the thread is killed), -EINTR, -ETIMEDOUT. May be NULL.
+    int (*lock)(struct inode *inode, void *opened, struct fs_lock *lock, kpio_handle via, nanos_t deadline);
+    // After lock was asked. The handle goes: ends waits through it, and the ranges of that owner (0: of nobody). Does not block.
+    void (*lock_gone)(struct inode *inode, const struct handle *via, uint64_t owner);
 };
 
 struct fs_statistics {

@@ -1,6 +1,7 @@
 #include "kernel/fs/vfs/lock.h"
 
 #include "abi/gen/errors.h"
+#include "kernel/fs/vfs/file.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/process.h"
 
@@ -15,6 +16,7 @@ struct record {
 struct file_locks {
     struct wait_queue queue;    // its lock guards all of this
     struct list ranges, whole;  // ranges of one owner neither overlap nor touch with the same kind
+    bool served;                // the file's driver was asked for one; atomic
     struct rcu_head rcu;        // who kills one that waited may still look at the queue's lock
 };
 
@@ -141,11 +143,13 @@ void locks_release_file(const struct object *file, const struct inode *inode) {
 
 static uint64_t process_owner(void) { return current_process()->id << 1 | 1; }
 
-void locks_handle_gone(const struct inode *inode, struct handle *h) {
+void locks_handle_gone(struct inode *inode, struct handle *h) {
     struct file_locks *l = locks_of(inode);
     if (likely(l == NULL)) return;
     wait_queue_cancel(&l->queue, h, -ECANCELED);
-    if (current_process() != NULL && h->rights & (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE)) release(l, NULL, process_owner());
+    bool ends = current_process() != NULL && h->rights & (KPIO_RIGHT_READ | KPIO_RIGHT_WRITE);
+    if (ends) release(l, NULL, process_owner());
+    if (__atomic_load_n(&l->served, __ATOMIC_ACQUIRE)) inode->ops->lock_gone(inode, h, ends ? process_owner() : 0);
 }
 
 // ---- waiting ------------------------------------------------------------------------------------------------------------
@@ -249,6 +253,25 @@ static int decode(const struct object *file, const struct kpio_file_lock *lock, 
     return 0;
 }
 
+// 1: the kernel is to keep this lock itself.
+static int lock_served(struct object *o, struct inode *inode, struct file_locks *l, const struct record *wanted, kpio_handle value,
+                       struct kpio_file_lock *lock, nanos_t deadline) {
+    void *opened = FS_TYPE(inode->mode) == FS_REGULAR ? file_of(o)->opened : NULL;
+    if (opened == NULL || inode->ops->lock == NULL) return 1;
+    struct fs_lock served = {
+        .flags = lock->flags, .start = wanted->start, .last = wanted->last,
+        .owner = lock->flags & KPIO_LOCK_PROCESS ? wanted->owner : o->id << 1};
+    __atomic_store_n(&l->served, true, __ATOMIC_RELEASE);
+    int error = inode->ops->lock(inode, opened, &served, value, deadline);
+    if (error != 0 || !(lock->flags & KPIO_LOCK_TEST)) return error;
+    lock->flags = served.flags;
+    if ((served.flags & KPIO_LOCK_KIND) == KPIO_LOCK_NONE) return 0;
+    lock->start = served.start;
+    lock->bytes = served.last == UINT64_MAX ? 0 : served.last - served.start + 1;
+    lock->process = served.process;
+    return 0;
+}
+
 int file_lock(struct object *file, struct inode *inode, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline) {
     struct record wanted;
     int error = decode(file, lock, &wanted);
@@ -256,6 +279,8 @@ int file_lock(struct object *file, struct inode *inode, kpio_handle value, struc
     if (!inode_has_locks(inode)) return -EINVAL;
     struct file_locks *l = locks_make(inode);
     if (l == NULL) return -ENOMEM;
+    error = lock_served(file, inode, l, &wanted, value, lock, deadline);
+    if (error != 1) return error;
     struct list *list = lock->flags & KPIO_LOCK_WHOLE ? &l->whole : &l->ranges;
     if (lock->flags & KPIO_LOCK_TEST) {
         describe(l, list, &wanted, lock);

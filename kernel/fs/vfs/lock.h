@@ -1,6 +1,7 @@
 // Advisory locks on files and directories. Two name spaces: ranges (fcntl), owned by a process or by an open file; whole files
 // (flock), owned by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any
-// handle of its that reads or writes the file goes (POSIX). A waiter waits through its handle.
+// handle of its that reads or writes the file goes (POSIX). A waiter waits through its handle. Where a file's driver serves locks
+// (inode_ops.lock) they are there and not here, and errors are what it says.
 #pragma once
 #include "abi/fs.h"
 #include "kernel/fs/vfs/fs.h"
@@ -16,5 +17,5 @@ static inline bool inode_has_locks(const struct inode *inode) {
 [[nodiscard]] int file_lock(struct object *file, struct inode *inode, kpio_handle value, struct kpio_file_lock *lock,
                             nanos_t deadline);
 void locks_release_file(const struct object *file, const struct inode *inode);
-void locks_handle_gone(const struct inode *inode, struct handle *h);
+void locks_handle_gone(struct inode *inode, struct handle *h);
 void locks_forget(struct inode *inode);  // the inode leaves memory

@@ -22,6 +22,7 @@ static struct page descriptors[PAGES];
 
 nanos_t arch_now(void) { return driver_host.now; }
 uint64_t fuse_current_process(void) { return driver_host.process; }
+struct handle *fuse_current_handle(kpio_handle value) { return value != 0 ? (struct handle *)&driver_host : NULL; }
 void wait_queue_init(struct wait_queue *q, const char *name) {
     spin_init(&q->lock, name);
     list_init(&q->waiters);
@@ -60,6 +61,8 @@ int64_t wait_block_killable(nanos_t deadline) {
     t->state = THREAD_RUNNING;
     return t->wait.result;
 }
+
+int64_t wait_block_slowly(nanos_t deadline) { return wait_block_killable(deadline); }
 
 struct page *driver_host_page(unsigned i) { return &page_array_base[i]; }
 

@@ -65,8 +65,9 @@ static int test(struct fuse_node *node, struct fuse_handle *h, struct fs_lock *l
     int64_t result = fuse_ask(fuse_of_node(node), &q);
     if (result < 0) return result == -ENOSYS ? -EOPNOTSUPP : (int)result;
     if (!is_good(&out.lk)) return -EIO;
-    uint32_t kind = out.lk.type == FUSE_LOCK_NONE ? KPIO_LOCK_NONE : out.lk.type == FUSE_LOCK_WRITE ? KPIO_LOCK_EXCLUSIVE : KPIO_LOCK_SHARED;
-    lock->flags = (lock->flags & ~(uint32_t)KPIO_LOCK_KIND) | kind;
+    static const uint32_t kinds[] = {
+        [FUSE_LOCK_READ] = KPIO_LOCK_SHARED, [FUSE_LOCK_WRITE] = KPIO_LOCK_EXCLUSIVE, [FUSE_LOCK_NONE] = KPIO_LOCK_NONE};
+    lock->flags = (lock->flags & ~(uint32_t)KPIO_LOCK_KIND) | kinds[out.lk.type];
     lock->start = out.lk.start;
     lock->last = out.lk.end == FUSE_LOCK_END ? UINT64_MAX : out.lk.end;
     lock->process = out.lk.pid;
@@ -84,7 +85,8 @@ static void locker_free(struct fuse_locker *l) {
 static struct fuse_locker *locker_make(const struct fuse_node *node, struct fuse_handle *h, uint64_t owner) {
     struct fuse_locker *l = kmalloc(sizeof *l);
     if (l == NULL) return NULL;
-    *l = (struct fuse_locker){.owner = owner, .h = h, .flush = fuse_request_alloc(FUSE_FLUSH, node->nodeid, sizeof(struct fuse_flush_in), 0)};
+    *l = (struct fuse_locker){.owner = owner, .h = h};
+    l->flush = fuse_request_alloc(FUSE_FLUSH, node->nodeid, sizeof(struct fuse_flush_in), 0);
     if (l->flush == NULL) {
         kfree(l);
         return NULL;

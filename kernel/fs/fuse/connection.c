@@ -152,7 +152,7 @@ static int wait_unlock(struct fuse_connection *c, struct list *row, struct fuse_
 }
 
 // Whether it can be asked now: 0 with the lock held.
-static int begin_call(struct fuse_connection *c, const struct fuse_request *r, nanos_t deadline) {
+static inline __attribute__((always_inline)) int begin_call(struct fuse_connection *c, const struct fuse_request *r, nanos_t deadline) {
     for (;;) {
         spin_lock(&c->idle.lock);
         uint64_t self = fuse_current_process();
@@ -269,7 +269,7 @@ static int interrupted_locked(struct fuse_connection *c, struct fuse_request *r)
     return 0;
 }
 
-int fuse_call_patiently(struct fuse_connection *c, struct fuse_request *r, kpio_handle via, nanos_t deadline) {
+__attribute__((cold)) int fuse_call_patiently(struct fuse_connection *c, struct fuse_request *r, kpio_handle via, nanos_t deadline) {
     int error = begin_call(c, r, arch_now() + c->timeout);
     if (error == -ETIMEDOUT) give_up_silent(c);
     if (error != 0) return error;

@@ -1,10 +1,13 @@
 """Building: `make` with progress, and where its output lies."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import shlex
 from pathlib import Path
+from typing import Iterator
 
 from . import command, packages, progress
 from .errors import BUILD, KpioError
@@ -53,6 +56,16 @@ def make(arguments: list[str], title: str, limit: float = BUILD_LIMIT, quiet: bo
     return result
 
 
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Nobody else makes what is named so meanwhile: no other thread, no other command in this tree."""
+    folder = ROOT / "build"
+    folder.mkdir(exist_ok=True)
+    with open(folder / f".{name}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def source_of(line: str) -> str:
     """What a command that make prints works on: the source it compiles, or what it makes."""
     found = COMMAND.match(line) and re.search(r" -c (\S+)| -o (\S+)", line)
@@ -63,7 +76,8 @@ def ensure(variant: Build) -> Build:
     """Brings kernel and initrd of this variant up to date."""
     if variant.compiler != DEFAULT_COMPILER:
         packages.require("test")
-    make(variant.make_arguments(), f"Building {variant}")
+    with alone(variant.folder.name):
+        make(variant.make_arguments(), f"Building {variant}")
     for made in (variant.kernel, variant.initrd):
         if not made.is_file():
             raise KpioError(f"make succeeded but did not make {relative(made)}", BUILD)

@@ -90,8 +90,8 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
 [[nodiscard]] int pipe_create_shared(struct job *job, struct pipe_home home, struct pipe **out);
 [[nodiscard]] bool pipe_tryhold(struct pipe *pipe);  // false: it is on its way out
 void pipe_release(struct pipe *pipe);
-// An end with a reference for one more who has that side open; *peer_opens: how often the other one had been. need_peer: -ENXIO when
-// nobody has the other side. -ENFILE, -ENOMEM.
+// An end with a reference for one more who has that side open; *peer_opens: how often the other one had been, without who has it now
+// (pipe_await). need_peer: -ENXIO when nobody has the other side. -ENFILE, -ENOMEM.
 [[nodiscard]] int pipe_attach(struct pipe *pipe, bool writer, bool need_peer, struct pipe_end **out, uint32_t *peer_opens);
 // Whether it still stands for its side: its last handle may have gone while another was made.
 [[nodiscard]] bool pipe_end_serves(struct pipe_end *end);

@@ -37,7 +37,7 @@ int pipe_attach(struct pipe *pipe, bool writer, bool need_peer, struct pipe_end 
         if (end != NULL) {
             pipe_wake_locked(other, NULL, true, 0);
             peer = other->end;
-            *peer_opens = other->opens;
+            *peer_opens = other->opens - other->named;  // one that is there has been met, whether it stays or not
         }
         spin_unlock(&pipe->lock);
         if (peer != NULL) object_signal(&peer->object);

@@ -281,10 +281,12 @@ static struct vmo_frame overlay_frame(struct vmo *vmo, uint64_t index, bool writ
     return page ? frame_of(page, true) : no_frame(-ENOMEM);
 }
 
+static inline bool lies_in_a_row(const struct vmo *vmo) { return vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS; }
+static inline paddr_t address_in_row(const struct vmo *vmo, uint64_t index) { return paddr(vmo->base.v + (index << PAGE_SHIFT)); }
+
 static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, uint64_t index, bool write) {
     bool exclusive;
-    if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS)
-        return (struct vmo_frame){.address = paddr(vmo->base.v + (index << PAGE_SHIFT)), .writable = true};
+    if (lies_in_a_row(vmo)) return (struct vmo_frame){.address = address_in_row(vmo, index), .writable = true};
     if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, write);
     uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
     if (!entry && vmo->source) return overlay_frame(vmo, index, write);
@@ -292,17 +294,27 @@ static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, u
     return frame_of(entry_page(entry), exclusive && !(entry & ENTRY_FRESH) && !entry_is_shared(entry));
 }
 
-// To be read: mostly what is there already, of the VMO or of the one below it, as in faults on a program's file.
+// What the VMO below has, to be read.
+static inline struct vmo_frame frame_below(struct vmo *vmo, uint64_t index) {
+    const struct vmo *below = vmo->source;
+    const uint64_t at = index + vmo->source_first;
+    if (likely(at < below->pages)) {
+        if (lies_in_a_row(below)) return (struct vmo_frame){.address = address_in_row(below, at), .from_source = true};
+        uint64_t entry = below->kind == VMO_ANONYMOUS ? page_tree_look(&below->tree, at) : 0;
+        if (entry != 0) return (struct vmo_frame){.address = page_to_phys(entry_page(entry)), .from_source = true};
+    }
+    return overlay_frame(vmo, index, false);
+}
+
+// To be read: mostly what is there already, of the VMO or of the one below it, as in faults on a program's file. One look at each
+// tree.
 static __attribute__((noinline)) struct vmo_frame frame_to_read(struct vmo *vmo, uint64_t index) {
-    const struct vmo *below = NULL;
+    if (lies_in_a_row(vmo)) return (struct vmo_frame){.address = address_in_row(vmo, index), .writable = true};
+    if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, false);
     if (unlikely(vmo->kind != VMO_ANONYMOUS && vmo->kind != VMO_OVERLAY)) return frame_other(vmo, index, false);
     uint64_t entry = page_tree_look(&vmo->tree, index);
-    if (entry == 0 && (below = vmo->source) != NULL && below->kind == VMO_ANONYMOUS && index + vmo->source_first < below->pages)
-        entry = page_tree_look(&below->tree, index + vmo->source_first);
-    if (unlikely(entry == 0)) return frame_other(vmo, index, false);
-    struct vmo_frame frame = frame_of(entry_page(entry), !below && !(entry & (ENTRY_FRESH | ENTRY_SHARED)) && !entry_is_shared(entry));
-    frame.from_source = below != NULL;
-    return frame;
+    if (entry == 0) return vmo->source != NULL ? frame_below(vmo, index) : own_page(vmo, index, false);
+    return frame_of(entry_page(entry), !(entry & (ENTRY_FRESH | ENTRY_SHARED)) && !entry_is_shared(entry));
 }
 
 struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write) {

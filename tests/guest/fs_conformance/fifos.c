@@ -24,7 +24,7 @@ KT_TEST(fifo_sides_come_and_go) {
     KT_EQUAL(kpio_pipe_read(END(reader), &byte, 1, KPIO_PIPE_NOWAIT, NEVER), 0);
     KT_ERROR(kpio_pipe_await(END(reader), OPENS(reader), 0), EAGAIN);
     int64_t writer = KT_OK(kpio_fifo_open(dir, "fifo", KPIO_FIFO_NEED_PEER, KPIO_RIGHT_WRITE));
-    KT_EQUAL(OPENS(writer), 1);
+    KT_EQUAL(OPENS(writer), 0);  // but the one that is there
     KT_EQUAL(kpio_pipe_await(END(reader), OPENS(reader), 0), 0);
     KT_ERROR(kpio_pipe_read(END(reader), &byte, 1, KPIO_PIPE_NOWAIT, NEVER), EAGAIN);
     KT_EQUAL(kpio_pipe_write(END(writer), (const uint8_t *)"x", 1, 0, NEVER), 1);
@@ -45,6 +45,18 @@ KT_TEST(fifo_sides_come_and_go) {
     KT_EQUAL(OPENS(reader), 0);
     KT_EQUAL(kpio_pipe_read(END(reader), &byte, 1, KPIO_PIPE_NOWAIT, NEVER), 0);
     kt_close(END(reader));
+    fs_end();
+}
+
+// Whoever has the other side at the opening was met, even if it has gone before that is asked.
+KT_TEST(fifo_peer_that_goes_at_once) {
+    kpio_handle dir = make();
+    for (unsigned writes = 0; writes < 2; writes++) {
+        int64_t first = writes ? writer_of(dir) : reader_of(dir), second = writes ? reader_of(dir) : writer_of(dir);
+        kt_close(END(first));
+        KT_EQUAL(kpio_pipe_await(END(second), OPENS(second), 0), 0);
+        kt_close(END(second));
+    }
     fs_end();
 }
 

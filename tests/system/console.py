@@ -6,6 +6,11 @@ import subprocess
 import time
 
 
+def echo(line):
+    """A pattern for a line as the terminal shows it while it is typed: lines of the log may come into it."""
+    return "".join(f"(?>(?s:.*?){re.escape(character)})" for character in line) + r"(?s:.*?)\r?\n"
+
+
 class Console:
     def __init__(self, argv):
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -21,6 +26,10 @@ class Console:
             self.text += data.decode(errors="replace")
         found, self.text = self.text, ""
         return found
+
+    def begin(self, seconds):
+        """Until the monitor's prompt stands there, and init has said what it started: that may come into what is typed else."""
+        return self.read_until("(?s)(?=.*kpio> )(?=.*services started)", seconds)
 
     def type(self, line):
         self.process.stdin.write(line.encode() + b"\n")

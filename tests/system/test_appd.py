@@ -1,13 +1,12 @@
 """appd (user/appd, docs/appd.md): the guest suite tests/guest/appd.c on an ext4 disk, and boots of one disk that find another
 engine, other settings, another processor, an old clock."""
-import re
 import shutil
 import tempfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from console import Console
+from console import Console, echo
 from guests import Boot, Config, built
 from kpio import command, engine, guest, ktest, linuxguest, packages
 from kpio.machine import Disk, Machine
@@ -152,7 +151,7 @@ def test_the_monitor_installs_and_runs(tmp_path):
     chosen = replace(CONFIG.machine, disks=disk(tmp_path, "-d", str(source)))
     console = Console(chosen.arguments(variant.kernel, archive, "kpio.mode=shell root=vda") + ["-serial", "stdio"])
     try:
-        console.read_until("(?s)(?=.*kpio> )(?=.*services started)", SILENCE)
+        console.begin(SILENCE)
         for line, answer in (("app install /m/v1.wasm /bad.app", r"manifest: line 3: colour: unknown"),
                              ("app install /m/v1.wasm /hello.app memory=16M", r"hello 1\.0"),
                              ("app grant hello /data /m read", r""),
@@ -167,7 +166,7 @@ def test_the_monitor_installs_and_runs(tmp_path):
             console.type(line)
             # What init and appd say of a restart comes when it comes, the prompt at once; what is typed next must not meet it.
             shown = rf"{answer}(?s:.*)kpio> " if answer is not None else "".join(rf"(?=(?s:.*){part})" for part in RESTARTED)
-            said = console.read_until(rf"{re.escape(line)}\r?\n(?s:.*){shown}", SILENCE)
+            said = console.read_until(rf"{echo(line)}(?s:.*){shown}", SILENCE)
             assert "usage" not in said, said
         assert "hello" not in said.partition("app list")[2], said
     finally:

@@ -1,6 +1,5 @@
 """Apps that `kpio app build` makes (docs/apps.md): the samples of apps/samples in every mode, here and in a guest, and what
 the verb says."""
-import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from console import Console
+from console import Console, echo
 from guests import built
 from kpio import command, engine, linuxguest, packages
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
@@ -154,7 +153,7 @@ def test_apps_are_installed(tmp_path):
     console = Console(chosen.arguments(variant.kernel, archive, "kpio.mode=shell root=vda") + ["-serial", "stdio"])
     survey = SURVEY.replace("here", "unknown").replace("\n", r"\r?\n")
     try:
-        console.read_until("kpio> ", SILENCE)
+        console.begin(SILENCE)
         for line, answer in (("app install /m/survey.wasm /m/survey.app environment", r"survey 1\.0"),
                              ("app grant survey /out /out write", r""),
                              ("app run survey first.txt", survey),
@@ -162,7 +161,7 @@ def test_apps_are_installed(tmp_path):
                              ("app run hello Ada", "Hello, Ada!"),
                              ("app list", r"survey +1\.0 +aot +valid")):
             console.type(line)
-            said = console.read_until(rf"{re.escape(line)}\r?\n(?s:.*){answer}(?s:.*)kpio> ", SILENCE)
+            said = console.read_until(rf"{echo(line)}(?s:.*){answer}(?s:.*)kpio> ", SILENCE)
             assert "usage" not in said, said
     finally:
         console.close()

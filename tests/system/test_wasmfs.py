@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import replace
 
 import pytest
-from console import Console
+from console import Console, echo
 from guests import Boot, Config, built
 from kpio import apps, command, linuxguest, wasmfs
 from kpio.machine import Disk, Machine
@@ -169,12 +169,12 @@ class Monitor:
                  for number, (name, (_, setting)) in enumerate(zip(names, drivers), 1)]
         append = f"kpio.mode=shell root=tmpfs {' '.join(words)}"
         self.console = Console(replace(CONFIG.machine, disks=disks).arguments(variant.kernel, archive, append) + ["-serial", "stdio"])
-        self.console.read_until("kpio> ", SILENCE)
+        self.console.begin(SILENCE)
 
     def ask(self, line, answer):
         """What is said from the line on, to what matches the answer; words of the log may come in between."""
         self.console.type(line)
-        return self.console.read_until(rf"{re.escape(line)}\r?\n(?s:.*?){answer}", SILENCE)
+        return self.console.read_until(rf"{echo(line)}(?s:.*?){answer}", SILENCE)
 
     def drivers(self):
         """Ids of the drivers' processes, by the names of their services."""

@@ -269,58 +269,50 @@ static inline __attribute__((always_inline)) struct vmo_frame own_page(struct vm
     return likely(page != NULL) ? frame_of(page, true) : no_frame(-ENOMEM);
 }
 
-// An overlay: read what its source has, or copy that up. The source's lock is ours.
-static struct vmo_frame overlay_frame(struct vmo *vmo, uint64_t index, bool write) {
-    struct vmo_frame below = vmo_frame_locked(vmo->source, index + vmo->source_first, false);
+// What an overlay's source has, to be read. The source's lock is ours.
+static inline struct vmo_frame frame_below(const struct vmo *vmo, uint64_t index) {
+    struct vmo *below = vmo->source;
+    const uint64_t at = index + vmo->source_first;
+    uint64_t entry = below->kind == VMO_ANONYMOUS && at < below->pages ? page_tree_look(&below->tree, at) : 0;
+    struct vmo_frame frame = likely(entry != 0) ? frame_of(entry_page(entry), false) : vmo_frame_locked(below, at, false);
+    frame.writable = false;
+    frame.from_source = frame.error == 0;
+    return frame;
+}
+
+static coldpath struct vmo_frame frame_copied_up(struct vmo *vmo, uint64_t index) {
+    struct vmo_frame below = frame_below(vmo, index);
     if (below.error) return below;
-    below.writable = false;
-    below.from_source = true;
-    if (!write) return below;
     uint64_t *slot = page_tree_slot(&vmo->tree, index, vmo->job);
     struct page *page = slot ? page_copy_up(vmo, index, slot, phys_to_page(below.address)) : NULL;
     return page ? frame_of(page, true) : no_frame(-ENOMEM);
 }
 
 static inline bool lies_in_a_row(const struct vmo *vmo) { return vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS; }
-static inline paddr_t address_in_row(const struct vmo *vmo, uint64_t index) { return paddr(vmo->base.v + (index << PAGE_SHIFT)); }
-
-static __attribute__((noinline)) struct vmo_frame frame_other(struct vmo *vmo, uint64_t index, bool write) {
-    bool exclusive;
-    if (lies_in_a_row(vmo)) return (struct vmo_frame){.address = address_in_row(vmo, index), .writable = true};
-    if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, write);
-    uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
-    if (!entry && vmo->source) return overlay_frame(vmo, index, write);
-    if (!entry || write) return own_page(vmo, index, vmo->kind == VMO_POOL);
-    return frame_of(entry_page(entry), exclusive && !(entry & ENTRY_FRESH) && !entry_is_shared(entry));
+static inline struct vmo_frame frame_in_row(const struct vmo *vmo, uint64_t index) {
+    return (struct vmo_frame){.address = paddr(vmo->base.v + (index << PAGE_SHIFT)), .writable = true};
 }
 
-// What the VMO below has, to be read.
-static inline struct vmo_frame frame_below(struct vmo *vmo, uint64_t index) {
-    const struct vmo *below = vmo->source;
-    const uint64_t at = index + vmo->source_first;
-    if (likely(at < below->pages)) {
-        if (lies_in_a_row(below)) return (struct vmo_frame){.address = address_in_row(below, at), .from_source = true};
-        uint64_t entry = below->kind == VMO_ANONYMOUS ? page_tree_look(&below->tree, at) : 0;
-        if (entry != 0) return (struct vmo_frame){.address = page_to_phys(entry_page(entry)), .from_source = true};
-    }
-    return overlay_frame(vmo, index, false);
+static __attribute__((noinline)) struct vmo_frame frame_to_write(struct vmo *vmo, uint64_t index) {
+    if (lies_in_a_row(vmo)) return frame_in_row(vmo, index);
+    if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, true);
+    if (vmo->source && page_tree_look(&vmo->tree, index) == 0) return frame_copied_up(vmo, index);
+    return own_page(vmo, index, vmo->kind == VMO_POOL);
 }
 
-// To be read: mostly what is there already, of the VMO or of the one below it, as in faults on a program's file. One look at each
-// tree.
+// Mostly what is there already, of the VMO or of the one below it, as in faults on a program's file. One look at each tree.
 static __attribute__((noinline)) struct vmo_frame frame_to_read(struct vmo *vmo, uint64_t index) {
-    if (lies_in_a_row(vmo)) return (struct vmo_frame){.address = address_in_row(vmo, index), .writable = true};
+    if (lies_in_a_row(vmo)) return frame_in_row(vmo, index);
     if (vmo->kind == VMO_PAGED) return vmo_paged_frame(vmo, index, false);
-    if (unlikely(vmo->kind != VMO_ANONYMOUS && vmo->kind != VMO_OVERLAY)) return frame_other(vmo, index, false);
     uint64_t entry = page_tree_look(&vmo->tree, index);
-    if (entry == 0) return vmo->source != NULL ? frame_below(vmo, index) : own_page(vmo, index, false);
+    if (entry == 0) return vmo->source ? frame_below(vmo, index) : own_page(vmo, index, vmo->kind == VMO_POOL);
     return frame_of(entry_page(entry), !(entry & (ENTRY_FRESH | ENTRY_SHARED)) && !entry_is_shared(entry));
 }
 
 struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write) {
     if (unlikely(index >= vmo->pages)) return no_frame(-EFAULT);
     if (likely(vmo->kind == VMO_ANONYMOUS && write)) return own_page(vmo, index, false);
-    return write ? frame_other(vmo, index, true) : frame_to_read(vmo, index);
+    return write ? frame_to_write(vmo, index) : frame_to_read(vmo, index);
 }
 
 struct page *vmo_pin_page(struct vmo *vmo, uint64_t index) {

@@ -35,6 +35,11 @@ class Console:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def ask(self, line, answer, seconds):
+        """Types the line; what is said from then on, to what matches the answer."""
+        self.type(line)
+        return self.read_until(rf"{echo(line)}(?s:.*?){answer}", seconds)
+
     def close(self):
         self.process.terminate()
         self.process.wait(timeout=20)

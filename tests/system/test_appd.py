@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from console import Console, echo
+from console import Console
 from guests import Boot, Config, built
 from kpio import command, engine, guest, ktest, linuxguest, packages
 from kpio.machine import Disk, Machine
@@ -163,10 +163,9 @@ def test_the_monitor_installs_and_runs(tmp_path):
                              ("app run hello", r"version 1\r?\n"),
                              ("app remove hello", r""),
                              ("app list", r"")):
-            console.type(line)
             # What init and appd say of a restart comes when it comes, the prompt at once; what is typed next must not meet it.
             shown = rf"{answer}(?s:.*)kpio> " if answer is not None else "".join(rf"(?=(?s:.*){part})" for part in RESTARTED)
-            said = console.read_until(rf"{echo(line)}(?s:.*){shown}", SILENCE)
+            said = console.ask(line, shown, SILENCE)
             assert "usage" not in said, said
         assert "hello" not in said.partition("app list")[2], said
     finally:

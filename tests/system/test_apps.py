@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from console import Console, echo
+from console import Console
 from guests import built
 from kpio import command, engine, linuxguest, packages
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
@@ -53,7 +53,7 @@ def make_apps():
     """The folder of what the cases name, made once."""
     packages.require("wasm", "test")
     host = engine.programs()
-    tools = [ROOT / "host" / "kpio" / name for name in ("apps.py", "component.py", "verbs/app.py")]
+    tools = [ROOT / "host" / "kpio" / name for name in ("apps.py", "component.py", "crate.py", "verbs/app.py")]
     tools += [ROOT / "engines" / "component" / name for name in ("Cargo.lock", "src/main.rs")]
     inputs = [Path(__file__), *tools, *sorted(path for path in SAMPLES.rglob("*") if path.is_file()), host / "wasmc", host / "wasmhost"]
     folder = cache_folder("wasm") / f"samples-{inputs_key(*inputs)}"
@@ -160,8 +160,7 @@ def test_apps_are_installed(tmp_path):
                              ("app install /m/hello.wasm /m/hello.app", r"hello 1"),
                              ("app run hello Ada", "Hello, Ada!"),
                              ("app list", r"survey +1\.0 +aot +valid")):
-            console.type(line)
-            said = console.read_until(rf"{echo(line)}(?s:.*){answer}(?s:.*)kpio> ", SILENCE)
+            said = console.ask(line, rf"{answer}(?s:.*)kpio> ", SILENCE)
             assert "usage" not in said, said
     finally:
         console.close()

@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import replace
 
 import pytest
-from console import Console, echo
+from console import Console
 from guests import Boot, Config, built
 from kpio import apps, command, linuxguest, wasmfs
 from kpio.machine import Disk, Machine
@@ -173,8 +173,7 @@ class Monitor:
 
     def ask(self, line, answer):
         """What is said from the line on, to what matches the answer; words of the log may come in between."""
-        self.console.type(line)
-        return self.console.read_until(rf"{echo(line)}(?s:.*?){answer}", SILENCE)
+        return self.console.ask(line, answer, SILENCE)
 
     def drivers(self):
         """Ids of the drivers' processes, by the names of their services."""

@@ -11,23 +11,9 @@
 #include <time.h>
 
 #define NOBODY 65534
-// What a child of the case ends with.
-#define IN_A_CHILD(...)                                                                                                            \
-    ({                                                                                                                             \
-        int lt_status;                                                                                                             \
-        pid_t lt_child = (pid_t)LT_OK(fork());                                                                                     \
-        if (lt_child == 0) {                                                                                                       \
-            __VA_ARGS__                                                                                                            \
-            _exit(0);                                                                                                              \
-        }                                                                                                                          \
-        LT_EQUAL(waitpid(lt_child, &lt_status, 0), lt_child);                                                                      \
-        lt_status;                                                                                                                 \
-    })
-#define DEMAND(condition)                                                                                                          \
-    if (!(condition)) _exit(__LINE__ % 90 + 1)
-#define DENIED(call, error) DEMAND((call) == -1 && errno == (error))
+#define DENIED(call, error) LT_DEMAND((call) == -1 && errno == (error))
 static void become_nobody(void) {
-    if (geteuid() == 0) DEMAND(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+    if (geteuid() == 0) LT_DEMAND(setresuid(NOBODY, NOBODY, NOBODY) == 0);
 }
 
 // ---- priorities of input and output ----------------------------------------------------------------------------------------------
@@ -39,7 +25,7 @@ LT_TEST(priorities_of_input_and_output) {
     LT_OK(syscall(SYS_ioprio_set, PROCESS, 0, PRIORITY(2, 7)));
     LT_EQUAL(syscall(SYS_ioprio_get, PROCESS, 0), PRIORITY(2, 7));
     LT_EQUAL(syscall(SYS_ioprio_get, PROCESS, getpid()), PRIORITY(2, 7));
-    LT_EQUAL(IN_A_CHILD(DEMAND(syscall(SYS_ioprio_get, PROCESS, 0) == PRIORITY(2, 7));), 0);
+    LT_EQUAL(LT_IN_A_CHILD(LT_DEMAND(syscall(SYS_ioprio_get, PROCESS, 0) == PRIORITY(2, 7));), 0);
     LT_OK(syscall(SYS_ioprio_set, PROCESS, getpid(), PRIORITY(3, 0)));
     LT_EQUAL(syscall(SYS_ioprio_get, PROCESS, 0) >> 13, 3);
     LT_OK(syscall(SYS_ioprio_set, PROCESS, 0, 0));
@@ -49,7 +35,7 @@ LT_TEST(priorities_of_input_and_output) {
     LT_ERRNO(syscall(SYS_ioprio_get, 9, 0), EINVAL);
     LT_ERRNO(syscall(SYS_ioprio_get, PROCESS, 0x7ffffff0), ESRCH);
     LT_ERRNO(syscall(SYS_ioprio_set, GROUP, 0x7ffffff0, 0), ESRCH);
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  become_nobody();
                  DENIED(syscall(SYS_ioprio_set, PROCESS, 0, PRIORITY(1, 0)), EPERM);
              }),
@@ -59,10 +45,10 @@ LT_TEST(priorities_of_input_and_output) {
 // ---- unshare ---------------------------------------------------------------------------------------------------------------------
 
 LT_TEST(nothing_of_ones_own) {
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  become_nobody();
-                 DEMAND(unshare(0) == 0);
-                 DEMAND(unshare(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM) == 0);
+                 LT_DEMAND(unshare(0) == 0);
+                 LT_DEMAND(unshare(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM) == 0);
                  DENIED(unshare(CLONE_NEWNS), EPERM);
                  DENIED(unshare(CLONE_NEWUTS), EPERM);
                  DENIED(unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC), EPERM);
@@ -89,7 +75,7 @@ LT_TEST(the_clock_can_be_looked_at) {
     LT_ERRNO(clock_adjtime(CLOCK_MONOTONIC, &x), EOPNOTSUPP);
     LT_ERRNO(clock_adjtime(99, &x), EINVAL);
     LT_ERRNO(syscall(SYS_adjtimex, LT_BAD_ADDRESS), EFAULT);
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  struct timex tick = {.modes = ADJ_TICK, .tick = 10001};
                  become_nobody();
                  DENIED(adjtimex(&tick), EPERM);
@@ -128,11 +114,11 @@ LT_TEST(schedules) {
     LT_ERRNO(syscall(SYS_sched_getattr, -1, &a, 48, 0), EINVAL);
     LT_ERRNO(syscall(SYS_sched_getattr, 0x7ffffff0, &a, 48, 0), ESRCH);
     LT_ERRNO(syscall(SYS_sched_getattr, 0, LT_BAD_ADDRESS, 48, 0), EFAULT);
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  struct attributes b = {.size = 48, .policy = SCHED_IDLE};
                  become_nobody();
-                 DEMAND(set(&b) == 0 && syscall(SYS_sched_getscheduler, 0) == SCHED_IDLE);
-                 DEMAND(get(&b, 48) == 0 && b.policy == SCHED_IDLE);
+                 LT_DEMAND(set(&b) == 0 && syscall(SYS_sched_getscheduler, 0) == SCHED_IDLE);
+                 LT_DEMAND(get(&b, 48) == 0 && b.policy == SCHED_IDLE);
                  b = (struct attributes){.size = 48, .policy = SCHED_FIFO, .priority = 1};
                  DENIED(set(&b), EPERM);
                  b.priority = 0;
@@ -141,7 +127,7 @@ LT_TEST(schedules) {
                  DENIED(set(&b), EINVAL);
                  b = (struct attributes){.size = 40};
                  DENIED(set(&b), E2BIG);
-                 DEMAND(b.size == 56);
+                 LT_DEMAND(b.size == 56);
                  b = (struct attributes){.size = sizeof b};
                  b.beyond[1] = 1;
                  DENIED(set(&b), E2BIG);
@@ -160,14 +146,14 @@ static volatile sig_atomic_t told;
 static void count(int number) { told++; }
 
 LT_TEST(time_is_over) {
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 2};
-                 DEMAND(setrlimit(RLIMIT_CPU, &limit) == 0);
+                 LT_DEMAND(setrlimit(RLIMIT_CPU, &limit) == 0);
                  pid_t child = fork();  // has it too, from now on
                  if (child == 0)
                      for (;;) {}
                  int status;
-                 DEMAND(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
+                 LT_DEMAND(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
                  signal(SIGXCPU, count);
                  while (told == 0) {}
                  for (;;) {}
@@ -176,26 +162,26 @@ LT_TEST(time_is_over) {
 }
 
 LT_TEST(no_more_processes) {
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  const struct rlimit limit = {.rlim_cur = 2, .rlim_max = 100};
                  int p[2], status;
                  char c;
-                 DEMAND(pipe(p) == 0);
-                 DEMAND(setresuid(61234, 61234, 61234) == 0);
-                 DEMAND(setrlimit(RLIMIT_NPROC, &limit) == 0);
+                 LT_DEMAND(pipe(p) == 0);
+                 LT_DEMAND(setresuid(61234, 61234, 61234) == 0);
+                 LT_DEMAND(setrlimit(RLIMIT_NPROC, &limit) == 0);
                  pid_t first = fork();
-                 DEMAND(first >= 0);
+                 LT_DEMAND(first >= 0);
                  if (first == 0) {
                      close(p[1]);
                      _exit((int)read(p[0], &c, 1));
                  }
                  DENIED(fork(), EAGAIN);
-                 DEMAND(close(p[1]) == 0);
-                 DEMAND(waitpid(first, &status, 0) == first && status == 0);
+                 LT_DEMAND(close(p[1]) == 0);
+                 LT_DEMAND(waitpid(first, &status, 0) == first && status == 0);
                  first = fork();
-                 DEMAND(first >= 0);
+                 LT_DEMAND(first >= 0);
                  if (first == 0) _exit(0);
-                 DEMAND(waitpid(first, &status, 0) == first && status == 0);
+                 LT_DEMAND(waitpid(first, &status, 0) == first && status == 0);
              }),
              0);
 }

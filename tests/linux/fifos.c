@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define DEMAND(condition)                                                                                                          \
-    if (!(condition)) _exit(__LINE__ % 90 + 1)
 
 static void make(void) { LT_OK(mkfifo("fifo", 0600)); }
 static int open_it(int flags) { return (int)LT_OK(open("fifo", flags)); }
@@ -24,7 +22,7 @@ LT_TEST(between_processes) {
     pid_t child = (pid_t)LT_OK(fork());
     if (child == 0) {
         int fd = open("fifo", O_WRONLY);
-        DEMAND(fd >= 0 && write(fd, "hello", 5) == 5);
+        LT_DEMAND(fd >= 0 && write(fd, "hello", 5) == 5);
         _exit(0);
     }
     int fd = open_it(O_RDONLY);
@@ -44,11 +42,11 @@ LT_TEST(rounds) {
     if (child == 0) {
         for (char c = 0; c < 50; c++) {
             int fd = open("fifo", O_WRONLY);
-            DEMAND(fd >= 0 && write(fd, &c, 1) == 1 && close(fd) == 0);
+            LT_DEMAND(fd >= 0 && write(fd, &c, 1) == 1 && close(fd) == 0);
             int back = open("back", O_RDONLY);  // in step
             char b;
             while (back < 0) back = open("back", O_RDONLY);
-            DEMAND(read(back, &b, 1) == 1 && b == c && close(back) == 0);
+            LT_DEMAND(read(back, &b, 1) == 1 && b == c && close(back) == 0);
         }
         _exit(0);
     }

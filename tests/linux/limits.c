@@ -28,98 +28,84 @@ static void limit(int which, rlim_t current) {
     if (setrlimit(which, &l) != 0) _exit(91);
 }
 
-// What a child of the case ends with.
-#define IN_A_CHILD(...)                                                                                                            \
-    ({                                                                                                                             \
-        int lt_status;                                                                                                             \
-        pid_t lt_child = (pid_t)LT_OK(fork());                                                                                     \
-        if (lt_child == 0) {                                                                                                       \
-            __VA_ARGS__                                                                                                            \
-            _exit(0);                                                                                                              \
-        }                                                                                                                          \
-        LT_EQUAL(waitpid(lt_child, &lt_status, 0), lt_child);                                                                      \
-        lt_status;                                                                                                                 \
-    })
-#define DEMAND(condition)                                                                                                          \
-    if (!(condition)) _exit(__LINE__ % 90 + 1)
 
 static void *map(size_t bytes, int prot) { return mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
 
 LT_TEST(address_space) {
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  limit(RLIMIT_AS, 256 * MIB);
                  void *at = map(16 * MIB, PROT_READ | PROT_WRITE);
-                 DEMAND(at != MAP_FAILED);
-                 DEMAND(map(256 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
-                 DEMAND(map(256 * MIB, PROT_NONE) == MAP_FAILED && errno == ENOMEM);
-                 DEMAND(mremap(at, 16 * MIB, 256 * MIB, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
-                 DEMAND(munmap(at, 16 * MIB) == 0);
+                 LT_DEMAND(at != MAP_FAILED);
+                 LT_DEMAND(map(256 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
+                 LT_DEMAND(map(256 * MIB, PROT_NONE) == MAP_FAILED && errno == ENOMEM);
+                 LT_DEMAND(mremap(at, 16 * MIB, 256 * MIB, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+                 LT_DEMAND(munmap(at, 16 * MIB) == 0);
                  at = map(200 * MIB, PROT_READ | PROT_WRITE);
-                 DEMAND(at != MAP_FAILED);
-                 DEMAND(munmap(at, 200 * MIB) == 0);
+                 LT_DEMAND(at != MAP_FAILED);
+                 LT_DEMAND(munmap(at, 200 * MIB) == 0);
                  // In pieces it is no more.
                  int pieces = 0;
                  while (pieces < 1000 && map(MIB, PROT_READ | PROT_WRITE) != MAP_FAILED) pieces++;
-                 DEMAND(pieces > 100 && pieces < 257);
+                 LT_DEMAND(pieces > 100 && pieces < 257);
                  limit(RLIMIT_AS, RLIM_INFINITY);
-                 DEMAND(map(1024 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
+                 LT_DEMAND(map(1024 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
              }),
              0);
 }
 
 LT_TEST(data) {
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  limit(RLIMIT_DATA, 64 * MIB);
-                 DEMAND(map(128 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
-                 DEMAND(map(128 * MIB, PROT_READ) != MAP_FAILED);
-                 DEMAND(mmap(NULL, 128 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
-                 DEMAND(sbrk(128 * MIB) == (void *)-1 && errno == ENOMEM);
-                 DEMAND(sbrk(0) != (void *)-1);
-                 DEMAND(map(16 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
+                 LT_DEMAND(map(128 * MIB, PROT_READ | PROT_WRITE) == MAP_FAILED && errno == ENOMEM);
+                 LT_DEMAND(map(128 * MIB, PROT_READ) != MAP_FAILED);
+                 LT_DEMAND(mmap(NULL, 128 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+                 LT_DEMAND(sbrk(128 * MIB) == (void *)-1 && errno == ENOMEM);
+                 LT_DEMAND(sbrk(0) != (void *)-1);
+                 LT_DEMAND(map(16 * MIB, PROT_READ | PROT_WRITE) != MAP_FAILED);
              }),
              0);
 }
 
 LT_TEST(size_of_files) {
     char bytes[100] = "";
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  signal(SIGXFSZ, SIG_IGN);
                  int fd = open("file", O_RDWR | O_CREAT, 0600);
                  limit(RLIMIT_FSIZE, 150);
-                 DEMAND(write(fd, bytes, 100) == 100);
-                 DEMAND(write(fd, bytes, 100) == 50);
-                 DEMAND(write(fd, bytes, 100) == -1 && errno == EFBIG);
-                 DEMAND(write(fd, bytes, 0) == 0);
-                 DEMAND(pwrite(fd, bytes, 100, 120) == 30);
-                 DEMAND(pwrite(fd, bytes, 1, 150) == -1 && errno == EFBIG);
-                 DEMAND(pwrite(fd, bytes, 100, 0) == 100);
+                 LT_DEMAND(write(fd, bytes, 100) == 100);
+                 LT_DEMAND(write(fd, bytes, 100) == 50);
+                 LT_DEMAND(write(fd, bytes, 100) == -1 && errno == EFBIG);
+                 LT_DEMAND(write(fd, bytes, 0) == 0);
+                 LT_DEMAND(pwrite(fd, bytes, 100, 120) == 30);
+                 LT_DEMAND(pwrite(fd, bytes, 1, 150) == -1 && errno == EFBIG);
+                 LT_DEMAND(pwrite(fd, bytes, 100, 0) == 100);
                  const struct iovec parts[] = {{bytes, 40}, {bytes, 40}};
-                 DEMAND(pwritev(fd, parts, 2, 100) == 50);
-                 DEMAND(lseek(fd, 0, SEEK_END) == 150);
-                 DEMAND(writev(fd, parts, 2) == -1 && errno == EFBIG);
-                 DEMAND(ftruncate(fd, 151) == -1 && errno == EFBIG);
-                 DEMAND(ftruncate(fd, 150) == 0 && ftruncate(fd, 10) == 0);
-                 DEMAND(truncate("file", 1000) == -1 && errno == EFBIG);
+                 LT_DEMAND(pwritev(fd, parts, 2, 100) == 50);
+                 LT_DEMAND(lseek(fd, 0, SEEK_END) == 150);
+                 LT_DEMAND(writev(fd, parts, 2) == -1 && errno == EFBIG);
+                 LT_DEMAND(ftruncate(fd, 151) == -1 && errno == EFBIG);
+                 LT_DEMAND(ftruncate(fd, 150) == 0 && ftruncate(fd, 10) == 0);
+                 LT_DEMAND(truncate("file", 1000) == -1 && errno == EFBIG);
                  int end = open("file", O_WRONLY | O_APPEND);
-                 DEMAND(write(end, bytes, 100) == 100);
-                 DEMAND(write(end, bytes, 100) == 40);
-                 DEMAND(write(end, bytes, 100) == -1 && errno == EFBIG);
+                 LT_DEMAND(write(end, bytes, 100) == 100);
+                 LT_DEMAND(write(end, bytes, 100) == 40);
+                 LT_DEMAND(write(end, bytes, 100) == -1 && errno == EFBIG);
                  // What is no file has no such size.
                  int ends[2];
-                 DEMAND(pipe(ends) == 0 && write(ends[1], bytes, 100) == 100 && write(ends[1], bytes, 100) == 100);
+                 LT_DEMAND(pipe(ends) == 0 && write(ends[1], bytes, 100) == 100 && write(ends[1], bytes, 100) == 100);
              }),
              0);
-    LT_EQUAL(IN_A_CHILD({
+    LT_EQUAL(LT_IN_A_CHILD({
                  int fd = open("other", O_RDWR | O_CREAT, 0600);
                  limit(RLIMIT_FSIZE, 50);
-                 DEMAND(write(fd, bytes, 100) == 50);
+                 LT_DEMAND(write(fd, bytes, 100) == 50);
                  (void)!write(fd, bytes, 1);
              }) & 0x7f,
              SIGXFSZ);
 }
 
 static int execute_deep(rlim_t stack, const char *kib) {
-    return IN_A_CHILD({
+    return LT_IN_A_CHILD({
         limit(RLIMIT_STACK, stack);
         execl("/proc/self/exe", "limits", "deep", kib, NULL);
         _exit(99);

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct lt_case {
@@ -128,6 +129,21 @@ static inline int lt_run(const struct lt_case *c) {
     else lt_say("KTEST %s %s: %s\n", lt_result == LT_SKIPPED ? "skip" : "fail", c->name, lt_reason);
     return lt_result != LT_FAILED;
 }
+
+// What a child of the case ends with; and there, what must be so.
+#define LT_IN_A_CHILD(...)                                                                                                         \
+    ({                                                                                                                             \
+        int lt_status;                                                                                                             \
+        pid_t lt_child = (pid_t)LT_OK(fork());                                                                                     \
+        if (lt_child == 0) {                                                                                                       \
+            __VA_ARGS__                                                                                                            \
+            _exit(0);                                                                                                              \
+        }                                                                                                                          \
+        LT_EQUAL(waitpid(lt_child, &lt_status, 0), lt_child);                                                                      \
+        lt_status;                                                                                                                 \
+    })
+#define LT_DEMAND(condition)                                                                                                       \
+    if (!(condition)) _exit(__LINE__ % 90 + 1)
 
 static int lt_remove(const char *path, const struct stat *status, int type, struct FTW *walk) {
     (void)status, (void)walk;

@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <sys/wait.h>
 
-#define DEMAND(condition)                                                                                                          \
-    if (!(condition)) _exit(__LINE__ % 90 + 1)
 
 static void one_byte(int fd) {
     char c;
@@ -31,13 +29,13 @@ LT_TEST(the_death_of_a_parent) {
             signal(SIGUSR2, note);
             sigprocmask(SIG_SETMASK, &blocked, NULL);
             int asked = 0;
-            DEMAND(prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0);
-            DEMAND(prctl(PR_GET_PDEATHSIG, &asked) == 0 && asked == SIGUSR2);
+            LT_DEMAND(prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0);
+            LT_DEMAND(prctl(PR_GET_PDEATHSIG, &asked) == 0 && asked == SIGUSR2);
             pid_t child = fork();  // it has asked for nothing
             if (child == 0) _exit(prctl(PR_GET_PDEATHSIG, &asked) != 0 || asked != 0);
             int ended;
-            DEMAND(waitpid(child, &ended, 0) == child && ended == 0);
-            DEMAND(write(ready[1], "r", 1) == 1);
+            LT_DEMAND(waitpid(child, &ended, 0) == child && ended == 0);
+            LT_DEMAND(write(ready[1], "r", 1) == 1);
             while (told == 0) sigsuspend(&none);
             _exit(write(result[1], "s", 1) != 1);
         }
@@ -55,18 +53,18 @@ LT_TEST(the_death_of_a_parent) {
 // A grandchild whose parent has ended is the reaper's, who waits for it as for its own.
 static int be_reaper(bool before) {
     int go[2], status, is = 0;
-    DEMAND(pipe(go) == 0);
-    DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 0);
-    DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-    DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 1);
+    LT_DEMAND(pipe(go) == 0);
+    LT_DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 0);
+    LT_DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    LT_DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 1);
     const pid_t self = getpid();
     pid_t parent = fork();
     if (parent == 0) {
-        DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 0);
+        LT_DEMAND(prctl(PR_GET_CHILD_SUBREAPER, &is) == 0 && is == 0);
         pid_t grandchild = fork();
         if (grandchild != 0 && before) {  // a zombie when its parent ends
             siginfo_t info;
-            DEMAND(waitid(P_PID, (id_t)grandchild, &info, WEXITED | WNOWAIT) == 0);
+            LT_DEMAND(waitid(P_PID, (id_t)grandchild, &info, WEXITED | WNOWAIT) == 0);
         }
         if (grandchild != 0) _exit(grandchild < 0);
         if (before) _exit(7);
@@ -74,11 +72,11 @@ static int be_reaper(bool before) {
         one_byte(go[0]);
         _exit(getppid() == self ? 7 : 8);
     }
-    DEMAND(waitpid(parent, &status, 0) == parent && status == 0);
-    DEMAND(close(go[1]) == 0);
+    LT_DEMAND(waitpid(parent, &status, 0) == parent && status == 0);
+    LT_DEMAND(close(go[1]) == 0);
     const pid_t orphan = waitpid(-1, &status, 0);
-    DEMAND(orphan > 0 && orphan != parent && status == 7 << 8);
-    DEMAND(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
+    LT_DEMAND(orphan > 0 && orphan != parent && status == 7 << 8);
+    LT_DEMAND(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
     return 0;
 }
 
@@ -104,7 +102,7 @@ LT_TEST(a_reaper_that_waits) {
     LT_OK(pipe(go));
     pid_t reaper = (pid_t)LT_OK(fork());
     if (reaper == 0) {
-        DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+        LT_DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
         pid_t stays = fork();
         if (stays == 0) {
             close(go[1]);
@@ -119,13 +117,13 @@ LT_TEST(a_reaper_that_waits) {
         int seven = 0, zero = 0;
         for (int i = 0; i < 2; i++) {
             pid_t one = waitpid(-1, &status, 0);
-            DEMAND(one > 0 && one != stays);
+            LT_DEMAND(one > 0 && one != stays);
             seven += status == 7 << 8;
             zero += status == 0;
         }
-        DEMAND(seven == 1 && zero == 1);
-        DEMAND(close(go[1]) == 0);
-        DEMAND(waitpid(-1, &status, 0) == stays && status == 1 << 8);
+        LT_DEMAND(seven == 1 && zero == 1);
+        LT_DEMAND(close(go[1]) == 0);
+        LT_DEMAND(waitpid(-1, &status, 0) == stays && status == 1 << 8);
         _exit(0);
     }
     LT_OK(close(go[1]));
@@ -143,7 +141,7 @@ LT_TEST(sigchld_of_an_orphan) {
         sigaddset(&chld, SIGCHLD);
         sigprocmask(SIG_BLOCK, &chld, NULL);
         signal(SIGCHLD, note);
-        DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+        LT_DEMAND(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
         pid_t parent = fork();
         if (parent == 0) {
             if (fork() == 0) _exit(7);

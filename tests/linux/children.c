@@ -100,7 +100,7 @@ LT_TEST(signals_through_a_descriptor) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     LT_EQUAL(poll(&p, 1, 0), 0);
     LT_OK(send_signal(fd, SIGTERM, NULL, 0));
-    LT_EQUAL(poll(&p, 1, 10000), 1);
+    LT_EQUAL(poll(&p, 1, LT_HANG_MS), 1);
     LT_OK(send_signal(fd, 0, NULL, 0));  // it has ended, and is still somebody
     LT_EQUAL(waitpid(child, &status, 0), child);
     LT_EQUAL(status, SIGTERM);

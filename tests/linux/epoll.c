@@ -215,7 +215,7 @@ LT_TEST(many) {
 
 static void *waits(void *epoll) {
     struct epoll_event event = {0};
-    return (void *)(long)(epoll_wait(*(int *)epoll, &event, 1, 10000) == 1 ? event.data.u64 : 999);
+    return (void *)(long)(epoll_wait(*(int *)epoll, &event, 1, LT_HANG_MS) == 1 ? event.data.u64 : 999);
 }
 
 LT_TEST(waiting_in_threads) {
@@ -239,7 +239,7 @@ LT_TEST(children_share_it) {
     LT_OK(control(s.epoll, EPOLL_CTL_ADD, s.in, EPOLLIN, 11));
     pid_t child = (pid_t)LT_OK(fork());
     if (child == 0) {
-        int n = epoll_wait(s.epoll, got, 8, 10000);
+        int n = epoll_wait(s.epoll, got, 8, LT_HANG_MS);
         _exit(n == 1 && got[0].data.u64 == 11 ? 0 : 1);
     }
     fill(s, 1);
@@ -262,7 +262,7 @@ LT_TEST(signals_end_it) {
     LT_OK(sigprocmask(SIG_BLOCK, &blocked, NULL));
     LT_OK(raise(SIGUSR1));
     LT_EQUAL(epoll_wait(s.epoll, got, 1, 5), 0);
-    LT_ERRNO(epoll_pwait(s.epoll, got, 1, 5000, &none), EINTR);
+    LT_ERRNO(epoll_pwait(s.epoll, got, 1, LT_HANG_MS, &none), EINTR);
     LT_EQUAL(signals, 1);
     LT_EQUAL(epoll_pwait(s.epoll, got, 1, 5, &none), 0);
     LT_OK(sigprocmask(SIG_SETMASK, &none, &now));

@@ -114,10 +114,11 @@ static int serve_one(int fd) {
     }
 }
 
+// The end of the connection: ENODEV, or ECONNABORTED where it came while a request was being handed over, which no umount waits for.
 static void serve(int fd) {
     while (serve_one(fd) == 0) {
     }
-    _exit(errno == ENODEV ? 0 : errno);
+    _exit(errno == ENODEV || errno == ECONNABORTED ? 0 : errno);
 }
 
 static int mount_fd(int fd, const char *where, const char *type, unsigned long flags) {

@@ -84,10 +84,12 @@ static _Atomic int waiting, woken;
 struct waiter {
     pthread_t thread;
     unsigned mask;
+    volatile pid_t tid;
     long result;
 };
 static void *wait_on_a(void *argument) {
     struct waiter *w = argument;
+    w->tid = (pid_t)syscall(SYS_gettid);
     waiting++;
     w->result = futex(&word_a, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, w->mask);
     woken++;
@@ -101,7 +103,7 @@ static void start(struct waiter *w, int count, unsigned mask) {
         LT_EQUAL(pthread_create(&w[i].thread, NULL, wait_on_a, &w[i]), 0);
     }
     while (waiting < count) sched_yield();
-    usleep(30000);  // until they sleep
+    for (int i = 0; i < count; i++) lt_asleep(w[i].tid);
 }
 static void finish(struct waiter *w, int count) {
     for (int i = 0; i < count; i++) {

@@ -69,7 +69,7 @@ __attribute__((noreturn, format(printf, 4, 5))) static inline void lt_stop(int r
 #define LT_SKIP(...) lt_stop(LT_SKIPPED, __FILE__, __LINE__, __VA_ARGS__)
 #define LT_FAIL(...) lt_stop(LT_FAILED, __FILE__, __LINE__, __VA_ARGS__)
 // How long to wait for what is to come: it tells a hang, and is no target.
-#define LT_HANG_MS 60000
+#define LT_HANG_MS 300000
 #define LT_CHECK(condition)                                                                                                        \
     do {                                                                                                                           \
         if (!(condition)) LT_FAIL("%s; errno %d", #condition, errno);                                                              \
@@ -106,6 +106,24 @@ static inline void lt_make(const char *path, const char *text) {
     LT_OK(close(fd));
 }
 #define LT_BAD_ADDRESS ((void *)8)
+// Waits until a thread of this process sleeps in a call; for any thread, as it does not end the case.
+static inline void lt_asleep(pid_t tid) {
+    char path[64], text[512];
+    const char *name_end = NULL;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    do {
+        if (name_end != NULL) usleep(1000);
+        int fd = open(path, O_RDONLY);
+        ssize_t bytes = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (bytes <= 0) {
+            lt_say("%s cannot be read: errno %d\n", path, errno);
+            _exit(3);
+        }
+        close(fd);
+        text[bytes] = 0;
+        name_end = strrchr(text, ')');
+    } while (name_end == NULL || strncmp(name_end, ") S", 3) != 0);
+}
 // How often a storm blows: `few` times, or `many` where the environment says LT_LONG.
 static inline unsigned lt_times(unsigned few, unsigned many) { return getenv("LT_LONG") != NULL ? many : few; }
 // Pseudo-random numbers below `limit`, by LT_SEED.

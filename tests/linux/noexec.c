@@ -134,7 +134,7 @@ LT_TEST(files_while_written) {
     LT_OK(close(ends[1]));
     LT_EQUAL(waitpid(child, NULL, 0), child);
     char *x = MAP_FAILED;
-    for (int i = 0; i < 1000 && x == MAP_FAILED; i++) {  // what a process leaves goes a little later
+    for (int i = 0; i < LT_HANG_MS && x == MAP_FAILED; i++) {  // what a process leaves goes a little later
         x = mmap(NULL, PAGE, RX, MAP_PRIVATE, r, 0);
         if (x == MAP_FAILED) usleep(1000);
     }

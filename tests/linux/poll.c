@@ -67,7 +67,7 @@ LT_TEST(poll_of_others) {
     struct itimerspec soon = {.it_value.tv_nsec = 1000000};
     LT_OK(timerfd_settime(fd, 0, &soon, NULL));
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    LT_EQUAL(poll(&p, 1, 10000), 1);
+    LT_EQUAL(poll(&p, 1, LT_HANG_MS), 1);
     LT_EQUAL(p.revents, POLLIN);
     LT_OK(close(fd));
     lt_make("file", "text");
@@ -132,7 +132,7 @@ LT_TEST(signals_end_poll) {
     struct pollfd one = {.fd = p[0], .events = POLLIN};
     handle(SIGALRM, SA_RESTART);
     ualarm(20000, 20000);  // again and again: the first may come before the call does
-    LT_ERRNO(poll(&one, 1, 30000), EINTR);
+    LT_ERRNO(poll(&one, 1, LT_HANG_MS), EINTR);
     ualarm(0, 0);
     LT_CHECK(signals >= 1);
     LT_OK(close(p[0]));
@@ -151,7 +151,7 @@ LT_TEST(ppoll_changes_the_mask) {
     LT_OK(raise(SIGUSR1));
     LT_EQUAL(signals, 0);
     struct pollfd one = {.fd = p[0], .events = POLLIN};
-    struct timespec long_time = {.tv_sec = 20}, bad = {.tv_nsec = -1};
+    struct timespec long_time = {.tv_sec = LT_HANG_MS / 1000}, bad = {.tv_nsec = -1};
     LT_ERRNO(ppoll(&one, 1, &long_time, &none), EINTR);
     LT_EQUAL(signals, 1);
     LT_OK(sigprocmask(SIG_SETMASK, NULL, &now));

@@ -405,7 +405,7 @@ static void serve(struct sockaddr_un *name, socklen_t size) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     LT_EQUAL(poll(&p, 1, 0), 0);
     LT_EQUAL(pthread_create(&thread, NULL, connects, name), 0);
-    LT_EQUAL(poll(&p, 1, 10000), 1);
+    LT_EQUAL(poll(&p, 1, LT_HANG_MS), 1);
     struct sockaddr_un peer;
     socklen_t peer_size = sizeof peer;
     int one = (int)LT_OK(accept4(fd, (struct sockaddr *)&peer, &peer_size, SOCK_CLOEXEC));

@@ -146,7 +146,7 @@ LT_TEST(a_message_brings_what_does_not_fit) {
         LT_EQUAL(byte, 'x');
         LT_CHECK(message.msg_flags & MSG_CTRUNC);
         struct pollfd gone = {.fd = sent[0], .events = POLLIN};
-        LT_EQUAL(poll(&gone, 1, 10000), 1);
+        LT_EQUAL(poll(&gone, 1, LT_HANG_MS), 1);
         LT_EQUAL(gone.revents, POLLHUP);
         close_all();
     }

@@ -81,7 +81,7 @@ LT_TEST(detached) {
         __atomic_add_fetch(&detached, 1, __ATOMIC_ACQ_REL);
         LT_EQUAL(pthread_create(&thread, &attributes, count_down, NULL), 0);
     }
-    for (int i = 0; i < 60000 && __atomic_load_n(&detached, __ATOMIC_ACQUIRE) != 0; i++) usleep(1000);
+    for (int i = 0; i < LT_HANG_MS && __atomic_load_n(&detached, __ATOMIC_ACQUIRE) != 0; i++) usleep(1000);
     LT_EQUAL(detached, 0);
 }
 

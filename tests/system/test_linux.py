@@ -16,7 +16,7 @@ from kpio.paths import ROOT
 sys.path.insert(0, str(ROOT / "mk"))
 import initrd as archive  # noqa: E402
 
-PROGRAM_SECONDS = 120
+PROGRAM_SECONDS = 300
 MEMORY = Path("/dev/shm")  # the guest's root is a tmpfs too
 BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x[0-9a-f]+)$")
 making = threading.Lock()

@@ -198,7 +198,7 @@ static bool has_thread(struct lx_process *p, uint64_t tid) {
 
 struct found {
     const struct lx_text_node *node;
-    uint32_t pid, uid, gid;         // pid 0: about no process
+    uint32_t pid, tid, uid, gid;    // 0: about no process, no thread
 };
 
 // The node of a path with contents: 0, -ENOENT, -EACCES (it is another process's own).
@@ -213,6 +213,7 @@ static int64_t find(struct lx_thread *t, const char *path, struct found *found) 
     if (found->node == NULL) return !own && lx_text_find(&lx_proc_process, path) != NULL ? -EACCES : -ENOENT;
     if (strncmp(below, "task/", 5) != 0) return 0;
     const uint64_t tid = number_of(below + 5);  // of others only the first is known
+    found->tid = (uint32_t)tid;
     return (own ? has_thread(lx_process(t), tid) : tid == pid) ? 0 : -ENOENT;
 }
 
@@ -257,7 +258,7 @@ static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, 
     struct found found;
     int64_t error = find(t, path, &found);
     if (error == 0 && found.node->make == lx_proc_memory) return lx_proc_memory_open(t, out);
-    return error != 0 ? error : lx_text_open(t, found.node, found.pid, flags, out);
+    return error != 0 ? error : lx_text_open(t, found.node, found.pid, found.tid, flags, out);
 }
 
 static int64_t proc_readlink(struct lx_thread *t, const char *path, char *out, uint64_t size) {

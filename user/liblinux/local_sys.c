@@ -45,7 +45,7 @@ static int64_t sys_stat(struct lx_thread *t, const char *path, bool follow, stru
 }
 
 static int64_t sys_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
-    return lx_text_open(t, lx_text_find(&lx_sys_tree, path), 0, flags, out);
+    return lx_text_open(t, lx_text_find(&lx_sys_tree, path), 0, 0, flags, out);
 }
 
 static int64_t sys_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {

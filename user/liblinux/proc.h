@@ -5,7 +5,7 @@
 
 struct lx_text {
     kpio_handle file;
-    uint32_t pid;                    // of the process that it is about; 0: none
+    uint32_t pid, tid;               // of the process that it is about, and of one of its threads; 0: none
     uint64_t written;                // to the file
     int64_t error;                   // the first one; nothing is written behind it
     size_t used;
@@ -30,7 +30,8 @@ const struct lx_text_node *lx_text_find(const struct lx_text_tree *tree, const c
 // Entry number *index of a directory; *index becomes what is left of it. NULL: fewer are in the tree.
 const struct lx_text_node *lx_text_child(const struct lx_text_tree *tree, const char *path, uint64_t *index, const char **name);
 // A descriptor for the text of a file: 0, -EACCES (there is no file system in memory, or it is to be written) or what went wrong.
-[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint32_t pid, uint64_t flags, struct lx_fd *out);
+[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint32_t pid, uint32_t tid, uint64_t flags,
+                                   struct lx_fd *out);
 
 // The path of a program as it was called (or NULL) by its own name, absolute: bytes, or a negative errno.
 [[nodiscard]] int64_t lx_proc_executable(const struct lx_process *p, const char *path, char *out, uint64_t size);

@@ -4,6 +4,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "protocols/gen/posix.h"
+#include "user/liblinux/lock.h"
 #include "user/liblinux/posix.h"
 #include "user/liblinux/proc.h"
 
@@ -11,7 +12,7 @@
 #define TICK 10000000ull
 
 struct about {
-    uint32_t pid, parent, group, session, tty, foreground, threads, umask, files;
+    uint32_t pid, tid, parent, group, session, tty, foreground, threads, umask, files;
     uint32_t uid[3], gid[3];             // real, effective, saved
     uint64_t started, cpu_ns, children_cpu, pages, mapped_pages;
     const struct lx_process *own;        // the calling one, or NULL
@@ -57,14 +58,33 @@ static int64_t take_own(struct about *about, const struct lx_process *p) {
     return 0;
 }
 
-// Of a process that has ended meanwhile: -ESRCH.
-static int64_t look(struct lx_thread *t, uint32_t pid, struct about *about) {
-    const struct lx_process *p = lx_process(t);
-    const struct posix_look_reply *reply = lx_posix_look(t, pid);
-    *about = (struct about){.pid = pid};
+// What one of the caller's threads has of its own.
+static int64_t take_thread(struct about *about, struct lx_process *p, uint32_t tid) {
+    struct kpio_thread_info info;
+    int64_t error = -ESRCH;
+    lx_lock(&p->signal_lock);
+    list_for_each(node, &p->threads) {
+        const struct lx_thread *thread = container_of(node, struct lx_thread, node);
+        if (thread->tid != tid) continue;
+        error = kpio_thread_info(thread->handle != 0 ? thread->handle : p->thread, &info);
+        memcpy(about->name, thread->name, sizeof thread->name);
+    }
+    lx_unlock(&p->signal_lock);
+    if (error < 0) return error;
+    about->cpu_ns = info.cpu_ns;
+    about->state = info.state == KPIO_THREAD_BLOCKED ? 'S' : 'R';
+    return 0;
+}
+
+// Of a process, or of a thread when it has a tid. One that has ended meanwhile: -ESRCH.
+static int64_t look(struct lx_thread *t, const struct lx_text *text, struct about *about) {
+    struct lx_process *p = lx_process(t);
+    const struct posix_look_reply *reply = lx_posix_look(t, text->pid);
+    *about = (struct about){.pid = text->pid, .tid = text->tid != 0 ? text->tid : text->pid};
     if (reply != NULL) take(about, reply);
-    if (pid == p->pid) return take_own(about, p);
-    return reply == NULL ? -ESRCH : 0;
+    if (text->pid != p->pid) return reply == NULL ? -ESRCH : 0;
+    const int64_t error = take_own(about, p);
+    return error < 0 || text->tid == 0 ? error : take_thread(about, p, text->tid);
 }
 
 int64_t lx_proc_exists(struct lx_thread *t, uint32_t pid, uint32_t *uid, uint32_t *gid) {
@@ -111,15 +131,15 @@ void lx_proc_cmdline(struct lx_thread *t, struct lx_text *text) {
 
 void lx_proc_comm(struct lx_thread *t, struct lx_text *text) {
     struct about about;
-    text->error = look(t, text->pid, &about);
+    text->error = look(t, text, &about);
     if (text->error == 0) lx_text_add(text, "%s\n", about.name);
 }
 
 void lx_proc_stat(struct lx_thread *t, struct lx_text *text) {
     struct about a;
-    text->error = look(t, text->pid, &a);
+    text->error = look(t, text, &a);
     if (text->error != 0) return;
-    lx_text_add(text, "%u (%.15s) %c %u %u %u %u %d 4194304 0 0 0 0 ", a.pid, a.name, a.state, a.parent, a.group, a.session, a.tty,
+    lx_text_add(text, "%u (%.15s) %c %u %u %u %u %d 4194304 0 0 0 0 ", a.tid, a.name, a.state, a.parent, a.group, a.session, a.tty,
                 a.tty != 0 ? (int)a.foreground : -1);
     lx_text_add(text, "%lu 0 %lu 0 20 0 %u 0 %lu %lu %lu 18446744073709551615 ", (unsigned long)(a.cpu_ns / TICK),
                 (unsigned long)(a.children_cpu / TICK), a.threads, (unsigned long)(a.started / TICK),
@@ -133,7 +153,7 @@ void lx_proc_stat(struct lx_thread *t, struct lx_text *text) {
 
 void lx_proc_statm(struct lx_thread *t, struct lx_text *text) {
     struct about a;
-    text->error = look(t, text->pid, &a);
+    text->error = look(t, text, &a);
     if (text->error == 0)
         lx_text_add(text, "%lu %lu 0 1 0 %lu 0\n", (unsigned long)a.mapped_pages, (unsigned long)a.pages, (unsigned long)a.mapped_pages);
 }
@@ -160,12 +180,12 @@ static void more_of_own(struct lx_thread *t, struct lx_text *text) {
 
 void lx_proc_status(struct lx_thread *t, struct lx_text *text) {
     struct about a;
-    text->error = look(t, text->pid, &a);
+    text->error = look(t, text, &a);
     if (text->error != 0) return;
     lx_text_add(text, "Name:\t%s\n", a.name);
     if (a.own != NULL) lx_text_add(text, "Umask:\t%04o\n", a.umask);
     lx_text_add(text, "State:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", a.state, state_name(a.state),
-                a.pid, a.pid, a.parent);
+                a.pid, a.tid, a.parent);
     lx_text_add(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", a.uid[0], a.uid[1], a.uid[2], a.uid[1], a.gid[0], a.gid[1],
                 a.gid[2], a.gid[1]);
     if (a.own != NULL) lx_text_add(text, "FDSize:\t%u\n", a.own->files->capacity);

@@ -116,15 +116,20 @@ static void note_copied(struct model_vmo *v, struct vmo *vmo) {
         if (!v->own[i] && vmo_count_pages(vmo, i, i + 1) == 1) model_set(v, i, model_get(v, i));
 }
 
-// The same for a write to a page through a mapping, which may show another page of its VMO than the model's: memory that grows
-// or that moves to grow is another VMO here, and one that goes on there.
-static void note_page_copied(unsigned s, unsigned at) {
-    const struct model_page *p = &windows[s][at];
+// Whether the VMO that is mapped at a page has it, which may be another page of its VMO than the model's: memory that grows or that
+// moves to grow is another VMO here, and one that goes on there.
+static bool is_copied(unsigned s, unsigned at) {
     uint64_t address = BASE + at * PAGE_SIZE;
     const struct mapping *m = mapping_tree_from(&spaces[s]->mappings, address);
     uint64_t index = m->first + ((address - m->start) >> PAGE_SHIFT);
+    return vmo_count_pages(m->vmo, index, index + 1) == 1;
+}
+
+// The same for a write to a page through a mapping.
+static void note_page_copied(unsigned s, unsigned at) {
+    const struct model_page *p = &windows[s][at];
     vm_fail_after(0);
-    if (p->vmo->source && !p->vmo->own[p->index] && vmo_count_pages(m->vmo, index, index + 1) == 1)
+    if (p->vmo->source && !p->vmo->own[p->index] && is_copied(s, at))
         model_set(p->vmo, p->index, model_get(p->vmo, p->index));
 }
 
@@ -192,9 +197,21 @@ static void do_range(struct model_vmo *v) {
     }
 }
 
+// What overlays have copied of pages that their source has no more goes where it is mapped, as far as memory allows.
+static void drop_copies(const struct model_vmo *source, unsigned pages) {
+    vm_fail_after(0);
+    for (unsigned s = 0; s < SPACES; s++)
+        for (unsigned i = 0; i < WINDOW; i++) {
+            const struct model_page *p = &windows[s][i];
+            if (!p->vmo || p->vmo->source != source || p->index >= p->vmo->pages || p->index + p->vmo->source_first < pages) continue;
+            if (!with_failures || !is_copied(s, i)) p->vmo->own[p->index] = false;
+        }
+}
+
 static void do_resize(struct model_vmo *v) {
     unsigned pages = 1 + (unsigned)below(VMO_PAGES * 2);
     if (failed(vmo_resize(v->vmo, pages * PAGE_SIZE))) return;
+    if (pages < v->pages) drop_copies(v, pages);
     for (unsigned i = pages; i < v->pages; i++) v->own[i] = false, v->value[i] = 0;
     v->pages = pages;
 }
@@ -453,7 +470,7 @@ static void other_threads(void) {
         unsigned s = (unsigned)below(SPACES);
         uint64_t address = BASE + below(WINDOW) * PAGE_SIZE;
         uint8_t value;
-        if (windows[s][(address - BASE) / PAGE_SIZE].vmo == NULL) continue;
+        if (windows[s][(address - BASE) / PAGE_SIZE].vmo == NULL || spaces[s]->clones) continue;  // it would wait for the clone
         vm_load(spaces[s]);
         (void)vm_read(address, &value);
     }

@@ -13,8 +13,11 @@
 
 bool vm_model_more(void) { return true; }
 
-TEST(vm_against_model) { vm_model_run(20000, false); }
-TEST(vm_against_model_with_failures) { vm_model_run(20000, true); }
+static void run_against_model(bool with_failures) {
+    for (unsigned run = 0; run < 10; run++) vm_model_run(20000, with_failures);
+}
+TEST(vm_against_model) { run_against_model(false); }
+TEST(vm_against_model_with_failures) { run_against_model(true); }
 
 // ---- edges ---------------------------------------------------------------------------------------------------------------
 

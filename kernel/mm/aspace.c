@@ -56,6 +56,7 @@ int aspace_create(struct job *job, bool jit, struct aspace **out) {
         return -ENOMEM;
     }
     spin_init(&a->lock, "aspace");
+    rw_mutex_init(&a->cloning, "clone");
     mapping_tree_init(&a->mappings, a->ceiling);
     list_init(&a->table_pages);
     a->job = job;

@@ -7,6 +7,7 @@
 // aspace->lock; a removed table is freed after a grace period, as VMOs walk tables without aspace->lock.
 #pragma once
 #include "kernel/mm/mapping.h"
+#include "kernel/sched/mutex.h"
 #include "lib/list.h"
 
 struct job;
@@ -14,6 +15,7 @@ struct handle;
 
 struct aspace {
     struct spinlock lock;
+    uint32_t clones;                 // being made of it, or about to be (aspace_clone.c)
     struct mapping_tree mappings;
     struct mapping *recent;          // where the last fault was, or NULL
     paddr_t root;
@@ -26,11 +28,11 @@ struct aspace {
     uint64_t tables, prune_at;       // page tables now; how many make it look for empty ones
     uint32_t refs;                   // atomic; from the highest bit on the reaper has it
     uint32_t users;                  // processes that run in it
-    uint32_t clones;                 // being made of it now
     uint16_t asid;
     bool jit;                        // may have writable and executable memory at once
     bool closed;                     // takes no more mappings
     bool dead;                       // nobody will run in it any more: entries that are left in its page tables mean nothing
+    struct rw_mutex cloning;         // a clone is the writer
     struct reap_item reap;
     uint64_t cpus cacheline_aligned; // CPUs that may hold translations; atomic
 };
@@ -69,10 +71,16 @@ struct aspace_map {
 [[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
 // prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot);
-// Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping. Mappings of one VMO show one copy, as long as
-// fewer than ASPACE_CLONE_CACHE other VMOs come between them.
+// Fork: `to`, which must be empty (-EBUSY), gets a snapshot of every mapping, all of one moment: of what a thread stores meanwhile it
+// has all up to one store, and none after it. Mappings of one VMO show one copy, as long as fewer than ASPACE_CLONE_CACHE other
+// VMOs come between them.
 #define ASPACE_CLONE_CACHE 8
 [[nodiscard]] int aspace_clone(struct aspace *from, struct aspace *to);
+// For a thread of `a` that has changed its mappings: returns when no clone is being made that may lack the change. May block.
+void aspace_wait_clones(struct aspace *a);
+static inline void aspace_settle(struct aspace *a) {
+    if (unlikely(__atomic_load_n(&a->clones, __ATOMIC_RELAXED) != 0)) aspace_wait_clones(a);
+}
 
 // Resizes what is mapped in [address, address + size), which must be one mapping, and moves it where that is needed or asked
 // for (flags: KPIO_MOVE_*; target: with FIXED, what is there goes). The pages are not copied. New pages of private memory are

@@ -1,7 +1,15 @@
 // Fork: the other address space gets a snapshot of every mapping. Its page tables stay empty and are filled by faults;
 // here only the right to write goes from the entries of what is shared now: in one walk after all snapshots, so that the other
-// CPUs are told once. Until then other threads write to pages that are in the snapshot already; after it, to copies. A mapping
-// that moves meanwhile could pass the walk by: aspace->clones makes it leave the right behind.
+// CPUs are told once.
+//
+// The clone is of one moment. Until the walk other threads write to pages that are in the snapshot already, which it then has
+// too. What it does not have any more is what they get from the kernel meanwhile: a fault's page, another mapping. A thread
+// that went on with those could store to the former later, and the clone would have the later store without the earlier one:
+// a list whose end is missing. So while aspace->clones says that one is made, a fault waits for its end (aspace_fault.c), and so
+// does, at its end, a call that changed mappings (aspace_settle). Both wait as readers of a lock that clones write: in
+// the order of arrival, so that a process that forks without end still gets its pages.
+//
+// A mapping that moves meanwhile could pass the walk by: with aspace->clones it leaves the right behind.
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/mm/aspace_internal.h"
@@ -188,6 +196,11 @@ static void count_clones(struct aspace *a, int change) {
     spin_unlock(&a->lock);
 }
 
+void aspace_wait_clones(struct aspace *a) {
+    rw_mutex_lock_shared(&a->cloning);
+    rw_mutex_unlock_shared(&a->cloning);
+}
+
 int aspace_clone(struct aspace *from, struct aspace *to) {
     struct clone c = {.from = from, .to = to};
     spin_lock(&to->lock);
@@ -195,8 +208,10 @@ int aspace_clone(struct aspace *from, struct aspace *to) {
     spin_unlock(&to->lock);
     if (!empty) return -EBUSY;
     count_clones(from, 1);
+    rw_mutex_lock(&from->cloning);
     int error = clone_mappings(&c);
     if (!error) write_protect(from);
+    rw_mutex_unlock(&from->cloning);
     count_clones(from, -1);
     cache_drop(&c);
     if (error) aspace_clear(to, false);

@@ -68,7 +68,8 @@ static size_t copy_run(struct aspace *a, uint64_t address, struct run *r) {
     size_t before = r->bytes;
     spin_lock(&a->lock);
     struct mapping *m = aspace_find(a, address);
-    r->absent = !m || !m->vmo || m->flags & (MAPPING_REVOKED | MAPPING_DYING) || prot & ~m->prot || m->vmo->kind == VMO_PHYSICAL;
+    r->absent = a->clones != 0 || !m || !m->vmo || m->flags & (MAPPING_REVOKED | MAPPING_DYING) || prot & ~m->prot ||
+                m->vmo->kind == VMO_PHYSICAL;
     if (!r->absent) {
         struct spinlock *lock = m->vmo->lock;
         uint64_t end = MIN(m->end, align_down(address, RUN_SIZE) + RUN_SIZE);

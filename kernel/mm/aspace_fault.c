@@ -123,7 +123,7 @@ int aspace_show_page_locked(struct mapping *m, uint64_t address, uint64_t index,
 uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
     spin_lock(&a->lock);
     struct mapping *m = aspace_find(a, address);
-    if (m && m->vmo && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
+    if (m && m->vmo && !a->clones && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
         struct spinlock *lock = m->vmo->lock;
         uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
         stop = MIN(stop, address + RUN_PAGES * PAGE_SIZE);
@@ -141,9 +141,15 @@ static coldpath int refuse(struct aspace *a, const struct mapping *m) {
     return error;
 }
 
-// One try; -EAGAIN when a pager must be asked first, or what was there before must end.
-static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot) {
+static coldpath int wait_for_clone(struct aspace *a) {
+    spin_unlock(&a->lock);
+    return -EAGAIN;
+}
+
+// One try; -EAGAIN when a pager must be asked first, what was there before must end, or a clone is being made: unless between_clones.
+static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot, bool between_clones) {
     spin_lock(&a->lock);
+    if (unlikely(a->clones != 0) && !between_clones) return wait_for_clone(a);
     struct mapping *m = aspace_find(a, address);
     // Without a VMO it is a reservation, which allows nothing, or revoked.
     if (unlikely(!m || m->flags & (MAPPING_REVOKED | MAPPING_DYING) || prot & ~m->prot)) return refuse(a, m);
@@ -155,28 +161,34 @@ static inline __attribute__((always_inline)) int fault_once(struct aspace *a, ui
     return error;
 }
 
+// Until the pager, if there is one, has the page.
+static int wait_page(struct aspace *a, uint64_t address, unsigned prot) {
+    struct vmo *vmo;
+    uint64_t offset;
+    int error = aspace_resolve(a, address, &vmo, &offset);
+    if (error) return error;
+    error = vmo_wait_page(vmo, offset >> PAGE_SHIFT, prot & PROT_WRITE);
+    vmo_put(vmo);
+    return error;
+}
+
 static coldpath int fault_slowly(struct aspace *a, uint64_t address, unsigned prot) {
     int error;
     do {
-        if (__atomic_load_n(&a->replaced, __ATOMIC_RELAXED)) {
-            aspace_end_replaced(a);
-            error = fault_once(a, address, prot);
-            continue;
-        }
-        struct vmo *vmo;
-        uint64_t offset;
-        error = aspace_resolve(a, address, &vmo, &offset);
+        error = 0;
+        if (__atomic_load_n(&a->replaced, __ATOMIC_RELAXED)) aspace_end_replaced(a);
+        else error = wait_page(a, address, prot);
         if (error) return error;
-        error = vmo_wait_page(vmo, offset >> PAGE_SHIFT, prot & PROT_WRITE);
-        vmo_put(vmo);
-        if (!error) error = fault_once(a, address, prot);
+        rw_mutex_lock_shared(&a->cloning);
+        error = fault_once(a, address, prot, true);
+        rw_mutex_unlock_shared(&a->cloning);
     } while (error == -EAGAIN);
     return error;
 }
 
 int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
     address = align_down(address, PAGE_SIZE);
-    int error = fault_once(a, address, prot);
+    int error = fault_once(a, address, prot, false);
     return likely(error != -EAGAIN) ? error : fault_slowly(a, address, prot);
 }
 
@@ -206,6 +218,6 @@ bool aspace_handle_fault(struct trap_frame *frame, uint64_t address, uint64_t er
     bool refused = !(frame->cs & 3) && kernel_faults[cpu_id()].refuse;
     if (unlikely(!a || refused || is_forbidden(frame, address, error))) return unresolved(frame, a, address, 0, -EFAULT);
     unsigned prot = error & FAULT_WRITE ? PROT_WRITE : error & FAULT_FETCH ? PROT_EXECUTE : PROT_READ;
-    int result = fault_once(a, align_down(address, PAGE_SIZE), prot);
+    int result = fault_once(a, align_down(address, PAGE_SIZE), prot, false);
     return likely(result == 0) ? true : unresolved(frame, a, address, prot, result);
 }

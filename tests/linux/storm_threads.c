@@ -3,6 +3,8 @@
 #include "tests/linux/lt.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -133,4 +135,83 @@ LT_TEST(forks_beside_threads) {
         LT_EQUAL(pthread_join(makers[i], &result), 0);
         LT_EQUAL((long)result, 0);
     }
+}
+
+// ---- a fork is one moment ------------------------------------------------------------------------------------------------
+// What a child sees of another thread's stores: all up to one of them, and none after it, wherever they went.
+
+enum { PLACES = 8, FRESH = 512, PAGE = 4096 };
+static volatile unsigned long *place[PLACES], *filled;
+static volatile char *fresh;
+static volatile bool enough;
+
+static void *count_upwards(void *unused) {
+    for (unsigned long n = 1; !enough; n++)
+        for (int i = 0; i < PLACES; i++) place[i][0] = n;
+    return unused;
+}
+static void *count_downwards(void *unused) {
+    for (unsigned long n = 1; !enough; n++)
+        for (int i = PLACES; i-- > 0;) place[i][1] = n;
+    return unused;
+}
+// Pages that were not there before: every second one is read first.
+static void *fill_pages(void *unused) {
+    while (!enough) {
+        for (unsigned long n = 0; n < FRESH && !enough; n++) {
+            if (n % 2 == 0 && fresh[n * PAGE] != 0) return (void *)1;
+            fresh[n * PAGE] = 1;
+            *filled = n + 1;
+        }
+        *filled = 0;
+        if (madvise((void *)fresh, FRESH * PAGE, MADV_DONTNEED) != 0) return (void *)2;
+    }
+    return unused;
+}
+
+static volatile unsigned long *map_place(void) {
+    void *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    LT_CHECK(at != MAP_FAILED);
+    LT_OK(mprotect((char *)at + PAGE, PAGE, PROT_NONE));  // so that no two are one mapping
+    return at;
+}
+
+// 0, or what is wrong.
+static int look(void) {
+    for (int i = 1; i < PLACES; i++)
+        if (place[i][0] > place[i - 1][0] || place[i][0] + 1 < place[0][0]) return 1;
+    for (int i = PLACES - 1; i-- > 0;)
+        if (place[i][1] > place[i + 1][1] || place[i][1] + 1 < place[PLACES - 1][1]) return 2;
+    for (unsigned long n = 0; n < *filled; n++)
+        if (fresh[n * PAGE] != 1) return 3;
+    return 0;
+}
+
+LT_TEST(a_fork_is_one_moment) {
+    void *(*const writers[])(void *) = {count_upwards, count_downwards, fill_pages};
+    pthread_t threads[3];
+    for (int i = 0; i < PLACES; i++) place[i] = map_place();
+    filled = map_place();
+    fresh = mmap(NULL, FRESH * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    LT_CHECK(fresh != MAP_FAILED);
+    enough = false;
+    for (int i = 0; i < 3; i++) LT_EQUAL(pthread_create(&threads[i], NULL, writers[i], NULL), 0);
+    int flaw = 0;
+    for (unsigned i = 0; i < lt_times(30, 1500) && flaw == 0; i++) {
+        int status;
+        pid_t child = (pid_t)LT_OK(fork());
+        if (child == 0) _exit(look());
+        LT_EQUAL(waitpid(child, &status, 0), child);
+        flaw = status;
+    }
+    enough = true;
+    for (int i = 0; i < 3; i++) {
+        void *result;
+        LT_EQUAL(pthread_join(threads[i], &result), 0);
+        LT_EQUAL((long)result, 0);
+    }
+    LT_EQUAL(flaw, 0);
+    for (int i = 0; i < PLACES; i++) LT_OK(munmap((void *)place[i], 2 * PAGE));
+    LT_OK(munmap((void *)filled, 2 * PAGE));
+    LT_OK(munmap((void *)fresh, FRESH * PAGE));
 }

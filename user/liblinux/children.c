@@ -258,9 +258,8 @@ static int64_t collect(struct lx_thread *t, const struct wanted *w, struct ended
     lx_lock(&p->children_lock);
     list_for_each_entry_safe(child, &p->children, struct lx_child, node) {
         if (!matches(child, w)) continue;
-        struct kpio_process_info info;
-        const bool goes = goes_by_itself(p, child) && has_ended(child, &info);  // the next sweep takes it
-        int64_t told = goes ? 0 : look_at(child, w->options, out);
+        int64_t told = look_at(child, w->options, out);
+        if (out->ended && goes_by_itself(p, child)) told = 0;  // the next sweep takes it
         if (told > 0 || result < 0) result = told;
         if (told == 0 && *count < WAIT_MAX)
             items[(*count)++] = (struct kpio_wait_item){.handle = child->handle, .signals = KPIO_SIGNAL_TERMINATED};

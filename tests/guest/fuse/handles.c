@@ -2,47 +2,36 @@
 // answer to a request that has it, though nobody may wait for that any more.
 #include "tests/guest/fuse/fuse.h"
 
-#define FILE_NODE 2u
-
 static uint64_t owed;          // number of the READ that is not answered
 static bool early, released;
 
-static int64_t look_up(struct fuse_driver *driver, const struct fuse_call *call) {
-    struct fuse_entry_out *e = (struct fuse_entry_out *)call->reply;
-    const char *name = call->body;
-    if (strcmp(name, "file") == 0) {
-        *e = (struct fuse_entry_out){.nodeid = FILE_NODE, .attr = {.ino = FILE_NODE, .mode = 0100444, .nlink = 1, .size = 4096}};
-        return sizeof *e;
-    }
-    if (strcmp(name, "owing") == 0) return owed != 0 ? -ENOENT : -EBUSY;
-    if (strcmp(name, "released") == 0) return released ? -ENOENT : -EBUSY;
-    const struct fuse_out_header late = {sizeof late, -EIO, owed};
-    const struct kpio_io_vector part = {(uint64_t)&late, sizeof late};
+static bool is_so(const char *what) {
+    if (strcmp(what, "owing") == 0) return owed != 0;
+    return strcmp(what, "released") == 0 && released;
+}
+
+static int64_t answer_read(struct fuse_driver *driver) {
+    uint64_t unique = owed;
     owed = 0;
-    return kpio_fuse_reply(driver->channel, &part, 1) == -ENOENT && !early ? -ENOENT : -EEXIST;
+    return answer_late(driver, unique, -EIO, NULL, 0) == -ENOENT && !early ? -ENOENT : -EEXIST;
 }
 
 static int64_t owes(struct fuse_driver *driver, const struct fuse_call *call) {
-    struct fuse_attr_out *a = (struct fuse_attr_out *)call->reply;
+    static const struct plain_file file = {.size = 4096, .open_flags = FOPEN_DIRECT_IO, .is_so = is_so};
     switch (call->header->opcode) {
-    case FUSE_LOOKUP: return look_up(driver, call);
-    case FUSE_GETATTR:
-        *a = (struct fuse_attr_out){.attr = {.ino = call->header->nodeid, .mode = 0040755, .nlink = 2}};
-        if (call->header->nodeid == FILE_NODE) a->attr.mode = 0100444, a->attr.size = 4096;
-        return sizeof *a;
-    case FUSE_OPEN:
-        *(struct fuse_open_out *)call->reply = (struct fuse_open_out){.fh = 77, .open_flags = FOPEN_DIRECT_IO};
-        return sizeof(struct fuse_open_out);
     case FUSE_READ: owed = call->header->unique; return FUSE_REPLY_NONE;
     case FUSE_FLUSH:
     case FUSE_RELEASE:
         early |= owed != 0;
         released |= call->header->opcode == FUSE_RELEASE;
         return 0;
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET: return FUSE_REPLY_NONE;
-    default: return -ENOSYS;
+    case FUSE_LOOKUP:
+        if (strcmp(call->body, "answer") == 0) return answer_read(driver);
+        break;
+    default: break;
     }
+    int64_t result = plain_answer(&file, call);
+    return result != PLAIN_NOT ? result : -ENOSYS;
 }
 
 KT_CHILD(owes) {
@@ -58,24 +47,17 @@ static int64_t read_it(void *arg) {
     return kpio_file_read(file, (uint8_t *)buffer, sizeof buffer, 0);
 }
 
-// Until the driver says so.
-static void await(const struct mounted *m, const char *what) {
-    struct kpio_stat stat;
-    while (kpio_path_stat(m->root, what, 0, &stat) != -ENOENT) time_sleep_ms(1);
-}
-
 KT_TEST(what_a_request_uses_is_released_after_its_answer) {
     struct mounted m;
-    struct kpio_stat stat;
     struct thread reader;
     mounted_begin_child(&m, "owes", NULL);
     file = open_file(m.root, "file", 0, KPIO_RIGHT_READ);
     KT_EQUAL(thread_spawn(&reader, "reader", read_it, NULL, NULL, 0), 0);
-    await(&m, "owing");
+    await_driver(&m, "owing");
     KT_OK(kpio_thread_kill(reader.handle));
     KT_EQUAL(thread_join(&reader, NULL), 0);
     kt_close(file);
-    KT_ERROR(kpio_path_stat(m.root, "answer", 0, &stat), ENOENT);
-    await(&m, "released");
+    KT_ERROR(ask_driver(&m, "answer"), ENOENT);
+    await_driver(&m, "released");
     mounted_end(&m);
 }

@@ -1,8 +1,6 @@
-// Locks that the driver serves: it has one file, "file", and a table of what is locked. How it stands is asked by names that are there
-// (EBUSY) until something is so (ENOENT).
+// Locks that the driver serves: it has one file and a table of what is locked.
 #include "tests/guest/fuse/fuse.h"
 
-#define FILE_NODE 2u
 #define LOCKS_MAX 16u
 
 enum { HONEST, IGNORES, LIES_IN_TYPE, LIES_IN_RANGE, LIES_IN_SIZE };
@@ -37,19 +35,13 @@ static int64_t note(const struct fuse_lk_in *in, uint64_t unique) {
     return -ENOSPC;
 }
 
-static int64_t answer_late(struct fuse_driver *d, uint64_t unique, int32_t error) {
-    const struct fuse_out_header late = {sizeof late, error, unique};
-    const struct kpio_io_vector part = {(uint64_t)&late, sizeof late};
-    return kpio_fuse_reply(d->channel, &part, 1);
-}
-
 static void grant_waiting(struct fuse_driver *d) {
     for (unsigned i = 0; i < LOCKS_MAX; i++) {
         struct entry *e = &table[i];
         if (!e->used || e->unique == 0 || find_conflict(&e->in) != NULL) continue;
         uint64_t unique = e->unique;
         e->unique = 0;
-        (void)answer_late(d, unique, 0);
+        (void)answer_late(d, unique, 0, NULL, 0);
     }
 }
 
@@ -75,7 +67,7 @@ static int64_t get_lock(const struct fuse_lk_in *in, struct fuse_lk_out *out) {
 static int64_t set_lock(struct fuse_driver *d, const struct fuse_call *call) {
     const struct fuse_lk_in *in = call->body;
     if (mode == LIES_IN_SIZE) return 8;
-    if (in->fh != 77) return -EIO;
+    if (in->fh != PLAIN_HANDLE) return -EIO;
     if (in->lk.type == FUSE_LOCK_NONE) {
         unlock(d, in->owner, in->lk_flags, in->lk.start, in->lk.end);
         return 0;
@@ -89,7 +81,7 @@ static void interrupted(struct fuse_driver *d, uint64_t unique) {
     for (unsigned i = 0; i < LOCKS_MAX && mode != IGNORES; i++) {
         if (!table[i].used || table[i].unique != unique) continue;
         table[i].used = false;
-        (void)answer_late(d, unique, -EINTR);
+        (void)answer_late(d, unique, -EINTR, NULL, 0);
     }
 }
 
@@ -99,6 +91,16 @@ static unsigned count(bool waiting) {
     return n;
 }
 
+static bool set_mode(const char *name) {
+    static const char *const modes[] = {"honest", "ignores", "type", "range", "size"};
+    for (unsigned i = 0; i < 5; i++) {
+        if (strcmp(name, modes[i]) != 0) continue;
+        mode = i;
+        return true;
+    }
+    return false;
+}
+
 static bool is_so(const char *name) {
     if (strcmp(name, "waits") == 0) return count(true) != 0;
     if (strcmp(name, "none waits") == 0) return count(true) == 0;
@@ -106,36 +108,15 @@ static bool is_so(const char *name) {
     if (strcmp(name, "one held") == 0) return count(false) == 1;
     if (strcmp(name, "interrupted") == 0) return interrupts != 0;
     if (strcmp(name, "flushed") == 0) return flushes != 0;
-    return strcmp(name, "flock released") == 0 && flock_owner != 0;
-}
-
-static int64_t look_up(const struct fuse_call *call) {
-    static const char *const modes[] = {"honest", "ignores", "type", "range", "size"};
-    struct fuse_entry_out *e = (struct fuse_entry_out *)call->reply;
-    if (strcmp(call->body, "file") == 0) {
-        *e = (struct fuse_entry_out){.nodeid = FILE_NODE, .attr = {.ino = FILE_NODE, .mode = 0100666, .nlink = 1, .size = 4096}};
-        return sizeof *e;
-    }
-    for (unsigned i = 0; i < 5; i++) {
-        if (strcmp(call->body, modes[i]) != 0) continue;
-        mode = i;
-        return -ENOENT;
-    }
-    return is_so(call->body) ? -ENOENT : -EBUSY;
+    return strcmp(name, "flock released") == 0 ? flock_owner != 0 : set_mode(name);
 }
 
 static int64_t serves_locks(struct fuse_driver *d, const struct fuse_call *call) {
-    struct fuse_attr_out *a = (struct fuse_attr_out *)call->reply;
+    static const struct plain_file file = {.size = 4096, .is_so = is_so};
     const struct fuse_release_in *release = call->body;
+    int64_t result = plain_answer(&file, call);
+    if (result != PLAIN_NOT) return result;
     switch (call->header->opcode) {
-    case FUSE_LOOKUP: return look_up(call);
-    case FUSE_GETATTR:
-        *a = (struct fuse_attr_out){.attr = {.ino = call->header->nodeid, .mode = 0040755, .nlink = 2}};
-        if (call->header->nodeid == FILE_NODE) a->attr.mode = 0100666, a->attr.size = 4096;
-        return sizeof *a;
-    case FUSE_OPEN:
-        *(struct fuse_open_out *)call->reply = (struct fuse_open_out){.fh = 77};
-        return sizeof(struct fuse_open_out);
     case FUSE_GETLK: return get_lock(call->body, (struct fuse_lk_out *)call->reply);
     case FUSE_SETLK:
     case FUSE_SETLKW: return set_lock(d, call);
@@ -149,8 +130,6 @@ static int64_t serves_locks(struct fuse_driver *d, const struct fuse_call *call)
         flock_owner = release->lock_owner;
         unlock(d, flock_owner, FUSE_LK_FLOCK, 0, UINT64_MAX);
         return 0;
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET: return FUSE_REPLY_NONE;
     default: return -ENOSYS;
     }
 }
@@ -171,18 +150,17 @@ static int64_t lock(kpio_handle file, uint32_t flags, uint64_t start, uint64_t b
     return kpio_file_lock(file, &l, deadline);
 }
 
-static int64_t ask(const struct mounted *m, const char *name) {
-    struct kpio_stat stat;
-    return kpio_path_stat(m->root, name, 0, &stat);
+// Two open files.
+static void begin(struct mounted *m, kpio_handle *a, kpio_handle *b) {
+    mounted_begin_native(m, "serves_locks", NULL);
+    *a = open_file(m->root, "file", 0, RW);
+    *b = open_file(m->root, "file", 0, RW);
 }
 
-static void await(const struct mounted *m, const char *what) {
-    while (ask(m, what) != -ENOENT) time_sleep_ms(1);
-}
-
-static void begin(struct mounted *m, const char *child) {
-    if (mounted_in_wasm()) kt_skip("the SDK's drivers serve no locks");
-    mounted_begin_child(m, child, NULL);
+static void end(struct mounted *m, kpio_handle a, kpio_handle b) {
+    kt_close(a);
+    kt_close(b);
+    mounted_end(m);
 }
 
 struct waiter {
@@ -202,7 +180,7 @@ static int64_t wait_for_lock(void *arg) {
 static void start_waiting(const struct mounted *m, struct waiter *w, kpio_handle file, uint32_t flags) {
     *w = (struct waiter){.file = file, .flags = flags | KPIO_LOCK_EXCLUSIVE, .deadline = KPIO_TIME_NEVER};
     KT_EQUAL(thread_spawn(&w->thread, "waiter", wait_for_lock, w, NULL, 0), 0);
-    await(m, "waits");
+    await_driver(m, "waits");
 }
 
 static void end_waiting(struct waiter *w, int64_t result) {
@@ -213,8 +191,8 @@ static void end_waiting(struct waiter *w, int64_t result) {
 KT_TEST(a_driver_grants_and_refuses_locks) {
     struct mounted m;
     struct kpio_file_lock l = {.flags = KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_TEST};
-    begin(&m, "serves_locks");
-    kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
+    kpio_handle a, b;
+    begin(&m, &a, &b);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_PROCESS, 100, 100, 0));
     KT_ERROR(lock(b, KPIO_LOCK_SHARED, 150, 10, 0), EAGAIN);
     KT_OK(lock(b, KPIO_LOCK_SHARED, 200, 0, 0));
@@ -232,32 +210,30 @@ KT_TEST(a_driver_grants_and_refuses_locks) {
     KT_ERROR(lock(b, KPIO_LOCK_SHARED, 1ull << 63, 1, 0), EOVERFLOW);
     KT_OK(lock(a, KPIO_LOCK_NONE | KPIO_LOCK_WHOLE, 0, 0, 0));
     KT_OK(lock(b, KPIO_LOCK_NONE, 0, 0, 0));
-    await(&m, "one held");
+    await_driver(&m, "one held");
     kt_close(a);
     kt_close(b);
-    await(&m, "none held");
+    await_driver(&m, "none held");
     mounted_end(&m);
 }
 
 KT_TEST(locks_stay_here_without_the_flags) {
     struct mounted m;
-    begin(&m, "serves_no_locks");
+    mounted_begin_native(&m, "serves_no_locks", NULL);
     kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     KT_ERROR(lock(b, KPIO_LOCK_SHARED, 0, 0, 0), EAGAIN);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_WHOLE, 0, 0, 0));
-    KT_ERROR(ask(&m, "one held"), EBUSY);
-    KT_ERROR(ask(&m, "none held"), ENOENT);
-    kt_close(a);
-    kt_close(b);
-    mounted_end(&m);
+    KT_ERROR(ask_driver(&m, "one held"), EBUSY);
+    KT_ERROR(ask_driver(&m, "none held"), ENOENT);
+    end(&m, a, b);
 }
 
 KT_TEST(a_lock_is_waited_for_at_the_driver) {
     static struct waiter w;
     struct mounted m;
-    begin(&m, "serves_locks");
-    kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
+    kpio_handle a, b;
+    begin(&m, &a, &b);
     for (unsigned i = 0; i < 2; i++) {
         uint32_t whole = i != 0 ? KPIO_LOCK_WHOLE : 0;
         KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | whole, 0, 0, 0));
@@ -267,39 +243,37 @@ KT_TEST(a_lock_is_waited_for_at_the_driver) {
         KT_ERROR(lock(a, KPIO_LOCK_SHARED | whole, 0, 0, 0), EAGAIN);
         KT_OK(lock(b, KPIO_LOCK_NONE | whole, 0, 0, 0));
     }
-    await(&m, "none held");
+    await_driver(&m, "none held");
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     KT_ERROR(lock(b, KPIO_LOCK_EXCLUSIVE, 0, 0, time_after_ms(20)), ETIMEDOUT);
-    await(&m, "none waits");
+    await_driver(&m, "none waits");
     KT_EQUAL(mounted_info(&m).state, KPIO_FUSE_READY);
-    kt_close(a);
-    kt_close(b);
-    mounted_end(&m);
+    end(&m, a, b);
 }
 
 KT_TEST(who_waits_for_a_lock_is_ended) {
     static struct waiter w;
     struct mounted m;
-    begin(&m, "serves_locks");
-    kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
+    kpio_handle a, b;
+    begin(&m, &a, &b);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     start_waiting(&m, &w, b, 0);
     KT_OK(kpio_thread_interrupt(w.thread.handle, 1));
     end_waiting(&w, -EINTR);
-    KT_ERROR(ask(&m, "none waits"), ENOENT);
+    KT_ERROR(ask_driver(&m, "none waits"), ENOENT);
     start_waiting(&m, &w, b, 0);
     kt_close(b);
     end_waiting(&w, -ECANCELED);
-    await(&m, "none waits");
+    await_driver(&m, "none waits");
     b = open_file(m.root, "file", 0, RW);
     start_waiting(&m, &w, b, 0);
     KT_OK(kpio_thread_kill(w.thread.handle));
     KT_EQUAL(thread_join(&w.thread, NULL), 0);
-    await(&m, "none waits");
-    await(&m, "one held");
+    await_driver(&m, "none waits");
+    await_driver(&m, "one held");
     kt_close(a);
     kt_close(b);
-    await(&m, "none held");
+    await_driver(&m, "none held");
     mounted_end(&m);
 }
 
@@ -307,44 +281,42 @@ KT_TEST(who_waits_for_a_lock_is_ended) {
 KT_TEST(a_lock_that_comes_too_late_is_given_back) {
     static struct waiter w;
     struct mounted m;
-    begin(&m, "serves_locks");
-    KT_ERROR(ask(&m, "ignores"), ENOENT);
-    kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
+    kpio_handle a, b;
+    begin(&m, &a, &b);
+    KT_ERROR(ask_driver(&m, "ignores"), ENOENT);
     for (unsigned i = 0; i < 2; i++) {
         uint32_t whole = i != 0 ? KPIO_LOCK_WHOLE : 0;
         KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | whole, 0, 0, 0));
         start_waiting(&m, &w, b, whole);
         KT_OK(kpio_thread_kill(w.thread.handle));
         KT_EQUAL(thread_join(&w.thread, NULL), 0);
-        await(&m, "interrupted");
-        KT_ERROR(ask(&m, "waits"), ENOENT);
+        await_driver(&m, "interrupted");
+        KT_ERROR(ask_driver(&m, "waits"), ENOENT);
         KT_OK(lock(a, KPIO_LOCK_NONE | whole, 0, 0, 0));
-        await(&m, "none waits");
-        await(&m, "none held");
+        await_driver(&m, "none waits");
+        await_driver(&m, "none held");
     }
-    kt_close(a);
-    kt_close(b);
-    mounted_end(&m);
+    end(&m, a, b);
 }
 
 KT_TEST(locks_end_with_their_driver) {
     static struct waiter w;
     struct mounted m;
-    begin(&m, "serves_locks");
-    kpio_handle a = open_file(m.root, "file", 0, RW), b = open_file(m.root, "file", 0, RW);
+    kpio_handle a, b;
+    begin(&m, &a, &b);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     start_waiting(&m, &w, b, 0);
     mounted_kill(&m);
     end_waiting(&w, -ENOTCONN);
     KT_ERROR(lock(b, KPIO_LOCK_EXCLUSIVE, 0, 0, 0), ENOTCONN);
     mounted_start_child(&m, "serves_locks");
-    await(&m, "none held");
+    await_driver(&m, "none held");
     KT_ERROR(lock(b, KPIO_LOCK_EXCLUSIVE, 0, 0, 0), ESTALE);
     kpio_handle c = open_file(m.root, "file", 0, RW);
     KT_OK(lock(c, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     kt_close(a);
     kt_close(b);
-    KT_ERROR(ask(&m, "one held"), ENOENT);
+    KT_ERROR(ask_driver(&m, "one held"), ENOENT);
     kt_close(c);
     mounted_end(&m);
 }
@@ -353,16 +325,16 @@ KT_TEST(a_driver_lies_about_locks) {
     struct mounted m;
     struct kpio_file_lock l;
     static const char *const lies[] = {"type", "range", "size"};
-    begin(&m, "serves_locks");
+    mounted_begin_native(&m, "serves_locks", NULL);
     kpio_handle a = open_file(m.root, "file", 0, RW);
     for (unsigned i = 0; i < 3; i++) {
         l = (struct kpio_file_lock){.flags = KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_TEST};
-        KT_ERROR(ask(&m, lies[i]), ENOENT);
+        KT_ERROR(ask_driver(&m, lies[i]), ENOENT);
         KT_ERROR(kpio_file_lock(a, &l, 0), EIO);
     }
     KT_ERROR(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0), EIO);
     KT_ERROR(lock(a, KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_PROCESS, 0, 0, KPIO_TIME_NEVER), EIO);
-    KT_ERROR(ask(&m, "honest"), ENOENT);
+    KT_ERROR(ask_driver(&m, "honest"), ENOENT);
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE, 0, 0, 0));
     kt_close(a);
     mounted_end(&m);
@@ -375,22 +347,22 @@ KT_CHILD(locks_a_range) {
 
 KT_TEST(the_driver_learns_of_an_owners_end) {
     struct mounted m;
-    begin(&m, "serves_locks");
+    mounted_begin_native(&m, "serves_locks", NULL);
     const struct process_grant grant = {"dir", m.root, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     kpio_handle a = open_file(m.root, "file", 0, RW), twin = KT_HANDLE(kpio_handle_dup(a, KPIO_RIGHTS_SAME));
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_PROCESS, 0, 10, 0));
     KT_EQUAL(kt_wait(kt_spawn("locks_a_range", &grant, 1)), -EAGAIN);
     kt_close(twin);  // POSIX: any handle of the process's
-    await(&m, "flushed");
-    await(&m, "none held");
+    await_driver(&m, "flushed");
+    await_driver(&m, "none held");
     KT_EQUAL(kt_wait(kt_spawn("locks_a_range", &grant, 1)), 0);
-    await(&m, "none held");  // with the process
+    await_driver(&m, "none held");  // with the process
     twin = KT_HANDLE(kpio_handle_dup(a, KPIO_RIGHTS_SAME));
     KT_OK(lock(a, KPIO_LOCK_EXCLUSIVE | KPIO_LOCK_WHOLE, 0, 0, 0));
     kt_close(a);
-    KT_ERROR(ask(&m, "one held"), ENOENT);  // the open file is its owner
+    KT_ERROR(ask_driver(&m, "one held"), ENOENT);  // the open file is its owner
     kt_close(twin);
-    await(&m, "flock released");
-    await(&m, "none held");
+    await_driver(&m, "flock released");
+    await_driver(&m, "none held");
     mounted_end(&m);
 }

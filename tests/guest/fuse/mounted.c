@@ -68,6 +68,11 @@ void mounted_begin(struct mounted *m, const char *const *settings, const char *o
     mounted_start(m, settings);
 }
 
+void mounted_begin_native(struct mounted *m, const char *child, const char *options) {
+    if (mounted_in_wasm()) kt_skip("the driver is a native one");
+    mounted_begin_child(m, child, options);
+}
+
 void mounted_begin_child(struct mounted *m, const char *child, const char *options) {
     m->channel = KT_HANDLE(kpio_fuse_create());
     m->root = KT_HANDLE(kpio_fuse_mount(m->channel, 0, options));

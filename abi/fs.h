@@ -63,6 +63,10 @@ enum { KPIO_SEEK_SET, KPIO_SEEK_CURRENT, KPIO_SEEK_END, KPIO_SEEK_DATA, KPIO_SEE
 enum { KPIO_ALLOCATE_KEEP_SIZE = 1 << 0, KPIO_ALLOCATE_PUNCH_HOLE = 1 << 1, KPIO_ALLOCATE_ZERO_RANGE = 1 << 2 };
 enum { KPIO_FIFO_NEED_PEER = 1 << 0 };  // fifo_open: ENXIO when nobody has the other end
 enum { KPIO_READ_NOWAIT = 1 << 0 };  // what is not in memory: EAGAIN
+enum {  // events of a file whose driver tells them (file_poll), with Linux's numbers; the file's signals too, as answered last
+    KPIO_POLL_IN = 1, KPIO_POLL_PRIORITY = 2, KPIO_POLL_OUT = 4, KPIO_POLL_ERROR = 8, KPIO_POLL_HANGUP = 0x10, KPIO_POLL_ALL = 0xffff,
+};
+#define KPIO_SIGNAL_POLL_AGAIN (1u << 16)  // they may be others by now
 enum { KPIO_WRITE_APPEND = 1 << 0, KPIO_WRITE_SYNC = 1 << 1, KPIO_WRITE_DATA_SYNC = 1 << 2 };
 // A piece of memory for the vector calls.
 struct kpio_io_vector {

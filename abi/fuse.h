@@ -98,6 +98,17 @@ struct fuse_lk_out { struct fuse_file_lock lk; };
 struct fuse_fallocate_in { uint64_t fh, offset, length; uint32_t mode, padding; };
 struct fuse_lseek_in { uint64_t fh, offset; uint32_t whence, padding; };
 struct fuse_lseek_out { uint64_t offset; };
+struct fuse_copy_file_range_in { uint64_t fh_in, off_in, nodeid_out, fh_out, off_out, len, flags; };  // answered by fuse_write_out
+enum { FUSE_IOCTL_UNRESTRICTED = 1 << 1, FUSE_IOCTL_RETRY = 1 << 2, FUSE_IOCTL_DIR = 1 << 4 };
+struct fuse_ioctl_in { uint64_t fh; uint32_t flags, cmd; uint64_t arg; uint32_t in_size, out_size; };  // then in_size bytes
+struct fuse_ioctl_out { int32_t result; uint32_t flags, in_iovs, out_iovs; };  // then at most out_size bytes
+// Direction and size of an ioctl's argument, as its number tells.
+#define FUSE_IOCTL_TAKES(cmd) ((uint32_t)(cmd) >> 30 & 1)  // goes to the driver
+#define FUSE_IOCTL_GIVES(cmd) ((uint32_t)(cmd) >> 31 & 1)  // comes from it
+#define FUSE_IOCTL_BYTES(cmd) ((uint32_t)(cmd) >> 16 & 0x3fff)
+enum { FUSE_POLL_SCHEDULE_NOTIFY = 1 << 0 };
+struct fuse_poll_in { uint64_t fh, kh; uint32_t flags, events; };
+struct fuse_poll_out { uint32_t revents, padding; };
 
 enum {  // INIT: what the kernel can, and of that what the driver wants
     FUSE_ASYNC_READ = 1 << 0, FUSE_POSIX_LOCKS = 1 << 1, FUSE_ATOMIC_O_TRUNC = 1 << 3, FUSE_EXPORT_SUPPORT = 1 << 4,
@@ -125,6 +136,11 @@ enum fuse_notify { FUSE_NOTIFY_POLL = 1, FUSE_NOTIFY_INVAL_INODE, FUSE_NOTIFY_IN
 struct fuse_notify_inval_inode_out { uint64_t ino; int64_t off, len; };  // off < 0: attributes only; len <= 0: to the end
 struct fuse_notify_inval_entry_out { uint64_t parent; uint32_t namelen, flags; };
 struct fuse_notify_delete_out { uint64_t parent, child; uint32_t namelen, padding; };
+struct fuse_notify_poll_wakeup_out { uint64_t kh; };
+struct fuse_notify_store_out { uint64_t nodeid, offset; uint32_t size, padding; };  // then the data
+// Answered by the message NOTIFY_REPLY with that unique, which nobody answers: fuse_notify_retrieve_in, then the data.
+struct fuse_notify_retrieve_out { uint64_t notify_unique, nodeid, offset; uint32_t size, padding; };
+struct fuse_notify_retrieve_in { uint64_t dummy1, offset; uint32_t size, dummy2; uint64_t dummy3, dummy4; };
 
 #define FUSE_SIZE(name, bytes) _Static_assert(sizeof(struct fuse_##name) == (bytes), "wire layout")
 FUSE_SIZE(in_header, 40);
@@ -145,4 +161,11 @@ FUSE_SIZE(direntplus, 152);
 FUSE_SIZE(fallocate_in, 32);
 FUSE_SIZE(lseek_in, 24);
 FUSE_SIZE(rename2_in, 16);
+FUSE_SIZE(copy_file_range_in, 56);
+FUSE_SIZE(ioctl_in, 32);
+FUSE_SIZE(ioctl_out, 16);
+FUSE_SIZE(poll_in, 24);
+FUSE_SIZE(notify_store_out, 24);
+FUSE_SIZE(notify_retrieve_out, 32);
+FUSE_SIZE(notify_retrieve_in, 40);
 #undef FUSE_SIZE

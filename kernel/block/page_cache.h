@@ -134,6 +134,12 @@ uint64_t file_cache_next_dirty(struct file_cache *cache, uint64_t offset);
 // How many of the bytes from `offset` on are in memory right now, at most a few MiB; offset + bytes must not wrap.
 uint64_t file_cache_resident(struct file_cache *cache, uint64_t offset, uint64_t bytes);
 
+// Of the bytes from `offset` on as many as are in memory, without waiting, perhaps fewer.
+uint64_t file_cache_peek(struct file_cache *cache, uint64_t offset, void *to, uint64_t bytes);
+// What the range is now, from whoever has the file, within its size. Does not wait: what is written here, or would have to be read
+// first, is left alone. False: something is being read meanwhile, and may be what was there before.
+[[nodiscard]] bool file_cache_store(struct file_cache *cache, uint64_t offset, const void *from, uint64_t bytes);
+
 // Writes what is dirty in the range back and waits for it: 0 or the first error. The file system then makes its own records
 // durable (inode sync).
 [[nodiscard]] int file_cache_sync(struct file_cache *cache, uint64_t offset, uint64_t bytes);

@@ -1,10 +1,13 @@
 #include "kernel/fs/vfs/file.h"
 
 #include "abi/fs.h"
+#include "abi/fuse.h"
 #include "kernel/fs/vfs/content.h"
 #include "kernel/fs/vfs/directory.h"
+#include "kernel/fs/vfs/file_driver.h"
 #include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/seal.h"
+#include "kernel/mm/slub.h"
 #include "kernel/syscall/vector.h"
 
 #define WRITE_FLAGS ((uint32_t)(KPIO_WRITE_APPEND | KPIO_WRITE_SYNC | KPIO_WRITE_DATA_SYNC))
@@ -196,6 +199,44 @@ int64_t sys_file_lock(uint64_t handle, uint64_t lock_at, uint64_t deadline, uint
     if (error == 0 && lock.flags & KPIO_LOCK_TEST) error = copy_to_user(user_ptr(lock_at), &lock, sizeof lock);
     object_put(o);
     return error;
+}
+
+int64_t sys_file_poll(uint64_t handle, uint64_t events, uint64_t c, uint64_t d, uint64_t e, uint64_t g) {
+    struct file *f;
+    int64_t result = file_get(handle, KPIO_RIGHT_WAIT, &f);
+    if (result != 0) return result;
+    result = (uint32_t)events & ~(uint32_t)KPIO_POLL_ALL ? -EINVAL : file_poll(f, (uint32_t)events);
+    file_put(f);
+    return result;
+}
+
+// With memory for both ways, which may be the same bytes of the caller's.
+static int64_t control(struct file *f, uint32_t command, uint64_t argument, void *data) {
+    const uint32_t bytes = FUSE_IOCTL_BYTES(command);
+    struct fs_control c = {.command = command, .argument = argument, .data = data};
+    if (FUSE_IOCTL_TAKES(command)) c.in_bytes = bytes;
+    if (FUSE_IOCTL_GIVES(command)) c.out_bytes = bytes;
+    int error = c.in_bytes != 0 ? copy_from_user(data, user_ptr(argument), bytes) : 0;
+    if (error != 0) return error;
+    int64_t result = file_control(f, &c);
+    error = c.out_bytes != 0 ? copy_to_user(user_ptr(argument), data, c.out_bytes) : 0;
+    return error != 0 ? error : result;
+}
+
+// Who has a handle for reading only of a file that is open for writing does not control it as one who writes.
+int64_t sys_file_control(uint64_t handle, uint64_t command, uint64_t argument, uint64_t d, uint64_t e, uint64_t g) {
+    struct handle *h;
+    struct file *f;
+    int64_t result = handle_get_full((kpio_handle)handle, KPIO_KIND_FILE, 0, &h);
+    const uint32_t rights = result == 0 ? h->rights : 0;
+    if (result == 0) result = file_get(handle, 0, &f);
+    if (result != 0) return result;
+    void *data = kmalloc(MAX(FUSE_IOCTL_BYTES(command), 1u));
+    bool allowed = rights & KPIO_RIGHT_WRITE || (rights & KPIO_RIGHT_READ && !f->writes);
+    result = !allowed ? -EACCES : data == NULL ? -ENOMEM : control(f, (uint32_t)command, argument, data);
+    kfree(data);
+    file_put(f);
+    return result;
 }
 
 #define MEMORY_OWN (KPIO_RIGHT_MAP | KPIO_RIGHT_INSPECT | KPIO_RIGHT_EXPIRE)

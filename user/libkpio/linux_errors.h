@@ -3,7 +3,6 @@
 
 #define ESRCH 3  // no such process or thread
 #define ECHILD 10
-#define ENOTTY 25
 #define ESPIPE 29
 #define ELIBBAD 80
 #define EPROTOTYPE 91

@@ -107,8 +107,20 @@ LX_CALL(epoll_ctl) {
 
 // ---- waiting -------------------------------------------------------------------------------------------------------------
 
+// The driver of a file says what it is about. If nothing that was wanted, what is told once is told again.
+static uint32_t ask(struct lx_thread *t, const struct lx_fd *port, const struct kpio_port_packet *packet, uint32_t wanted) {
+    struct lx_fd fd;
+    struct lx_ready r;
+    if (lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) != 0) return 0;
+    lx_ready_items(&fd, wanted, &r);
+    if (r.type != LX_READY_ASKED) return wanted & (LX_POLL_IN | LX_POLL_OUT);
+    if (r.now == 0 && packet->key >> 32 & EPOLLONESHOT)
+        (void)kpio_port_watch(port->handle, fd.handle, r.signals[0], packet->key, KPIO_WATCH_ONCE | KPIO_WATCH_CHANGE, packet->value);
+    return r.now;
+}
+
 // What a packet means, of the events that were asked for.
-static uint32_t events_of(struct lx_thread *t, const struct kpio_port_packet *packet) {
+static uint32_t events_of(struct lx_thread *t, const struct lx_fd *port, const struct kpio_port_packet *packet) {
     const uint32_t wanted = (uint32_t)(packet->key >> 32) & ~PRIVATE_BITS;
     const enum lx_ready_type type = (enum lx_ready_type)((uint32_t)packet->key >> TYPE_SHIFT & 15);
     bool second = packet->key & SECOND;
@@ -118,6 +130,7 @@ static uint32_t events_of(struct lx_thread *t, const struct kpio_port_packet *pa
     const uint32_t other = packet->key >> 32 & EPOLLET ? UINT32_MAX : packet->signals & KPIO_SIGNAL_PEER_GONE ? LX_POLLHUP : 0;
     if (type == LX_READY_SOCKET && other != 0 && lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) == 0)
         events |= lx_ready_now(&fd) & other;
+    if (type == LX_READY_ASKED) return ask(t, port, packet, wanted);
     // What another epoll had may be over.
     if (type == LX_READY_PORT && lx_fd_get(lx_process(t), packet->key & NUMBER_MASK, &fd) == 0 && kpio_port_settle(fd.handle) == 0)
         return 0;
@@ -140,7 +153,7 @@ static uint32_t gather(struct lx_thread *t, const struct lx_fd *port, const stru
     uint32_t found = 0;
     uint64_t numbers[KPIO_PORT_BATCH_MAX];
     for (uint64_t i = 0; i < count; i++) {
-        const uint32_t events = events_of(t, &packets[i]);
+        const uint32_t events = events_of(t, port, &packets[i]);
         const uint64_t number = packets[i].key & ~(uint64_t)SECOND;
         uint32_t at = found;
         if (events == 0) continue;

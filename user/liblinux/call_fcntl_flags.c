@@ -82,5 +82,6 @@ LX_CALL(ioctl) {
     if (request == LX_FUSE_CLONE && fd.kind == LX_KIND_FUSE) return lx_fuse_clone(t, a0, &fd, a2);
     const struct lx_fd_ops *ops = lx_fd_ops(fd.kind);
     if (ops->ioctl != NULL) return ops->ioctl(t, &fd, request, a2);
-    return request == FIONREAD && fd.kind == LX_KIND_FILE ? bytes_left(&fd, a2) : -ENOTTY;
+    if (fd.kind != LX_KIND_FILE) return -ENOTTY;
+    return request == FIONREAD ? bytes_left(&fd, a2) : kpio_file_control(fd.handle, request, a2);
 }

@@ -27,6 +27,28 @@ static enum lx_ready_type type_of(const struct lx_fd *fd) {
     }
 }
 
+static int64_t ask(kpio_handle file, uint32_t events) {
+    int64_t found = kpio_file_poll(file, events & KPIO_POLL_ALL);
+    return found == -EINTR ? 0 : found;  // POLL_AGAIN stays
+}
+
+uint32_t lx_ready_ask(kpio_handle file, uint32_t events) {
+    int64_t found = ask(file, events);
+    if (found == -EOPNOTSUPP) return events & (LX_POLL_IN | LX_POLL_OUT);
+    return found < 0 ? LX_POLLERR : (uint32_t)found & (events | LX_POLL_ALWAYS);
+}
+
+// Only the kernel knows which files have a driver that tells.
+static void items_of_file(const struct lx_fd *fd, uint32_t events, struct lx_ready *r) {
+    int64_t found = fd->kind == LX_KIND_FILE ? ask(fd->handle, events) : -EOPNOTSUPP;
+    r->handle[0] = KPIO_HANDLE_NONE;
+    if (found == -EOPNOTSUPP) return;
+    r->type = LX_READY_ASKED;
+    r->handle[0] = fd->handle;
+    r->signals[0] = (events & KPIO_POLL_ALL) | LX_POLL_ALWAYS | KPIO_SIGNAL_POLL_AGAIN;
+    r->now = found < 0 ? LX_POLLERR : (uint32_t)found & (events | LX_POLL_ALWAYS);
+}
+
 static void items_of_socket(const struct lx_fd *fd, bool in, bool out, uint32_t events, struct lx_ready *r) {
     r->handle[1] = fd->second;
     r->signals[0] = in ? READ_SIDE : KPIO_SIGNAL_PEER_GONE;
@@ -51,7 +73,7 @@ void lx_ready_items(const struct lx_fd *fd, uint32_t events, struct lx_ready *r)
     case LX_READY_FUSE:
         r->signals[0] = (in ? KPIO_SIGNAL_READABLE : 0u) | (out ? KPIO_SIGNAL_WRITABLE : 0u) | KPIO_SIGNAL_PEER_GONE;
         break;
-    default: r->handle[0] = KPIO_HANDLE_NONE;
+    default: items_of_file(fd, events, r);
     }
 }
 
@@ -87,6 +109,7 @@ uint32_t lx_ready_events(enum lx_ready_type type, uint32_t first, uint32_t secon
     case LX_READY_FUSE:
         if (first & KPIO_SIGNAL_PEER_GONE) return LX_POLLERR;
         return (first & KPIO_SIGNAL_READABLE ? LX_POLL_IN : 0u) | LX_POLL_OUT;
+    case LX_READY_ASKED: return first & (KPIO_POLL_ALL | KPIO_SIGNAL_POLL_AGAIN);
     case LX_READY_LISTENER:
     case LX_READY_PORT:
     case LX_READY_PROCESS: return first != 0 ? LX_POLL_IN : 0;

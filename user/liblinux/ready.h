@@ -14,6 +14,7 @@ enum lx_ready_type {
     LX_READY_ALWAYS,  // for both
     LX_READY_READER, LX_READY_WRITER, LX_READY_SOCKET, LX_READY_LISTENER, LX_READY_UNCONNECTED, LX_READY_COUNTER, LX_READY_TIMER,
     LX_READY_PORT, LX_READY_SIGNAL, LX_READY_PROCESS, LX_READY_NODE, LX_READY_FUSE,
+    LX_READY_ASKED,   // a file whose driver tells: what holds is asked for anew whenever something is told
 };
 
 // What to wait for so that some of `events` are told: a handle and signals for each place; 0: nothing there.
@@ -21,8 +22,11 @@ struct lx_ready {
     enum lx_ready_type type;
     kpio_handle handle[2];
     uint32_t signals[2];
+    uint32_t now;     // ASKED: events that hold
 };
 void lx_ready_items(const struct lx_fd *fd, uint32_t events, struct lx_ready *out);
+// The events of an ASKED one now, of those that are wanted and LX_POLL_ALWAYS.
+uint32_t lx_ready_ask(kpio_handle file, uint32_t events);
 // Events that these signals, asserted at the two places, mean; all that hold, wanted or not.
 uint32_t lx_ready_events(enum lx_ready_type type, uint32_t first, uint32_t second);
 // The events of a descriptor now; 0 where it cannot be looked at.

@@ -100,7 +100,6 @@ static const char *error_text(int64_t error) {
         KPIO_ERRORS(ERROR_TEXT)
     case ESRCH: return "ESRCH";
     case ECHILD: return "ECHILD";
-    case ENOTTY: return "ENOTTY";
     case ESPIPE: return "ESPIPE";
     case LX_RESTART:
     case LX_RESTART_ALWAYS:

@@ -13,6 +13,7 @@
 
 // The events that hold for one, of those that are told.
 static uint32_t find(struct lx_waited *w, uint32_t first, uint32_t second) {
+    if (w->ready.type == LX_READY_ASKED) return lx_ready_ask(w->fd.handle, w->events);
     uint32_t events = lx_ready_events(w->ready.type, first | w->seen[0], second | w->seen[1]);
     // Whether the second half of a socket has gone too is looked at only here.
     if (w->ready.type == LX_READY_SOCKET && (first | second) & KPIO_SIGNAL_PEER_GONE) events |= lx_ready_now(&w->fd) & LX_POLLHUP;
@@ -43,7 +44,7 @@ static int64_t gather(struct lx_waited *all, uint64_t count, const struct kpio_w
             if (w->ready.handle[k] > 0 && (k == 0 || w->ready.signals[k] != 0)) told[k] = items[used++].asserted;
         w->found = told[0] | told[1] || w->ready.handle[0] <= 0 ? find(w, told[0], told[1]) : 0;
         if (w->found != 0) found++;
-        else if (w->ready.type != LX_READY_PORT)
+        else if (w->ready.type != LX_READY_PORT && w->ready.type != LX_READY_ASKED)
             for (unsigned k = 0; k < 2; k++) w->seen[k] |= told[k];
     }
     return found;
@@ -76,7 +77,8 @@ static int64_t find_at_once(struct lx_waited *all, uint64_t count) {
         struct lx_waited *w = &all[i];
         if (w->found == 0 && w->known) {
             lx_ready_items(&w->fd, w->events, &w->ready);
-            if (w->ready.handle[0] <= 0) w->found = find(w, 0, 0);
+            if (w->ready.type == LX_READY_ASKED) w->found = w->ready.now;
+            else if (w->ready.handle[0] <= 0) w->found = find(w, 0, 0);
         }
         found += w->found != 0;
     }

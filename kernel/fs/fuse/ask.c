@@ -34,6 +34,14 @@ static void put(struct fuse_request *r, const struct fuse_question *q) {
     if (q->data_bytes != 0) memcpy(at, q->data, q->data_bytes);
 }
 
+static void opened(struct fuse_connection *c, struct fuse_request *r) { fuse_forget_put(c, r->context); }
+
+static void hold_node(struct fuse_node *node, struct fuse_request *r) {
+    fuse_forget_hold(node->forget);
+    r->context = node->forget;
+    r->done = opened;
+}
+
 int64_t fuse_ask(struct fuse_fs *f, const struct fuse_question *q) {
     if (fuse_is_missing(f, q->opcode)) return -ENOSYS;
     uint32_t arguments = bytes_of(q);
@@ -43,9 +51,10 @@ int64_t fuse_ask(struct fuse_fs *f, const struct fuse_question *q) {
     put(r, q);
     if (q->node != NULL) r->epoch = q->node->epoch;
     if (unlikely(q->handle != NULL)) fuse_handle_lend(q->handle, r);
+    if (unlikely(q->opens)) hold_node(q->node, r);
     r->out_least = q->out_least;
     int error = fuse_call(f->c, r);
-    if (error == -ENOSYS) __atomic_fetch_or(&f->c->missing, 1ull << q->opcode, __ATOMIC_RELAXED);
+    if (error == -ENOSYS && q->opcode != FUSE_IOCTL) __atomic_fetch_or(&f->c->missing, 1ull << q->opcode, __ATOMIC_RELAXED);
     int64_t result = error != 0 ? fuse_error(error) : (int64_t)r->out_bytes;
     if (error == 0 && r->out_bytes != 0) memcpy(q->out, r->out, r->out_bytes);
     fuse_request_free(f->c, r);

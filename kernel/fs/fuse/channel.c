@@ -20,6 +20,14 @@ struct handle *fuse_current_handle(kpio_handle value) { return handle_lookup(val
 
 static void changed(struct fuse_connection *c) { object_signal(&fuse_channel_of_connection(c)->object); }
 
+static void lost(struct fuse_connection *c) {
+    struct fuse_channel *channel = fuse_channel_of_connection(c);
+    struct fuse_fs *f = fuse_hold(channel);
+    if (f == NULL) return;
+    fuse_poll_end(f);
+    fuse_let_go(channel);
+}
+
 // A watcher that comes now asks for the signals after this request is queued.
 static bool watched(const struct fuse_connection *c) {
     const struct fuse_channel *channel = container_of(c, const struct fuse_channel, connection);
@@ -84,6 +92,8 @@ int fuse_channel_create(struct job *job, struct fuse_channel **out) {
     channel->connection.make_init = fuse_make_init;
     channel->connection.changed = changed;
     channel->connection.watched = watched;
+    channel->connection.lost = lost;
+    channel->connection.late = fuse_late;
     *out = channel;
     return 0;
 }

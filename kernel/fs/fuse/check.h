@@ -26,5 +26,9 @@ struct fuse_listed {
     uint64_t number, next;
     struct fuse_entry_out entry;   // plus: nodeid 0 when there is none
 };
+// "." and ".."
+static inline bool fuse_listed_is_dot(const struct fuse_listed *l) {
+    return l->name[0] == '.' && (l->bytes == 1 || (l->bytes == 2 && l->name[1] == '.'));
+}
 // 1 and the next one; 0: that was the last; -EIO: the rest is no entry. Names are not checked.
 [[nodiscard]] int fuse_entries_next(struct fuse_entries *list, struct fuse_listed *out);

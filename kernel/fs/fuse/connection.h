@@ -4,7 +4,7 @@
 //     fuse_call ─▶ QUEUED ──fuse_take──▶ BUSY (being copied out) ─▶ SENT ──fuse_reply──▶ BUSY (copied in) ─▶ DONE ─▶ the caller
 //                     │                                              │
 //                     └── killed, deadline, driver lost: DONE ◀──────┘   what was SENT is then ORPHANED: the driver is told by
-//                                                                        INTERRUPT, and its reply, if one comes, is dropped
+//                                                                        INTERRUPT, and of its reply, if one comes, all is given back
 //
 // Who copies holds nothing that can be waited for: the copy takes no fault, so BUSY is over in bounded time, and memory of the
 // caller's (pages, space) is never touched in any other state. A fault is served in the state that was before.
@@ -31,6 +31,7 @@ struct page;
 
 #define FUSE_PAGES_MAX 256u             // of one request: 1 MiB
 #define FUSE_TABLE 64u
+#define FUSE_NOTICE_MAX (FUSE_PAGES_MAX * 4096u + 4096u)  // of one notice
 #define FUSE_ARGUMENTS_MAX 67584u       // of one request, names and attribute values included, without pages
 #define FUSE_REQUESTS_MAX 4096u         // at a time: what killed callers left with a silent driver counts
 #define FUSE_ANY_EPOCH UINT64_MAX
@@ -59,7 +60,7 @@ struct fuse_request {
     // the first one, or memory of its address space as it is mapped when it is copied.
     struct page *const *pages;
     struct aspace *space;
-    uint64_t address;                   // in the space
+    uint64_t address;                   // in the space; of NOTIFY_REPLY the driver's own number for it, in place of `unique`
     uint32_t start, bytes;
     bool absent;                        // DONE: memory of the space could not be had at once
     uint32_t in_bytes;                  // of body, header included
@@ -107,6 +108,9 @@ struct fuse_connection {
     nanos_t heard;                      // the last reply
     struct fuse_request *(*make_init)(struct fuse_connection *c);  // for each driver. NULL: no memory
     void (*changed)(struct fuse_connection *c);  // there may be work; without the lock. May be NULL
+    // A driver did what its caller had left: what the answer gave, in r->out, is nobody's. Without the lock; must not block. May be NULL.
+    void (*late)(struct fuse_connection *c, const struct fuse_request *r);
+    void (*lost)(struct fuse_connection *c);     // the driver is; without the lock. May be NULL
     bool (*watched)(const struct fuse_connection *c);  // whether anybody wants to know; with the lock
     struct fuse_statistics counts;
 };
@@ -166,7 +170,7 @@ struct fuse_user_ops {
 // Whether there is something to be taken. The lock is held.
 bool fuse_has_work_locked(const struct fuse_connection *c);
 // A message from the driver: 0; -EINVAL (none that can be: the request it answers ends with -EIO), -ENOENT (nobody waits for it),
-// -EFAULT. A notice goes to `notify`, with at most FUSE_ARGUMENTS_MAX bytes of body. `next` NULL: who waited is woken. Else, if
+// -EFAULT. A notice goes to `notify`, with at most FUSE_NOTICE_MAX bytes of body. `next` NULL: who waited is woken. Else, if
 // that one gave its CPU for this and there is nothing else to do, it is *next, and to be woken by whoever called.
 [[nodiscard]] int fuse_reply(struct fuse_connection *c, struct fuse_user *from,
                              int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes),

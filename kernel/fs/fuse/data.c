@@ -191,8 +191,7 @@ static int64_t move_all(struct fuse_node *node, struct fuse_handle *h, uint64_t 
                         bool out) {
     const struct fuse_channel *channel = fuse_of_node(node)->channel;
     const uint64_t most = out ? channel->max_read : channel->max_write;
-    int64_t error = fuse_check_node(node);
-    if (error == 0 && h->epoch != node->epoch && !fuse_of_node(node)->c->stateless) error = -ESTALE;
+    int64_t error = fuse_handle_check(h, node);
     uint64_t done = 0;
     while (error == 0 && done < bytes) {
         struct place place = {.user = user_add(user, done), .bytes = (uint32_t)MIN(bytes - done, most)};

@@ -178,17 +178,22 @@ int fuse_unlink(struct inode *dir, const char *name, size_t bytes, struct inode 
 int fuse_rename(struct inode *from_dir, const char *from_name, size_t from_bytes, struct inode *inode, struct inode *to_dir,
                 const char *to_name, size_t to_bytes, struct inode *replaced, unsigned flags) {
     struct fuse_rename2_in in = {.newdir = fuse_node_of(to_dir)->nodeid};
-    bool exchange = flags & FS_RENAME_EXCHANGE;
-    if (exchange) in.flags = FUSE_RENAME_EXCHANGE;
-    // The simple one begins with the same field.
-    const struct fuse_question q = {
-        .opcode = exchange ? FUSE_RENAME2 : FUSE_RENAME, .node = fuse_node_of(from_dir), .in = &in,
-        .in_bytes = exchange ? sizeof in : sizeof(struct fuse_rename_in),
+    bool exchange = flags & FS_RENAME_EXCHANGE, keeps = flags & FS_RENAME_NO_REPLACE;
+    in.flags = (exchange ? FUSE_RENAME_EXCHANGE : 0u) | (keeps ? FUSE_RENAME_NOREPLACE : 0u);
+    struct fuse_question q = {
+        .opcode = in.flags != 0 ? FUSE_RENAME2 : FUSE_RENAME, .node = fuse_node_of(from_dir), .in = &in,
+        .in_bytes = in.flags != 0 ? sizeof in : sizeof(struct fuse_rename_in),
         .name = {from_name, to_name}, .name_bytes = {from_bytes, to_bytes}};
     int error = fuse_check_node(fuse_node_of(from_dir));
     if (error == 0) error = fuse_check_node(fuse_node_of(to_dir));
     if (error == 0) error = (int)fuse_ask(fuse_of(from_dir->fs), &q);
     if (error == -ENOSYS && exchange) return -EINVAL;
+    if (keeps && (error == -ENOSYS || error == -EINVAL)) {
+        // A driver without flags is asked for what the name was found to be: free. The simple message begins with the same field.
+        q.opcode = FUSE_RENAME;
+        q.in_bytes = sizeof(struct fuse_rename_in);
+        error = (int)fuse_ask(fuse_of(from_dir->fs), &q);
+    }
     (void)changed(error, from_dir, from_name, from_bytes);
     if (error != 0) return changed(error, to_dir, to_name, to_bytes);
     if (replaced != NULL && !exchange) fuse_lose_name(replaced);

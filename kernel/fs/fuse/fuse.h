@@ -10,6 +10,10 @@
 #include "kernel/fs/fuse/check.h"
 #include "kernel/fs/vfs/fs.h"
 
+#define FUSE_POLLED_ROWS 64u
+
+struct fuse_polled;
+
 struct fuse_fs {
     struct filesystem fs;
     struct fuse_channel *channel;   // referenced
@@ -20,6 +24,10 @@ struct fuse_fs {
     struct fuse_reads {
         uint64_t all, asked, apart[6];
     } *reads;
+    // Under lock: open files that POLL asks about, by their numbers.
+    struct list polled[FUSE_POLLED_ROWS];
+    uint64_t polls;                 // the last number
+    uint32_t poll_ends;             // drivers that left
     char source[128], subtype[32];  // for who lists mounts
     bool finishing;                 // under finish.lock
     struct wait_queue finish;       // its thread
@@ -38,6 +46,7 @@ struct fuse_handle {
     bool writes, locked;            // locked: the driver was asked for locks through it
     bool closing;                   // nobody has it open; it stays until what is dirty is written
     struct fuse_request *flush, *release;
+    struct fuse_polled *polled;     // POLL was asked of it (poll.c)
 };
 
 struct fuse_node {
@@ -69,6 +78,11 @@ static inline bool fuse_wants(const struct fuse_fs *f, uint32_t flag) { return f
 
 // ---- notify.c: as fuse_reply's notify -----------------------------------------------------------------------------------------
 int fuse_notify(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes);
+// The inode of a node, if the kernel has it, with a reference; the mount is held. NULL: it has not.
+struct inode *fuse_node_find(struct fuse_fs *f, uint64_t nodeid);
+// The mount of the channel, which stays until fuse_let_go. NULL: there is none, or none any more.
+struct fuse_fs *fuse_hold(struct fuse_channel *channel);
+void fuse_let_go(struct fuse_channel *channel);
 
 // Name and attributes of the directory are asked for when they are next wanted. Of a good name.
 void fuse_forget_name(struct inode *dir, const char *name, size_t bytes);
@@ -79,6 +93,7 @@ struct fuse_question {
     uint32_t opcode, in_bytes;
     struct fuse_node *node;         // that it is about; NULL: the root, whoever the driver is
     struct fuse_handle *handle;     // whose number is in it, or NULL
+    bool opens;                     // the node, which is to be known to the driver until that is over
     const void *in;
     const char *name[2];
     size_t name_bytes[2];
@@ -138,6 +153,10 @@ void fuse_handle_put(struct fuse_handle *h);  // NULL: nothing; does not block
 // Some handle, one that writes if so asked, with a reference: 0 or -EBADF. Of a driver without handles it is NULL.
 [[nodiscard]] int fuse_handle_any(struct fuse_node *node, bool writes, struct fuse_handle **out);
 static inline uint64_t fuse_handle_number(const struct fuse_handle *h) { return h != NULL ? h->fh : 0; }
+// Whether the driver knows node and handle: as fuse_check_node.
+[[nodiscard]] int fuse_handle_check(const struct fuse_handle *h, struct fuse_node *node);
+// The message that ends what is open under that number (RELEASE, RELEASEDIR); a node, held for it, is let go then. NULL: no memory.
+struct fuse_request *fuse_handle_release(uint32_t opcode, uint64_t nodeid, uint64_t fh, struct fuse_forget *node);
 // The request has the handle's number in it (h may be NULL).
 void fuse_handle_lend(struct fuse_handle *h, struct fuse_request *r);
 // Releases those that nobody has open, if nothing is dirty.
@@ -154,10 +173,24 @@ void fuse_lock_gone(struct inode *inode, const struct handle *via, uint64_t owne
 // Nobody has it open any more: its own locks end with it, and what processes locked through it does now.
 void fuse_locks_leave(struct fuse_node *node, struct fuse_handle *h);
 
+// ---- late.c ------------------------------------------------------------------------------------------------------------------
+void fuse_late(struct fuse_connection *c, const struct fuse_request *r);  // as connection->late
+
+// ---- poll.c: events that the driver tells ---------------------------------------------------------------------------------------
+int64_t fuse_poll(struct inode *inode, void *opened, struct object *file, uint32_t events);
+uint32_t fuse_poll_signals(struct inode *inode, void *opened);
+void fuse_poll_leave(struct fuse_fs *f, struct fuse_handle *h);      // it is closed
+int fuse_poll_wake(struct fuse_fs *f, uint64_t number);              // NOTIFY_POLL
+void fuse_poll_end(struct fuse_fs *f);                               // the driver is lost
+
+// ---- store.c: contents that the driver gives or wants back of itself; as fuse_notify's ------------------------------------------
+int fuse_store(struct fuse_fs *f, const uint8_t *body, uint32_t bytes);
+int fuse_retrieve(struct fuse_fs *f, const uint8_t *body, uint32_t bytes);
+
 extern const struct inode_ops fuse_inode_ops;
 extern const struct file_cache_ops fuse_cache_ops;
 
-// ---- entry.c, list.c, attr.c, data.c: inode_ops ---------------------------------------------------------------------------------
+// ---- entry.c, list.c, attr.c, data.c, control.c, copy.c: inode_ops --------------------------------------------------------------
 int fuse_find(struct inode *dir, const char *name, size_t bytes, struct inode **out, nanos_t *until);
 bool fuse_was_free(const struct inode *dir, const char *name, size_t bytes);
 int fuse_create(struct inode *dir, const char *name, size_t bytes, const struct inode_new *init, struct inode **out);
@@ -179,3 +212,6 @@ int64_t fuse_xattr_list(struct inode *inode, char *list, size_t size);
 int64_t fuse_read(struct inode *inode, void *opened, uint64_t offset, struct user_ptr to, uint64_t bytes);
 int64_t fuse_write(struct inode *inode, void *opened, uint64_t offset, struct user_ptr from, uint64_t bytes);
 int fuse_written(struct inode *inode, void *opened, uint64_t offset, uint64_t bytes);
+int64_t fuse_control(struct inode *inode, void *opened, struct fs_control *control);
+int64_t fuse_copy(struct inode *from, void *from_opened, uint64_t from_offset, struct inode *to, void *to_opened, uint64_t to_offset,
+                  uint64_t bytes);

@@ -13,16 +13,21 @@
 // ---- ends -------------------------------------------------------------------------------------------------------------
 
 // RELEASE was answered, or cannot be.
-static void released(struct fuse_connection *c, struct fuse_request *r) { fuse_forget_put(c, r->context); }
+static void released(struct fuse_connection *c, struct fuse_request *r) {
+    if (r->context != NULL) fuse_forget_put(c, r->context);
+}
 
 // The same of FLUSH.
 static void flushed(struct fuse_connection *c, struct fuse_request *r) {
     if (r->context != NULL) fuse_send(c, r->context);
 }
 
-static struct fuse_request *make_release(uint32_t opcode, const struct fuse_node *node, uint64_t fh) {
-    struct fuse_request *r = fuse_request_alloc(opcode, node->nodeid, sizeof(struct fuse_release_in), 0);
-    if (r != NULL) *(struct fuse_release_in *)fuse_arguments(r) = (struct fuse_release_in){.fh = fh};
+struct fuse_request *fuse_handle_release(uint32_t opcode, uint64_t nodeid, uint64_t fh, struct fuse_forget *node) {
+    struct fuse_request *r = fuse_request_alloc(opcode, nodeid, sizeof(struct fuse_release_in), 0);
+    if (r == NULL) return NULL;
+    *(struct fuse_release_in *)fuse_arguments(r) = (struct fuse_release_in){.fh = fh};
+    r->context = node;
+    r->done = released;
     return r;
 }
 
@@ -33,7 +38,7 @@ struct fuse_handle *fuse_handle_make(struct fuse_node *node, uint64_t fh, uint32
     *h = (struct fuse_handle){
         .c = fuse_of_node(node)->c, .forget = node->forget, .fh = fh, .epoch = node->epoch, .refs = 1, .open_flags = open_flags,
         .writes = writes};
-    h->release = make_release(directory ? FUSE_RELEASEDIR : FUSE_RELEASE, node, fh);
+    h->release = fuse_handle_release(directory ? FUSE_RELEASEDIR : FUSE_RELEASE, node->nodeid, fh, h->forget);
     if (!directory) h->flush = fuse_request_alloc(FUSE_FLUSH, node->nodeid, sizeof(struct fuse_flush_in), 0);
     if (h->release != NULL && (directory || h->flush != NULL)) {
         if (!directory) *(struct fuse_flush_in *)fuse_arguments(h->flush) = (struct fuse_flush_in){.fh = fh};
@@ -56,8 +61,6 @@ static void drop(struct fuse_handle *h) {
 static void send_release(struct fuse_handle *h) {
     struct fuse_connection *c = h->c;
     bool flushes = h->flush != NULL && !(__atomic_load_n(&c->missing, __ATOMIC_RELAXED) >> FUSE_FLUSH & 1);
-    h->release->context = h->forget;
-    h->release->done = released;
     if (flushes) {
         h->flush->context = h->release;
         h->flush->done = flushed;
@@ -86,6 +89,11 @@ void fuse_handle_lend(struct fuse_handle *h, struct fuse_request *r) {
     fuse_handle_get(h);
     r->context = h;
     r->done = given_back;
+}
+
+int fuse_handle_check(const struct fuse_handle *h, struct fuse_node *node) {
+    int error = fuse_check_node(node);
+    return error == 0 && h->epoch != node->epoch && !fuse_of_node(node)->c->stateless ? -ESTALE : error;
 }
 
 // ---- the handles of a node ----------------------------------------------------------------------------------------------
@@ -143,8 +151,8 @@ void fuse_handles_drop(struct fuse_node *node) {
 static int ask_open(struct fuse_node *node, uint32_t opcode, uint32_t flags, struct fuse_open_out *out) {
     struct fuse_open_in in = {.flags = flags};
     const struct fuse_question q = {
-        .opcode = opcode, .node = node, .in = &in, .in_bytes = sizeof in, .out = out, .out_least = sizeof *out, .out_most = sizeof *out,
-    };
+        .opcode = opcode, .node = node, .opens = true, .in = &in, .in_bytes = sizeof in, .out = out, .out_least = sizeof *out,
+        .out_most = sizeof *out};
     int64_t result = fuse_ask(fuse_of_node(node), &q);
     return result < 0 ? (int)result : 0;
 }
@@ -188,6 +196,7 @@ void fuse_release(struct inode *inode, void *opened) {
     struct fuse_fs *f = fuse_of_node(node);
     struct fuse_handle *h = opened;
     fuse_locks_leave(node, h);
+    fuse_poll_leave(f, h);
     spin_lock(&f->lock);
     h->closing = true;
     spin_unlock(&f->lock);

@@ -63,11 +63,9 @@ static void keep(struct fuse_node *dir, const struct fuse_listed *l) {
     inode_put(inode);
 }
 
-static bool is_dot(const struct fuse_listed *l) { return l->name[0] == '.' && (l->bytes == 1 || (l->bytes == 2 && l->name[1] == '.')); }
-
 static int show(struct listing *list, const struct fuse_listed *l) {
     if (!place_is_good(l->next)) return -EIO;
-    if (is_dot(l)) {
+    if (fuse_listed_is_dot(l)) {
         list->cookie = place_shown(l->next);
         return 0;
     }
@@ -85,7 +83,7 @@ static int show_all(struct listing *list, const uint8_t *answer, uint32_t bytes,
     int more, error = 0;
     while ((more = fuse_entries_next(&entries, &l)) == 1) {
         if (error == 0) error = show(list, &l);
-        if (l.entry.nodeid != 0 && !is_dot(&l) && fuse_name_is_good(l.name, l.bytes)) keep(list->dir, &l);
+        if (l.entry.nodeid != 0 && !fuse_listed_is_dot(&l) && fuse_name_is_good(l.name, l.bytes)) keep(list->dir, &l);
     }
     return error != 0 ? error : more;
 }

@@ -44,6 +44,10 @@ const struct inode_ops fuse_inode_ops = {
     .seek = fuse_seek,
     .lock = fuse_lock,
     .lock_gone = fuse_lock_gone,
+    .poll = fuse_poll,
+    .poll_signals = fuse_poll_signals,
+    .control = fuse_control,
+    .copy = fuse_copy,
 };
 
 // ---- the file system as a whole -----------------------------------------------------------------------------------------
@@ -205,6 +209,7 @@ static struct fuse_fs *make(struct fuse_channel *channel, unsigned flags, const 
     f->channel = channel;
     f->c = &channel->connection;
     spin_init(&f->lock, "fuse handles");
+    for (unsigned i = 0; i < FUSE_POLLED_ROWS; i++) list_init(&f->polled[i]);
     wait_queue_init(&f->finish, "fuse end");
     memcpy(f->source, o->source, sizeof f->source);
     memcpy(f->subtype, o->subtype, sizeof f->subtype);

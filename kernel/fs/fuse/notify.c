@@ -1,12 +1,11 @@
-// What a driver says without being asked: that something cached is out of date. Nothing here waits: the driver's thread is the one
+// What a driver says without being asked: mostly that something cached is out of date. Nothing here waits: the driver's thread is the one
 // that others wait for.
 #include "abi/gen/errors.h"
 #include "kernel/fs/fuse/fuse.h"
 #include "kernel/fs/vfs/name.h"
 #include "lib/string.h"
 
-// The mount, which stays until let_go. NULL: there is none, or none any more.
-static struct fuse_fs *hold(struct fuse_channel *channel) {
+struct fuse_fs *fuse_hold(struct fuse_channel *channel) {
     struct fuse_connection *c = &channel->connection;
     spin_lock(&c->idle.lock);
     struct fuse_fs *f = channel->fs;
@@ -15,14 +14,14 @@ static struct fuse_fs *hold(struct fuse_channel *channel) {
     return f;
 }
 
-static void let_go(struct fuse_channel *channel) {
+void fuse_let_go(struct fuse_channel *channel) {
     struct fuse_connection *c = &channel->connection;
     spin_lock(&c->idle.lock);
     channel->fs_users--;
     spin_unlock(&c->idle.lock);
 }
 
-static struct inode *find(struct fuse_fs *f, uint64_t nodeid) {
+struct inode *fuse_node_find(struct fuse_fs *f, uint64_t nodeid) {
     uint64_t epoch = f->c->stateless ? 0 : f->c->epoch;
     struct inode *inode = inode_find(&f->fs, fuse_number_of(nodeid, epoch));
     if (inode != NULL && fuse_node_of(inode)->nodeid == nodeid) return inode;
@@ -34,7 +33,7 @@ static int inval_inode(struct fuse_fs *f, const uint8_t *body, uint32_t bytes) {
     struct fuse_notify_inval_inode_out out;
     if (bytes != sizeof out) return -EINVAL;
     memcpy(&out, body, sizeof out);
-    struct inode *inode = find(f, out.ino);
+    struct inode *inode = fuse_node_find(f, out.ino);
     if (inode == NULL) return -ENOENT;
     // The pages go when they are next read or shown, by who may wait.
     if (out.off >= 0) __atomic_store_n(&fuse_node_of(inode)->stale_data, true, __ATOMIC_RELAXED);
@@ -53,7 +52,7 @@ void fuse_forget_name(struct inode *dir, const char *name, size_t bytes) {
 
 static int forget_name(struct fuse_fs *f, uint64_t parent, const char *name, uint32_t namelen) {
     if (!fuse_name_is_good(name, namelen)) return -EINVAL;
-    struct inode *dir = find(f, parent);
+    struct inode *dir = fuse_node_find(f, parent);
     if (dir == NULL) return -ENOENT;
     fuse_forget_name(dir, name, namelen);
     inode_put(dir);
@@ -74,7 +73,7 @@ static int deleted(struct fuse_fs *f, const uint8_t *body, uint32_t bytes) {
     if (bytes < sizeof out) return -EINVAL;
     memcpy(&out, body, sizeof out);
     if (out.namelen > FUSE_NAME_MAX || bytes != sizeof out + out.namelen + 1) return -EINVAL;
-    struct inode *child = find(f, out.child);
+    struct inode *child = fuse_node_find(f, out.child);
     if (child != NULL) {
         fuse_expire(child);
         inode_put(child);
@@ -82,14 +81,24 @@ static int deleted(struct fuse_fs *f, const uint8_t *body, uint32_t bytes) {
     return forget_name(f, out.parent, (const char *)body + sizeof out, out.namelen);
 }
 
+static int wake(struct fuse_fs *f, const uint8_t *body, uint32_t bytes) {
+    struct fuse_notify_poll_wakeup_out out;
+    if (bytes != sizeof out) return -EINVAL;
+    memcpy(&out, body, sizeof out);
+    return fuse_poll_wake(f, out.kh);
+}
+
 int fuse_notify(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes) {
     struct fuse_channel *channel = fuse_channel_of_connection(c);
-    struct fuse_fs *f = hold(channel);
+    struct fuse_fs *f = fuse_hold(channel);
     int error = -EOPNOTSUPP;
     if (f == NULL) return -ENOTCONN;
     if (code == FUSE_NOTIFY_INVAL_INODE) error = inval_inode(f, body, bytes);
     else if (code == FUSE_NOTIFY_INVAL_ENTRY) error = inval_entry(f, body, bytes);
     else if (code == FUSE_NOTIFY_DELETE) error = deleted(f, body, bytes);
-    let_go(channel);
+    else if (code == FUSE_NOTIFY_POLL) error = wake(f, body, bytes);
+    else if (code == FUSE_NOTIFY_STORE) error = fuse_store(f, body, bytes);
+    else if (code == FUSE_NOTIFY_RETRIEVE) error = fuse_retrieve(f, body, bytes);
+    fuse_let_go(channel);
     return error;
 }

@@ -117,8 +117,9 @@ static bool is_current(const struct fuse_connection *c, uint64_t epoch) {
 
 // The lock is held. What nobody answers is over when it is taken.
 static void taken_unlock(struct fuse_connection *c, struct fuse_request *r, uint64_t epoch) {
-    if (!is_current(c, epoch)) {
-        fuse_finish_unlock(c, r, -ENOTCONN);
+    bool current = is_current(c, epoch);
+    if (!current || r->opcode == FUSE_NOTIFY_REPLY) {
+        fuse_finish_unlock(c, r, current ? 0 : -ENOTCONN);
         return;
     }
     r->state = FUSE_SENT;
@@ -207,7 +208,7 @@ static int copy_in(struct fuse_user *from, uint64_t offset, void *to, size_t byt
 static int reply_notice(struct fuse_connection *c, struct fuse_user *from, const struct fuse_out_header *h,
                         int (*notify)(struct fuse_connection *c, int code, const uint8_t *body, uint32_t bytes)) {
     uint32_t bytes = h->len - (uint32_t)sizeof *h;
-    if (h->error <= 0 || bytes > FUSE_ARGUMENTS_MAX || notify == NULL) return -EINVAL;
+    if (h->error <= 0 || bytes > FUSE_NOTICE_MAX || notify == NULL) return -EINVAL;
     uint8_t *body = kmalloc(bytes + 1);
     if (body == NULL) return -ENOMEM;
     int error = copy_in(from, sizeof *h, body, bytes);
@@ -255,23 +256,61 @@ static void answered_unlock(struct fuse_connection *c, struct fuse_request *r, i
     else if (waiter != NULL) sched_wake(waiter);
 }
 
+// The lock is held and released. It is no answer to what was asked.
+static int refuse_unlock(struct fuse_connection *c, struct fuse_request *r, const struct fuse_out_header *h, uint32_t bytes) {
+    bool tell = !c->told;  // once: it may be doing so all day
+    uint32_t opcode = r->opcode;
+    c->told = true;
+    count_reply_locked(c, r);
+    fuse_finish_unlock(c, r, -EIO);
+    if (tell) log_warn("fuse: a driver answered operation %u with error %d and %u bytes", opcode, h->error, bytes);
+    return -EINVAL;
+}
+
+// The same: nobody waits for it any more.
+static int drop_unlock(struct fuse_connection *c, struct fuse_request *r, int error) {
+    r->late = error == 0;
+    count_reply_locked(c, r);
+    fuse_finish_unlock(c, r, -EINTR);
+    return -ENOENT;
+}
+
+// The lock is held and released. 1: a fault was served, look again.
+static int put_back_unlock(struct fuse_connection *c, struct fuse_user *from, struct fuse_request *r, uint32_t total, size_t left,
+                           uint8_t state, unsigned *faults) {
+    r->state = state;
+    list_push_back(row_of(c, r->unique), &r->node);
+    spin_unlock(&c->idle.lock);
+    int error = serve_fault(from, total, left, faults);
+    return error != 0 ? error : 1;
+}
+
+// The same for one whose caller has gone, and whose answer names something that is to be given back.
+static coldpath int reply_late_unlock(struct fuse_connection *c, struct fuse_user *from, struct fuse_request *r,
+                                      const struct fuse_out_header *h, unsigned *faults) {
+    uint32_t bytes = h->len - (uint32_t)sizeof *h;
+    uint64_t epoch = c->epoch;
+    if (h->error != 0 || c->late == NULL || !fits(r, h, bytes) || r->bytes != 0) return drop_unlock(c, r, h->error);
+    r->state = FUSE_BUSY;
+    spin_unlock(&c->idle.lock);
+    size_t left = copy_body(from, r, bytes);
+    if (left == 0) {
+        r->out_bytes = bytes;
+        c->late(c, r);
+    }
+    spin_lock(&c->idle.lock);
+    if (left == 0 || !is_current(c, epoch)) return drop_unlock(c, r, h->error);
+    return put_back_unlock(c, from, r, h->len, left, FUSE_ORPHANED, faults);
+}
+
 // The request found is out of the table, and the lock is released. 1: a fault was served, look again.
 static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from, struct fuse_request *r,
                               const struct fuse_out_header *h, unsigned *faults, struct thread **next) {
     uint32_t bytes = h->len - (uint32_t)sizeof *h;
     uint64_t epoch = c->epoch;
     list_remove(&r->node);
-    if (r->state == FUSE_ORPHANED || !fits(r, h, bytes)) {
-        bool wrong = !fits(r, h, bytes) && r->state != FUSE_ORPHANED;
-        bool tell = wrong && !c->told;  // once: it may be doing so all day
-        uint32_t opcode = r->opcode;
-        c->told |= wrong;
-        count_reply_locked(c, r);
-        r->late = r->state == FUSE_ORPHANED && h->error == 0;
-        fuse_finish_unlock(c, r, wrong ? -EIO : -EINTR);
-        if (tell) log_warn("fuse: a driver answered operation %u with error %d and %u bytes", opcode, h->error, bytes);
-        return wrong ? -EINVAL : -ENOENT;
-    }
+    if (unlikely(r->state == FUSE_ORPHANED)) return reply_late_unlock(c, from, r, h, faults);
+    if (unlikely(!fits(r, h, bytes))) return refuse_unlock(c, r, h, bytes);
     r->state = FUSE_BUSY;
     spin_unlock(&c->idle.lock);
     size_t left = copy_body(from, r, bytes);
@@ -281,16 +320,10 @@ static int reply_found_unlock(struct fuse_connection *c, struct fuse_user *from,
         answered_unlock(c, r, r->absent ? -EFAULT : h->error, next);
         return 0;
     }
-    if (!is_current(c, epoch)) {
-        c->counts.sent--;
-        fuse_finish_unlock(c, r, -ENOTCONN);
-        return -ENOTCONN;
-    }
-    r->state = FUSE_SENT;
-    list_push_back(row_of(c, r->unique), &r->node);
-    spin_unlock(&c->idle.lock);
-    int error = serve_fault(from, h->len, left, faults);
-    return error != 0 ? error : 1;
+    if (is_current(c, epoch)) return put_back_unlock(c, from, r, h->len, left, FUSE_SENT, faults);
+    c->counts.sent--;
+    fuse_finish_unlock(c, r, -ENOTCONN);
+    return -ENOTCONN;
 }
 
 int fuse_reply(struct fuse_connection *c, struct fuse_user *from,

@@ -238,8 +238,9 @@ static int rename_found(struct renaming *n) {
     if (error != 0) return error;
     error = lock_two(n->moved, n->replaced);
     if (error != 0) return error;
+    const unsigned flags = (r->exchange ? FS_RENAME_EXCHANGE : 0u) | (r->no_replace ? FS_RENAME_NO_REPLACE : 0u);
     error = r->from_dir->ops->rename(r->from_dir, r->from.text, r->from.bytes, n->moved, r->to_dir, r->to.text, r->to.bytes,
-                                     n->replaced, r->exchange ? FS_RENAME_EXCHANGE : 0);
+                                     n->replaced, flags);
     if (error == 0) renamed(n);
     unlock_two(n->moved, n->replaced);
     return error;

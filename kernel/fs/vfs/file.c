@@ -6,6 +6,7 @@
 #include "kernel/fs/vfs/content.h"
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/entry.h"
+#include "kernel/fs/vfs/file_driver.h"
 #include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/seal.h"
 #include "kernel/mm/slub.h"
@@ -45,7 +46,7 @@ static void file_free(struct rcu_head *head) { slub_free(&file_cache_objects, fi
 
 static uint32_t file_signals(struct object *o, uint64_t *value) {
     *value = 0;
-    return KPIO_SIGNAL_READABLE | KPIO_SIGNAL_WRITABLE;
+    return file_poll_signals(file_of(o));
 }
 
 static const struct object_ops file_ops = {
@@ -313,6 +314,14 @@ static int64_t copy_chunks(struct file *from, uint64_t from_offset, struct file 
     return (int64_t)done;
 }
 
+static int64_t copy_through_memory(struct file *from, uint64_t from_offset, struct file *to, uint64_t to_offset, uint64_t size) {
+    void *chunk = kmalloc(COPY_CHUNK);
+    if (chunk == NULL) return -ENOMEM;
+    int64_t done = copy_chunks(from, from_offset, to, to_offset, size, chunk);
+    kfree(chunk);
+    return done;
+}
+
 static int64_t copy_locked(struct file *from, int64_t from_offset, struct file *to, int64_t to_offset, uint64_t size) {
     uint64_t source = from_offset >= 0 ? (uint64_t)from_offset : from->offset, end, target_end;
     uint64_t target = to_offset >= 0 ? (uint64_t)to_offset : to->offset;
@@ -322,11 +331,9 @@ static int64_t copy_locked(struct file *from, int64_t from_offset, struct file *
     const uint64_t there = inode_size(from->inode);
     size = source < there ? MIN(size, there - source) : 0;
     if (from->inode == to->inode && size > 0 && source < target + size && target < source + size) return -EINVAL;
-    void *chunk = kmalloc(COPY_CHUNK);
-    if (chunk == NULL) return -ENOMEM;
     note_read(from);
-    int64_t done = copy_chunks(from, source, to, target, size, chunk);
-    kfree(chunk);
+    int64_t done = size > 0 ? file_copy_there(from, source, to, target, size) : 0;
+    if (done == -EOPNOTSUPP) done = copy_through_memory(from, source, to, target, size);
     if (done > 0 && from_offset < 0) from->offset += (uint64_t)done;
     if (done > 0 && to_offset < 0) to->offset += (uint64_t)done;
     return done;

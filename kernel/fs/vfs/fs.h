@@ -23,6 +23,7 @@
 struct filesystem;
 struct inode;
 struct handle;
+struct object;
 struct kpio_mount_info;
 
 // Mode bits as POSIX (sys/stat.h): type in 0170000.
@@ -88,7 +89,7 @@ struct inode_change {
     struct fs_time accessed, modified;
 };
 
-enum { FS_RENAME_EXCHANGE = 1 << 0 };
+enum { FS_RENAME_EXCHANGE = 1 << 0, FS_RENAME_NO_REPLACE = 1 << 1 };
 enum { FS_ALLOCATE_KEEP_SIZE = 1 << 0, FS_ALLOCATE_PUNCH_HOLE = 1 << 1, FS_ALLOCATE_ZERO_RANGE = 1 << 2 };
 enum { FS_XATTR_CREATE = 1 << 0, FS_XATTR_REPLACE = 1 << 1 };
 
@@ -97,6 +98,14 @@ enum { FS_XATTR_CREATE = 1 << 0, FS_XATTR_REPLACE = 1 << 1 };
 struct fs_lock {
     uint32_t flags;
     uint64_t start, last, owner, process;
+};
+
+// An ioctl that goes to a file's driver. data: in_bytes for it, then room for out_bytes of its answer, which becomes how many came.
+struct fs_control {
+    uint32_t command;         // Linux's number
+    uint64_t argument;        // as the caller gave it
+    void *data;
+    uint32_t in_bytes, out_bytes;
 };
 
 // One entry of a directory. Returns false: no more wanted now; the entry counts as not taken.
@@ -117,7 +126,7 @@ struct inode_ops {
     int (*unlink)(struct inode *dir, const char *name, size_t bytes, struct inode *inode);
     // from_dir, to_dir, inode excl (the first two may be one). `replaced` is what to_name names now, excl, or NULL; type and
     // emptiness: the file system checks emptiness (-ENOTEMPTY), the VFS the rest (types, loops). EXCHANGE: both names swap
-    // their inodes.
+    // their inodes. NO_REPLACE: there is no such name, which who knows more of it may find otherwise (-EEXIST).
     int (*rename)(struct inode *from_dir, const char *from_name, size_t from_bytes, struct inode *inode, struct inode *to_dir,
                   const char *to_name, size_t to_bytes, struct inode *replaced, unsigned flags);
     // dir shared. Entries from cookie on (0: the first), "." and ".." not among them: 0 or -EIO. Cookies stay good while
@@ -170,6 +179,17 @@ struct inode_ops {
     int (*lock)(struct inode *inode, void *opened, struct fs_lock *lock, kpio_handle via, nanos_t deadline);
     // After lock was asked. The handle goes: ends waits through it, and the ranges of that owner (0: of nobody). Does not block.
     void (*lock_gone)(struct inode *inode, const struct handle *via, uint64_t owner);
+    // No lock. Which of these events (KPIO_POLL_*) hold of an open file, whose object is told when others may. -EOPNOTSUPP: it is
+    // always ready. May be NULL.
+    int64_t (*poll)(struct inode *inode, void *opened, struct object *file, uint32_t events);
+    // Signals of the file that poll has asked about; READABLE and WRITABLE of others. Does not block.
+    uint32_t (*poll_signals)(struct inode *inode, void *opened);
+    // No lock. What the driver says of an ioctl, at least 0, or an error; -ENOTTY: it has none. May be NULL.
+    int64_t (*control)(struct inode *inode, void *opened, struct fs_control *control);
+    // to excl, both of one file system, the ranges apart. Bytes that the driver has copied, perhaps fewer, and the target's cache says
+    // so; -EOPNOTSUPP: read and write, please. May be NULL.
+    int64_t (*copy)(struct inode *from, void *from_opened, uint64_t from_offset, struct inode *to, void *to_opened, uint64_t to_offset,
+                    uint64_t bytes);
 };
 
 struct fs_statistics {

@@ -1,4 +1,4 @@
-// links: kernel/fs/fuse/connection.c kernel/fs/fuse/transport.c kernel/fs/fuse/test/driver_host.c
+// links: kernel/fs/fuse/connection.c kernel/fs/fuse/request.c kernel/fs/fuse/call.c kernel/fs/fuse/transport.c kernel/fs/fuse/test/driver_host.c
 #include "kernel/fs/fuse/test/driver_host.h"
 
 #include "abi/gen/errors.h"
@@ -115,6 +115,48 @@ TEST(two_replies_to_one_request) {
     begin(answers, 0);
     CHECK_EQ(ask(FUSE_FLUSH, 0, 0, NULL, NULL), 0);
     CHECK_EQ(driver_host_reply(&c, asked->unique, 0, NULL, 0), -ENOENT);
+    driver_host_end(&c);
+}
+
+static uint32_t late_bytes, late_calls;
+static void note_late(struct fuse_connection *connection, const struct fuse_request *r) {
+    CHECK(connection == &c && r->state == FUSE_BUSY && r->pages == NULL);
+    late_calls++;
+    late_bytes = r->out_bytes;
+    CHECK(memcmp(r->out, answer, r->out_bytes) == 0);
+}
+
+TEST(what_comes_too_late_is_told) {
+    begin(only_takes, -ECANCELED);
+    c.late = note_late;
+    memcpy(answer, "0123456789abcdef", 16);
+    const struct { uint32_t bytes; int error; unsigned holes; bool told; } rows[] = {
+        {16, 0, 0, true}, {16, 0, 3, true}, {15, 0, 0, false}, {0, -ENOENT, 0, false}, {17, 0, 0, false}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        late_calls = late_bytes = 0;
+        CHECK_EQ(ask(FUSE_LOOKUP, 16, 16, NULL, NULL), -EINTR);
+        uint64_t unique = asked->unique;
+        CHECK(take() > 0 && asked->opcode == FUSE_INTERRUPT);
+        driver_host.holes = rows[i].holes;
+        CHECK_EQ(driver_host_reply(&c, unique, rows[i].error, answer, rows[i].bytes), -ENOENT);
+        driver_host.holes = 0;
+        CHECK_EQ(late_calls, rows[i].told);
+        CHECK_EQ(late_bytes, rows[i].told ? 16 : 0);
+        CHECK_EQ(c.counts.sent, 0);
+    }
+    driver_host_end(&c);
+}
+
+// Nobody answers what the driver had asked for itself.
+TEST(what_a_driver_asked_for_is_over_when_it_is_taken) {
+    begin(NULL, 0);
+    struct fuse_request *r = fuse_request_alloc(FUSE_NOTIFY_REPLY, 9, 8, 0);
+    r->address = 4711;
+    fuse_send(&c, r);
+    CHECK_EQ(take(), sizeof *asked + 8);
+    CHECK(asked->opcode == FUSE_NOTIFY_REPLY && asked->unique == 4711 && asked->nodeid == 9);
+    CHECK_EQ(c.counts.sent, 0);
+    CHECK_EQ(driver_host_reply(&c, 4711, 0, NULL, 0), -ENOENT);
     driver_host_end(&c);
 }
 

@@ -3,7 +3,7 @@
 // directories, entries and attributes goes through the checks, which must not take what they exclude.
 //
 //     input: { u8 action, action's bytes } ...
-// links: kernel/fs/fuse/connection.c kernel/fs/fuse/transport.c kernel/fs/fuse/check.c kernel/fs/fuse/test/driver_host.c
+// links: kernel/fs/fuse/connection.c kernel/fs/fuse/request.c kernel/fs/fuse/call.c kernel/fs/fuse/transport.c kernel/fs/fuse/check.c kernel/fs/fuse/test/driver_host.c
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/fs/fuse/check.h"
@@ -102,6 +102,12 @@ static void call(void) {
     fuse_request_free(&c, r);
 }
 
+static void late(struct fuse_connection *connection, const struct fuse_request *r) {
+    (void)connection;
+    verify(r->out_bytes >= r->out_least && r->out_bytes <= r->out_most);
+    look_at(r->out, r->out_bytes);
+}
+
 static bool act(bool waiting) {
     if (left == 0) return false;
     driver_host.now += 10;
@@ -137,6 +143,7 @@ static bool serve(struct fuse_connection *connection) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     driver_host_begin(&c);
     driver_host.serve = serve;
+    c.late = late;
     input = data;
     left = size;
     unique_count = 0;

@@ -84,7 +84,14 @@ static void wait_loads(struct file_cache *cache) {
 
 // ---- files -----------------------------------------------------------------------------------------------------------------
 
-static int pager_get_page(struct vmo *vmo, uint64_t index) { return cache_get_page(vmo->pager_data, index, 1); }
+static int pager_get_page(struct vmo *vmo, uint64_t index) {
+    struct file_cache *cache = vmo->pager_data;
+    if (unlikely(cache_is_remote(cache) && current_thread()->remote_faults != REMOTE_FAULTS_SERVED)) {
+        current_thread()->remote_faults = REMOTE_FAULT_MET;
+        return -EFAULT;
+    }
+    return cache_get_page(cache, index, 1);
+}
 
 static void pager_unused(struct vmo *vmo) {
     struct file_cache *cache = vmo->pager_data;

@@ -84,6 +84,10 @@ struct ktimer {
     uint8_t where;                      // TIMER_*
 };
 
+// Whether a fault of the thread's may wait for the driver of a file system (kernel/fs/fuse): not while it holds a lock that users of
+// other ones wait for.
+enum remote_faults { REMOTE_FAULTS_SERVED, REMOTE_FAULTS_REFUSED, REMOTE_FAULT_MET };
+
 struct thread {
     // ---- touched by every switch ----
     uint64_t saved_rsp;                 // kernel stack pointer while switched out
@@ -133,6 +137,7 @@ struct thread {
     uint8_t pi_boost;                   // rank inherited from pi_waiters; part of boost
     bool pi_closed;                     // it ends: nobody may wait for it any more
     struct trap_frame *user_frame;      // set while a full user frame exists
+    uint8_t remote_faults;              // enum remote_faults
     uint16_t fault_reason;              // set by mm when a fault is not resolved: KPIO_EXC_NO_MEMORY, _REVOKED or 0
     uint64_t restart_area;              // kernel/object/restart.h; user address, 0: none
     uint32_t restart_signature;

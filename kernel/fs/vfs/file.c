@@ -10,6 +10,7 @@
 #include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/seal.h"
 #include "kernel/mm/slub.h"
+#include "kernel/mm/usercopy.h"
 
 static struct kmem_cache file_cache_objects;
 
@@ -93,6 +94,7 @@ int file_open(struct file *f, uint32_t rights) {
 // ---- reading and writing ------------------------------------------------------------------------------------------------
 
 #define DAY 86400
+#define FAULT_IN_MOST 65536ul  // bytes, at once
 
 static bool is_later(const struct fs_time *a, const struct fs_time *b) {
     return a->seconds != b->seconds ? a->seconds > b->seconds : a->nanoseconds > b->nanoseconds;
@@ -248,13 +250,49 @@ static int64_t write_locked(struct file *f, const struct kpio_io_vector *parts, 
     return done;
 }
 
-static int64_t write_at(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, unsigned flags) {
-    bool append = f->flags & KPIO_OPEN_APPEND || flags & KPIO_WRITE_APPEND;
-    int64_t done = append ? inode_refresh(f->inode) : 0;
-    if (done == 0) done = rw_mutex_lock_killable(&f->inode->lock);
+// Under the inode's lock no fault is served for which a driver would have to be asked: *missed.
+static inline __attribute__((always_inline)) int64_t write_once(struct file *f, const struct kpio_io_vector *parts, uint32_t count,
+                                                                uint64_t *offset, bool append, bool *missed) {
+    struct thread *t = current_thread();
+    int64_t done = rw_mutex_lock_killable(&f->inode->lock);
     if (done != 0) return done;
+    t->remote_faults = REMOTE_FAULTS_REFUSED;
     done = write_locked(f, parts, count, offset, append);
+    *missed = t->remote_faults == REMOTE_FAULT_MET;
+    t->remote_faults = REMOTE_FAULTS_SERVED;
     rw_mutex_unlock(&f->inode->lock);
+    return done;
+}
+
+// What is left of the pieces behind that many bytes, of the first that has some.
+static struct kpio_io_vector next_piece(const struct kpio_io_vector *parts, uint32_t count, uint64_t done) {
+    for (uint32_t i = 0; i < count; done -= parts[i++].size)
+        if (done < parts[i].size) return (struct kpio_io_vector){parts[i].address + done, parts[i].size - done};
+    return (struct kpio_io_vector){0};
+}
+
+// Goes on where memory was missing. It is waited for without the lock, and somebody else may write in between.
+static coldpath int64_t write_rest(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, bool append,
+                                   int64_t done) {
+    uint64_t total = done > 0 ? (uint64_t)done : 0;
+    for (bool missed = true; missed;) {
+        const struct kpio_io_vector piece = next_piece(parts, count, total);
+        done = piece.size != 0 ? user_fault_in(user_ptr(piece.address), MIN(piece.size, FAULT_IN_MOST), false) : 0;
+        if (done == 0 && sched_preempt_point()) done = -EINTR;
+        missed = false;
+        if (done != 0 || piece.size == 0) break;
+        done = write_once(f, &piece, 1, offset, append, &missed);
+        if (done > 0) total += (uint64_t)done;
+        if ((uint64_t)done == piece.size) missed = true;  // the next one
+    }
+    return total != 0 ? (int64_t)total : done;
+}
+
+static int64_t write_at(struct file *f, const struct kpio_io_vector *parts, uint32_t count, uint64_t *offset, unsigned flags) {
+    bool append = f->flags & KPIO_OPEN_APPEND || flags & KPIO_WRITE_APPEND, missed = false;
+    int64_t done = append ? inode_refresh(f->inode) : 0;
+    if (done == 0) done = write_once(f, parts, count, offset, append, &missed);
+    if (unlikely(missed)) done = write_rest(f, parts, count, offset, append, done);
     bool sync = f->flags & KPIO_OPEN_SYNC || flags & KPIO_WRITE_SYNC;
     if (done > 0 && (sync || f->flags & KPIO_OPEN_DATA_SYNC || flags & KPIO_WRITE_DATA_SYNC)) {
         int error = file_sync(f, !sync);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <kpio_wasmtime.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -67,7 +68,7 @@ static int run_module(struct program *p, wasmtime_context_t *context) {
         return status;
     }
     const bool driver = fuse_has_channel();
-    wasmtime_error_t *error = wasmtime_linker_define_wasi(linker);
+    wasmtime_error_t *error = kpio_wasmtime_linker_define_wasi(linker, p->module);
     if (error == NULL && driver) error = fuse_define(linker);
     if (error == NULL) error = wasmtime_linker_instantiate(linker, context, p->module, &instance, &trap);
     if (error != NULL) report_error(p->file, error);
@@ -134,18 +135,28 @@ static void limit_files(int64_t files) {
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A module's functions of WASI are this host's own (engines/wasmtime), a component's the engine's: each finds what it was granted in a
+// place of its own. Takes the configuration over. NULL with a message.
+static wasmtime_store_t *make_store(struct program *p, wasi_config_t *config) {
+    void *wasi = NULL;
+    wasmtime_error_t *error = p->component == NULL ? kpio_wasmtime_wasi_new(config, &wasi) : NULL;
+    wasmtime_store_t *store = error == NULL ? wasmtime_store_new(p->engine, wasi, wasi != NULL ? kpio_wasmtime_wasi_delete : NULL) : NULL;
+    if (error == NULL && p->component != NULL) error = wasmtime_context_set_wasi(wasmtime_store_context(store), config);
+    if (error == NULL) return store;
+    report_error(p->file, error);
+    if (store != NULL) wasmtime_store_delete(store);
+    return NULL;
+}
+
 int program_run(struct program *p, const struct options *options) {
     wasi_config_t *wasi = make_wasi(options);
-    if (wasi == NULL) return STATUS_USAGE;
-    wasmtime_store_t *store = wasmtime_store_new(p->engine, NULL, NULL);
+    wasmtime_store_t *store = wasi != NULL ? make_store(p, wasi) : NULL;
+    if (store == NULL) return STATUS_USAGE;
     wasmtime_context_t *context = wasmtime_store_context(store);
     if (options->memory >= 0 || options->table_elements >= 0)
         wasmtime_store_limiter(store, options->memory, options->table_elements, -1, -1, -1);
     if (options->files >= 0) limit_files(options->files);
-    wasmtime_error_t *error = wasmtime_context_set_wasi(context, wasi);
-    int status = STATUS_USAGE;
-    if (error != NULL) report_error(p->file, error);
-    else status = p->component != NULL ? run_component(p, context) : run_module(p, context);
+    int status = p->component != NULL ? run_component(p, context) : run_module(p, context);
     wasmtime_store_delete(store);
     return status;
 }

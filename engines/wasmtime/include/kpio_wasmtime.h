@@ -9,3 +9,13 @@
 wasmtime_error_t *kpio_wasmtime_precompile(const wasm_engine_t *engine, const uint8_t *data, size_t size, bool component,
                                            wasm_byte_vec_t *artifact);
 #endif
+
+// ---- WASI preview 1 for one module ----------------------------------------------------------------------------------------------
+
+// What a program is granted, of a configuration, which is taken over. NULL and *wasi, or an error. It is to be the data of the program's
+// store, with the second function as its finalizer.
+wasmtime_error_t *kpio_wasmtime_wasi_new(wasi_config_t *config, void **wasi);
+void kpio_wasmtime_wasi_delete(void *wasi);
+// Defines those functions of wasi_snapshot_preview1 that the module imports; a name that it has not stays undefined. They are called in
+// stores whose data is as above.
+wasmtime_error_t *kpio_wasmtime_linker_define_wasi(wasmtime_linker_t *linker, const wasmtime_module_t *module);

@@ -1,6 +1,8 @@
 //! Wasmtime's C API, re-exported so that a static library holds it, and what it lacks (include/kpio_wasmtime.h).
 pub use wasmtime_c_api::*;
 
+mod wasi;
+
 #[cfg(feature = "full")]
 mod precompile {
     use wasmtime::Engine;

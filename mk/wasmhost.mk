@@ -10,7 +10,7 @@ WASMHOST_OUT := build/wasmhost-$(KIND)
 WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
   -Wno-unused-parameter -I. -I$(WASMHOST_OUT)/gen -isystem $(ENGINE)/include
 WASMHOST_SRC := $(filter-out user/wasmhost/wasmc.c,$(wildcard user/wasmhost/*.c))
-WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/memory.c user/wasmhost/report.c
+WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/memory.c user/wasmhost/report.c user/wasmhost/text.c
 WASMHOST_LINK = clang-19 -static -fuse-ld=lld-19 -Wl,--gc-sections $^ $(ENGINE)/libkpio_wasmtime.a -lpthread -ldl -lm -o $@
 
 $(WASMHOST_OUT)/gen/abi/gen/.stamp: $(wildcard abi/*.def abi/*.py protocols/*)

@@ -126,8 +126,6 @@ def places(shares: list[folders.Share]) -> list[str]:
 def placed(file: Path, options: argparse.Namespace, arguments: list[str], files: dict) -> tuple[str, str, list[str]]:
     """The mode, the program and its arguments; what the guest needs is added to the files."""
     place = f"{FOLDER}/{file.name}"
-    if options.mode == "aot" and not is_binary(file):
-        raise KpioError(f"{file}: --mode aot takes no text", USAGE)
     made = engine.artifact(file, BEFORE_CPU, engine.programs()) if options.mode == "aot" else file
     files[place] = made.read_bytes()
     return options.mode or "jit", place, arguments

@@ -36,6 +36,8 @@ static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
     return comment || module || (bytes - at >= 10 && memcmp(data + at, "(component", 10) == 0) ? FILE_TEXT : FILE_UNKNOWN;
 }
 
+struct whole_file file_of(const uint8_t *data, size_t bytes) { return (struct whole_file){data, bytes, kind_of(data, bytes)}; }
+
 bool file_map(const char *name, int fd, struct whole_file *out) {
     struct stat status;
     int error = fstat(fd, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : 0;
@@ -52,7 +54,7 @@ bool file_map(const char *name, int fd, struct whole_file *out) {
         report_text(name, "%s", strerror(errno));
         return false;
     }
-    *out = (struct whole_file){data, (size_t)status.st_size, kind_of(data, (size_t)status.st_size)};
+    *out = file_of(data, (size_t)status.st_size);
     return true;
 }
 

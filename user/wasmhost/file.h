@@ -12,6 +12,8 @@ struct whole_file {
     enum file_kind kind;
 };
 
+// Bytes in memory as such a file.
+struct whole_file file_of(const uint8_t *data, size_t bytes);
 // False with a message that says what is wrong. file_map: of an open file, which may be closed then.
 bool file_map(const char *name, int fd, struct whole_file *out);
 bool file_open(const char *name, struct whole_file *out);

@@ -1,6 +1,7 @@
 #include "user/wasmhost/engine.h"
 #include "user/wasmhost/program.h"
 #include "user/wasmhost/report.h"
+#include "user/wasmhost/text.h"
 
 #include <stdlib.h>
 
@@ -57,29 +58,21 @@ static bool load_source(const struct options *options, const struct whole_file *
     if (error != NULL) report_error(options->file, error);
     return error == NULL;
 }
-
-static bool load_text(const struct options *options, const struct whole_file *file, struct program *p) {
-    wasm_byte_vec_t binary;
-    wasmtime_error_t *error = wasmtime_wat2wasm((const char *)file->data, file->bytes, &binary);
-    if (error != NULL) {
-        report_error(options->file, error);
-        return false;
-    }
-    bool component = binary.size >= 8 && binary.data[6] == 1;
-    struct whole_file whole = {(const uint8_t *)binary.data, binary.size, component ? FILE_COMPONENT : FILE_MODULE};
-    bool loaded = load_source(options, &whole, p);
-    wasm_byte_vec_delete(&binary);
-    return loaded;
-}
 #else
 static bool load_source(const struct options *options, const struct whole_file *file, struct program *p) {
     report_text(options->file, "this host has no compiler: only --mode aot");
     return false;
 }
-static bool load_text(const struct options *options, const struct whole_file *file, struct program *p) {
-    return load_source(options, file, p);
-}
 #endif
+
+static bool load_text(const struct options *options, const struct whole_file *file, struct program *p) {
+    wasm_byte_vec_t binary;
+    struct whole_file whole;
+    if (!text_read(options->file, file, &binary, &whole)) return false;
+    bool loaded = load_source(options, &whole, p);
+    wasm_byte_vec_delete(&binary);
+    return loaded;
+}
 
 bool program_load(const struct options *options, const struct whole_file *file, struct program *out) {
     *out = (struct program){.file = options->file};

@@ -21,8 +21,15 @@ void report_text(const char *file, const char *format, ...) {
 // Whether the line only introduces the next ones.
 static bool is_heading(const char *line, size_t bytes) { return bytes == 10 && memcmp(line, "Caused by:", 10) == 0; }
 
+// Of the picture that shows a place in a text: its source line, and the mark below it.
+static bool is_picture(const char *line, const char *stop) {
+    while (line < stop && (isdigit((unsigned char)*line) || *line == ' ')) line++;
+    return line < stop && *line == '|';
+}
+
 // Several lines, causes below one another with numbers before them, become one: "what: why: why".
 static void print_joined(const char *text, size_t bytes) {
+    static const char place[] = "--> <anon>:";  // LINE:COLUMN of a text
     bool first = true;
     for (const char *end = text + bytes; text < end;) {
         const char *newline = memchr(text, '\n', (size_t)(end - text)), *stop = newline != NULL ? newline : end;
@@ -32,7 +39,11 @@ static void print_joined(const char *text, size_t bytes) {
         const char *number = line;
         while (number < stop && isdigit((unsigned char)*number)) number++;
         if (number != line && number + 1 < stop && number[0] == ':' && number[1] == ' ') line = number + 2;
-        if (line == stop || is_heading(line, (size_t)(stop - line))) continue;
+        if (line == stop || is_heading(line, (size_t)(stop - line)) || is_picture(line, stop)) continue;
+        if ((size_t)(stop - line) > sizeof place - 1 && memcmp(line, place, sizeof place - 1) == 0) {
+            fprintf(stderr, " at line %.*s", (int)(stop - line - (int)sizeof place + 1), line + sizeof place - 1);
+            continue;
+        }
         fprintf(stderr, "%s%.*s", first ? "" : ": ", (int)(stop - line), line);
         first = false;
     }

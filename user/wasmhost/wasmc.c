@@ -1,9 +1,10 @@
-// Compiles one module or component into one artifact for wasmhost: machine code for --mode aot, byte code for --mode interp. With `-` for
-// either file, that is the standard input (a file) or output: then it needs no name of any file.
+// Compiles one module or component, or the text of one, into one artifact for wasmhost: machine code for --mode aot, byte code for
+// --mode interp. With `-` for either file, that is the standard input (a file) or output: then it needs no name of any file.
 #include "user/wasmhost/engine.h"
 #include "user/wasmhost/file.h"
 #include "user/wasmhost/options.h"
 #include "user/wasmhost/report.h"
+#include "user/wasmhost/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +19,26 @@ struct target {
     enum cpu_level level;
 };
 
-static wasmtime_error_t *compile(const struct whole_file *file, struct target target, wasm_byte_vec_t *out) {
+// False with a message.
+static bool compile(const char *name, const struct whole_file *file, struct target target, wasm_byte_vec_t *out) {
+    if (file->kind != FILE_MODULE && file->kind != FILE_COMPONENT) {
+        report_text(name, "neither a WebAssembly module nor a component");
+        return false;
+    }
     wasm_engine_t *engine = engine_make(target.compiler, target.level);
     wasmtime_error_t *error = kpio_wasmtime_precompile(engine, file->data, file->bytes, file->kind == FILE_COMPONENT, out);
     wasm_engine_delete(engine);
-    return error;
+    if (error != NULL) report_error(name, error);
+    return error == NULL;
+}
+
+static bool compile_text(const char *name, const struct whole_file *text, struct target target, wasm_byte_vec_t *out) {
+    wasm_byte_vec_t binary;
+    struct whole_file file;
+    if (!text_read(name, text, &binary, &file)) return false;
+    bool compiled = compile(name, &file, target, out);
+    wasm_byte_vec_delete(&binary);
+    return compiled;
 }
 
 static bool write_all(int fd, const char *data, size_t bytes) {
@@ -87,15 +103,7 @@ int main(int argc, char **argv) {
     bool input = strcmp(argv[1], "-") == 0, output = strcmp(argv[2], "-") == 0;
     const char *name = input ? "the module" : argv[1];
     if (!(input ? file_map(name, STDIN_FILENO, &file) : file_open(name, &file))) return STATUS_USAGE;
-    if (file.kind != FILE_MODULE && file.kind != FILE_COMPONENT) {
-        report_text(name, "neither a WebAssembly module nor a component");
-        return STATUS_USAGE;
-    }
-    wasmtime_error_t *error = compile(&file, target, &artifact);
-    if (error != NULL) {
-        report_error(name, error);
-        return STATUS_USAGE;
-    }
+    if (!(file.kind == FILE_TEXT ? compile_text : compile)(name, &file, target, &artifact)) return STATUS_USAGE;
     int status = output ? pass_on(&artifact) : store(argv[2], &artifact);
     wasm_byte_vec_delete(&artifact);
     file_close(&file);

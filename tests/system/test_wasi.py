@@ -1,0 +1,138 @@
+"""WASI call by call: the programs of tests/wasm/preview1 call every function of preview 1 and say which answer is wrong; as components
+they reach preview 2, whose other functions tests/wasm/preview2 calls. Each in every mode, here and on KPIO (test_wasm.py)."""
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from kpio import command, component, engine, packages
+from kpio.paths import ROOT, cache_folder, inputs_key, keep
+from test_run_wasm import kpio_run
+from test_wasm import HOST_SECONDS, Case, WasmItem, flaw_of
+
+SAMPLES = [ROOT / "tests" / "wasm" / name for name in ("preview1", "preview2")]
+API = Path("/usr/include/wasm32-wasi/wasi/api.h")
+CLANG = ["clang-19", "--target=wasm32-wasi", "-std=gnu17", "-Os", "-Wall", "-Werror", f"-I{ROOT}", "-Wl,--strip-all"]
+ENDED = {"files": 0, "paths": 0, "rest": 42}  # the status of each program of preview 1
+SHOWN = ("--dir", "@/data::/data", "--dir", "@/shown::/shown,ro", "--env", "A=b", "--env", "LONG=value=x=y")
+WORDS = ("one", "", "\u00e4 b")
+INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr", "terminal-input", "terminal-output", "terminal-stdin",
+                      "terminal-stdout", "terminal-stderr"),
+              "io": ("error", "poll", "streams"), "filesystem": ("preopens", "types"), "clocks": ("monotonic-clock", "wall-clock"),
+              "random": ("random", "insecure", "insecure-seed")}
+making = threading.Lock()
+
+# What faults.c does, by its number: the reason of the trap, or the errno.
+BOUNDS, TOO_MANY = r"Pointer out of bounds: .*", 48
+FAULTS = [BOUNDS, TOO_MANY, BOUNDS, TOO_MANY, BOUNDS, BOUNDS, TOO_MANY, TOO_MANY, BOUNDS, r"requested len 4294967295 exceeds limit \d+",
+          BOUNDS, r"Pointer not aligned to 8: .*", BOUNDS, BOUNDS, BOUNDS, TOO_MANY, "Invalid enum value Whence",
+          "Invalid enum value Advice", "Invalid flag value Fstflags", "Invalid flag value Fdflags", "Invalid enum value Clockid",
+          "Invalid flag value Lookupflags", "Invalid flag value Oflags", r"exit with invalid exit status outside of \[0..126\)"]
+
+
+def in_mode(mode, name):
+    made, text = ("aot", "aot") if mode == "aot" else ("wasm", "wat")
+
+    def case(title, *program, output="", status=0, options=SHOWN):
+        return Case(f"{name}_{title}", ("--mode", mode, *options), program, output, status)
+
+    said = {"files": "every file function works", "paths": "every path function works", "rest": "every other function works"}
+    yield from (case(f"preview1_{program}", f"{program}.{made}", *WORDS, output=said[program], status=status)
+                for program, status in ENDED.items())
+    # Of statuses only success and failure come through preview 2.
+    yield from (case(f"component_{program}", f"{program}_component.{made}", *WORDS, output=said[program], status=min(status, 1))
+                for program, status in ENDED.items())
+    yield case("preview2", f"preview2.{text}", output="preview 2 works", options=())
+    for number, told in enumerate(FAULTS):
+        trap = isinstance(told, str)
+        output = rf"wasmhost: \S+: {told}(\n +\d+: .*)+" if trap else f"refused: {told}"
+        yield case(f"fault_{number}", f"faults.{made}", str(number), output=output, status=134 if trap else 0,
+                   options=("--dir", "@/data::/data"))
+
+
+JIT = [*in_mode("jit", "jit"), *in_mode("interp", "interp"), *in_mode("aot", "aot")]
+PLAIN = [*in_mode("interp", "pulley")]  # without the right to make executable memory
+
+
+def samples():
+    with making:
+        return made_samples()
+
+
+@lru_cache(maxsize=None)
+def made_samples():
+    """The folder of everything that the cases name, made once."""
+    packages.require("wasm", "test", "apps")
+    host = engine.programs()
+    sources = sorted(file for folder in SAMPLES for file in folder.iterdir())
+    tools = [ROOT / "engines" / "component" / name for name in ("Cargo.lock", "src/main.rs")]
+    folder = cache_folder("wasm") / f"wasi-{inputs_key(Path(__file__), *sources, *tools, host / 'wasmc', host / 'wasmhost')}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(temporary, "wasi")
+            (made / "shown" / "d").mkdir(parents=True)
+            (made / "shown" / "a").write_text("a")
+            (made / "shown" / "d" / "b").write_text("b")
+            make_programs(made, host)
+            keep(made, folder)
+    return folder
+
+
+def make_programs(folder, host):
+    shutil.copy(host / "boot" / "wasmhost", folder / "wasmhost")
+    for name in ENDED:
+        source, bare = SAMPLES[0] / f"{name}.c", folder / f"{name}_bare.wasm"
+        command.check([*CLANG, str(source), "-o", str(folder / f"{name}.wasm")])
+        command.check([*CLANG, "-DCOMPONENT", str(source), "-o", str(bare)])
+        component.encode(bare, folder / f"{name}_component.wasm")
+        bare.unlink()
+    command.check([*CLANG, "-nostdlib", "-Wl,--no-entry", str(SAMPLES[0] / "faults.c"), "-o", str(folder / "faults.wasm")])
+    shutil.copy(SAMPLES[1] / "rest.wat", folder / "preview2.wat")
+    for source in [*folder.glob("*.wasm"), folder / "preview2.wat"]:
+        command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(source), str(source.with_suffix(".aot"))])
+
+
+class WasiItem(WasmItem):
+    groups, made = {"jit": (JIT, " kpio.jit=1"), "plain": (PLAIN, "")}, staticmethod(samples)
+
+
+@pytest.mark.parametrize("mode", ("jit", "interp", "aot"))
+def test_end_of_input(mode):
+    """What a component says of streams that have come to their end; the console of the other guests never does."""
+    done = kpio_run("--mode", mode, samples() / "preview2.wat", "--", "ended")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "preview 2 works\n", "")
+
+
+@pytest.mark.parametrize("mode", ("jit", "interp", "aot"))
+def test_on_this_machine(mode, tmp_path):
+    (tmp_path / "data").mkdir()
+    for file in samples().iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    for case in in_mode(mode, mode):
+        argv = [str(tmp_path / "wasmhost"), *case.words(str(tmp_path))]
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=HOST_SECONDS)
+        flaw = flaw_of(case, ran.returncode, ran.stdout.rstrip("\n"))
+        assert not flaw, f"{case.name}: {flaw}"
+
+
+def test_every_function_is_called():
+    """Of preview 1 by the C library's list of them; of preview 2 every interface."""
+    functions = set(re.findall(r"\b__wasi_(\w+)\($", API.read_text(), re.MULTILINE)) | {"sched_yield", "proc_raise"}
+    assert len(functions) == 46, sorted(functions)  # with two that this list may have in another form or not at all
+    modules = b"".join((samples() / f"{name}.wasm").read_bytes() for name in ENDED) + (samples() / "faults.wasm").read_bytes()
+    lacking = [name for name in functions if b"wasi_snapshot_preview1" + bytes([len(name)]) + name.encode() not in modules]
+    assert not lacking
+    components = b"".join((samples() / f"{name}_component.wasm").read_bytes() for name in ENDED) + (SAMPLES[1] / "rest.wat").read_bytes()
+    lacking = [f"{package}/{name}" for package, names in INTERFACES.items() for name in names
+               if f"wasi:{package}/{name}@0.2.".encode() not in components]
+    assert not lacking
+
+
+def items(parent, long):
+    for group in WasiItem.groups:
+        yield WasiItem.from_parent(parent, name=f"wasi-{group}", group=group)

@@ -3,6 +3,7 @@
 #include "tests/linux/lt.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -110,25 +111,34 @@ LT_TEST(timers_beside_blocking_calls) {
     LT_CHECK(turns > 0);
 }
 
-// Handlers that interrupt each other while their thread is in the middle of anything.
-static volatile unsigned nested, deepest;
+// Handlers that interrupt each other while their thread is in the middle of anything; as many at once as its stack has room for.
+enum { NESTED_MOST = 200 };
+static volatile unsigned nested, deepest, *handled;
 static void nest(int number, siginfo_t *info, void *context) {
     if (++nested > deepest) deepest = nested;
     getppid();
+    __atomic_add_fetch(handled, 1, __ATOMIC_SEQ_CST);
     nested--;
+}
+static void send_nested(pid_t to, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        while (i - __atomic_load_n(handled, __ATOMIC_SEQ_CST) >= NESTED_MOST) usleep(100);
+        while (sigqueue(to, SIGRTMIN + 2 + (int)(i % 4), (union sigval){.sival_int = 0}) != 0) {
+            if (errno != EAGAIN) _exit(1);
+            usleep(100);
+        }
+    }
+    _exit(0);
 }
 LT_TEST(nested_handlers) {
     pid_t self = getpid(), child;
-    unsigned count = lt_times(300, 20000);
+    unsigned count = lt_times(1200, 80000);
     nested = deepest = 0;
+    handled = mmap(NULL, sizeof *handled, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    LT_CHECK(handled != MAP_FAILED);
     for (int number = SIGRTMIN + 2; number < SIGRTMIN + 6; number++) handle(number, nest, SA_RESTART | SA_NODEFER);
     child = (pid_t)LT_OK(fork());
-    if (child == 0) {
-        for (unsigned i = 0; i < count; i++)
-            for (int number = SIGRTMIN + 2; number < SIGRTMIN + 6; number++)
-                while (kill(self, number) != 0 && errno == EAGAIN) usleep(100);
-        _exit(0);
-    }
+    if (child == 0) send_nested(self, count);
     int status;
     while (waitpid(child, &status, WNOHANG) == 0) {
         char *text = malloc(100);
@@ -138,7 +148,9 @@ LT_TEST(nested_handlers) {
     }
     LT_EQUAL(status, 0);
     LT_EQUAL(nested, 0);
+    LT_EQUAL(*handled, count);
     LT_CHECK(deepest > 0);
+    LT_OK(munmap((void *)handled, sizeof *handled));
 }
 
 LT_TEST(stopped_and_continued) {

@@ -26,7 +26,7 @@ void lx_limits_default(struct lx_process *p) {
         {8ull << 20, 8ull << 20}, // locked memory
         {LX_UNLIMITED, LX_UNLIMITED},     // address space
         {LX_UNLIMITED, LX_UNLIMITED},     // file locks
-        {PROCESSES, PROCESSES},   // signals that wait
+        {LX_SIGNALS_QUEUED, LX_SIGNALS_QUEUED},
         {819200, 819200},         // message queues
         {0, 0},                   // nice
         {0, 0},                   // real-time priority
@@ -59,6 +59,11 @@ static int64_t set(struct lx_thread *t, uint64_t which, uint64_t at) {
     p->limits[which] = limit;
     if (which == LX_RLIMIT_CPU) return lx_timers_limit(p);
     if (which == LX_RLIMIT_NPROC) p->processes_limited = true;
+    if (which == LX_RLIMIT_SIGPENDING) {
+        lx_lock(&p->signal_lock);
+        lx_signals_look_for_room_locked(p);
+        lx_unlock(&p->signal_lock);
+    }
     if (which != LX_RLIMIT_NOFILE) return 0;
     lx_lock(&p->files_lock);
     p->files->limit = (uint32_t)limit.current;
@@ -134,7 +139,7 @@ int64_t lx_limit_process(struct lx_thread *t) {
 // ---- calls --------------------------------------------------------------------------------------------------------------------
 
 LX_CALL(getrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : give(lx_process(t), (uint32_t)a0, a1); }
-// ABI setrlimit: enforced are AS, CPU, DATA, FSIZE, NOFILE, NPROC, STACK; memory is bounded by the job
+// ABI setrlimit: enforced are AS, CPU, DATA, FSIZE, NOFILE, NPROC, SIGPENDING, STACK; memory is bounded by the job
 LX_CALL(setrlimit) { return (uint32_t)a0 >= LX_LIMITS ? -EINVAL : set(t, (uint32_t)a0, a1); }
 // ABI prlimit64: of the calling process only; see setrlimit
 LX_CALL(prlimit64) {

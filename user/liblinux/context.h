@@ -6,7 +6,7 @@
 //                     mask, stacks         actions, ids, cwd
 //
 // Threads share a process; processes share a space between vfork and exec. A fork copies all three with the address space.
-// Locks, in order: process->children_lock, process->files_lock, process->signal_lock, space->lock.
+// Locks, in order: process->mail_lock, process->children_lock, process->files_lock, process->signal_lock, space->lock.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,6 +113,8 @@ struct lx_process {
     kpio_handle posixd;             // or 0: alone (posix.h)
     kpio_handle mail_thread;        // that posixd tells of signals
     uint32_t mail;                  // posixd has some; atomic
+    bool mail_held;                 // and keeps it until there is room (lx_signals_full); guarded by signal_lock
+    struct lx_lock mail_lock;       // one thread fetches at a time, so that what was sent in an order comes in it
     kpio_handle program;            // the executable's file, or 0
     kpio_handle system;             // the system, with INSPECT for what /proc tells of it and LOG for what a trace tells; or 0
     uint32_t trace;                 // LX_TRACE_* (trace.h)

@@ -62,6 +62,8 @@ static void become_process(struct lx_thread *t, uint32_t parent) {
     p->thread = t->handle;
     p->stopped = 0;
     p->mail = 0;
+    p->mail_held = false;
+    p->mail_lock = (struct lx_lock){0};
     p->death_signal = 0;
     p->reaper = false;
     lx_trace_forked(t);

@@ -1,12 +1,21 @@
 // Resource limits of a process. They stay over fork and exec. The first program of a session gets its job's quotas as the most of those
 // that mean the same: resident memory, processes, descriptors. Enforced here are the number of descriptors (fd.h), the size of the
-// address space, of data and of files, the stack of what is executed, CPU time (timer.h) and, where a program has set it, the number
-// of threads of its user; the rest is bounded by the job, and told to who asks.
+// address space, of data and of files, the stack of what is executed, CPU time (timer.h), queued signals (signal.h) and, where a
+// program has set it, the number of threads of its user; the rest is bounded by the job, and told to who asks.
 #pragma once
 #include "user/liblinux/context.h"
 
 #define LX_UNLIMITED UINT64_MAX
-enum { LX_RLIMIT_CPU, LX_RLIMIT_FSIZE, LX_RLIMIT_DATA, LX_RLIMIT_STACK, LX_RLIMIT_NPROC = 6, LX_RLIMIT_NOFILE, LX_RLIMIT_AS = 9 };
+enum {
+    LX_RLIMIT_CPU,
+    LX_RLIMIT_FSIZE,
+    LX_RLIMIT_DATA,
+    LX_RLIMIT_STACK,
+    LX_RLIMIT_NPROC = 6,
+    LX_RLIMIT_NOFILE,
+    LX_RLIMIT_AS = 9,
+    LX_RLIMIT_SIGPENDING = 11
+};
 void lx_limits_default(struct lx_process *p);
 // Neither the current limit nor the most is above it any more.
 void lx_limit_lower(struct lx_process *p, unsigned which, uint64_t most);

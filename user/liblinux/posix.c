@@ -120,23 +120,32 @@ static void take(struct lx_process *p, const struct lx_siginfo *info, uint32_t t
     else (void)lx_signal_send_process(p, info);
 }
 
-void lx_posix_fetch(struct lx_thread *t) {
+static void fetch(struct lx_thread *t) {
     struct lx_process *p = lx_process(t);
-    if (__atomic_exchange_n(&p->mail, 0, __ATOMIC_SEQ_CST) == 0) return;
-    if (p->reaper) lx_posix_adopt(t);
     for (bool more = true; more;) {
         struct lx_siginfo info;
-        const struct posix_take_request request = {LX_NODE_WHO(t)};
+        const struct posix_take_request request = {LX_NODE_WHO(t), .full = lx_signals_full(p)};
         if (call(t, POSIX_TAKE, &request, sizeof request) < 0) return;
         const struct posix_take_reply *reply = (const struct posix_take_reply *)t->block->message;
         if (reply->info_size != sizeof info) return;
         memcpy(&info, reply->info, sizeof info);
-        info.pad = 0;
+        info.pad = LX_INFO_FETCHED;
         const uint32_t target = reply->target;
         more = reply->more != 0;
         if (reply->continued != 0) lx_signal_continue(p);
         take(p, &info, target);
     }
+}
+
+// Who finds another fetching waits as long for posixd as if it asked itself.
+void lx_posix_fetch(struct lx_thread *t) {
+    struct lx_process *p = lx_process(t);
+    lx_lock(&p->mail_lock);
+    if (__atomic_exchange_n(&p->mail, 0, __ATOMIC_SEQ_CST) != 0) {
+        if (p->reaper) lx_posix_adopt(t);
+        fetch(t);
+    }
+    lx_unlock(&p->mail_lock);
 }
 
 int64_t lx_posix_kill(struct lx_thread *t, int64_t target, uint32_t thread, const struct lx_siginfo *info) {

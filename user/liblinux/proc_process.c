@@ -96,9 +96,9 @@ void lx_proc_signals(struct lx_thread *t, struct lx_text *text) {
     }
     const uint64_t own = t->pending_signals.set, shared = p->pending_signals.set;
     lx_unlock(&p->signal_lock);
-    lx_text_add(text, "SigQ:\t%u/32768\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
-                p->queued_signals, (unsigned long)own, (unsigned long)shared, (unsigned long)t->blocked, (unsigned long)ignored,
-                (unsigned long)caught);
+    lx_text_add(text, "SigQ:\t%u/%lu\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
+                p->queued_signals, (unsigned long)p->limits[LX_RLIMIT_SIGPENDING].current, (unsigned long)own, (unsigned long)shared,
+                (unsigned long)t->blocked, (unsigned long)ignored, (unsigned long)caught);
 }
 
 static void add_limit(struct lx_text *text, uint64_t value) {

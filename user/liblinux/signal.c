@@ -5,11 +5,10 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/heap.h"
+#include "user/liblinux/limits.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/signalfd.h"
 #include "user/liblinux/timer.h"
-
-#define QUEUED_MAX 16384u  // entries of a process (RLIMIT_SIGPENDING)
 
 #define BIT(number) LX_SIGNAL_BIT(LX_SIG##number)
 #define STOPS (BIT(STOP) | BIT(TSTP) | BIT(TTIN) | BIT(TTOU))
@@ -21,11 +20,31 @@ bool lx_signal_stops(uint32_t number) { return LX_SIGNAL_BIT(number) & STOPS; }
 
 // ---- queues -------------------------------------------------------------------------------------------------------------
 
+static uint64_t most_queued(const struct lx_process *p) {
+    return MIN(p->limits[LX_RLIMIT_SIGPENDING].current, (uint64_t)LX_SIGNALS_QUEUED);
+}
+
+bool lx_signals_full(struct lx_process *p) {
+    lx_lock(&p->signal_lock);
+    p->mail_held |= p->queued_signals >= most_queued(p);
+    const bool full = p->mail_held;
+    lx_unlock(&p->signal_lock);
+    return full;
+}
+
+void lx_signals_look_for_room_locked(struct lx_process *p) {
+    if (likely(!p->mail_held) || p->queued_signals > most_queued(p) / 2) return;
+    p->mail_held = false;
+    __atomic_store_n(&p->mail, 1, __ATOMIC_SEQ_CST);
+    lx_signal_tell_all_locked(p);
+}
+
 static void release(struct lx_process *p, struct lx_signal *s) {
     if (s->of_timer) lx_timer_taken_locked(p, &s->info);
     list_remove(&s->node);
     p->queued_signals--;
     lx_free(p->space, s, sizeof *s);
+    lx_signals_look_for_room_locked(p);
 }
 
 static void drop(struct lx_process *p, struct lx_pending *pending, uint64_t which) {
@@ -45,13 +64,14 @@ static void drop_everywhere(struct lx_process *p, uint64_t which) {
 }
 
 // An ordinary signal that is pending already is not queued again, but for a timer's, which counts what was lost; and it counts without
-// an entry when there is no room.
+// an entry when there is no room. What was fetched from posixd is not refused: there was room when that was asked for.
 static int64_t enqueue(struct lx_process *p, struct lx_pending *pending, const struct lx_siginfo *info) {
     const uint64_t bit = LX_SIGNAL_BIT((uint32_t)info->number);
     const bool real_time = (uint32_t)info->number >= LX_SIGRTMIN, of_timer = info->pad == LX_INFO_OF_TIMER;
+    const bool fetched = info->pad == LX_INFO_FETCHED, room = !real_time || of_timer || fetched || p->queued_signals < most_queued(p);
     if (!real_time && pending->set & bit && !of_timer) return LX_SIGNAL_DROPPED;
-    struct lx_signal *s = p->queued_signals < QUEUED_MAX ? lx_alloc(p->space, sizeof *s) : NULL;
-    if (s == NULL && real_time && info->code != LX_SI_USER) return -EAGAIN;
+    struct lx_signal *s = room ? lx_alloc(p->space, sizeof *s) : NULL;
+    if (s == NULL && real_time && info->code != LX_SI_USER && !fetched) return -EAGAIN;
     if (s != NULL) {
         s->info = *info;
         s->info.pad = 0;

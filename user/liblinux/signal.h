@@ -36,7 +36,10 @@ struct lx_siginfo {
 _Static_assert(sizeof(struct lx_siginfo) == 128, "ABI");
 enum { LX_SI_USER = 0, LX_SI_KERNEL = 0x80, LX_SI_QUEUE = -1, LX_SI_TIMER = -2, LX_SI_TKILL = -6 };
 
-#define LX_INFO_OF_TIMER 1  // `pad` of what timer.c sends: it is told when the signal is taken
+// `pad` of what timer.c sends, which is told when the signal is taken; and of what posix.c fetched.
+#define LX_INFO_OF_TIMER 1
+#define LX_INFO_FETCHED 2
+#define LX_SIGNALS_QUEUED 32768u  // entries of a process at most (RLIMIT_SIGPENDING)
 
 struct lx_signal {
     struct list_node node;
@@ -95,6 +98,9 @@ void lx_signal_raise(struct lx_thread *t, uint32_t number);
 // ---- taking -------------------------------------------------------------------------------------------------------------
 // The next of `wanted` that is pending for the thread: its number, or 0. signal_lock held.
 uint32_t lx_signal_take_locked(struct lx_thread *t, uint64_t wanted, struct lx_siginfo *info);
+// Whether more real-time signals of others are to wait with posixd. They are fetched when half of the room is free again.
+[[nodiscard]] bool lx_signals_full(struct lx_process *p);
+void lx_signals_look_for_room_locked(struct lx_process *p);  // after the limit has changed; signal_lock held
 void lx_signal_tell_all_locked(struct lx_process *p);  // each thread looks at what is pending; signal_lock held
 void lx_signal_set_mask(struct lx_thread *t, uint64_t mask);
 // Whether the default action is to do nothing, to stop.

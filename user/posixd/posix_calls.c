@@ -98,7 +98,7 @@ static int64_t do_take(void *context, uint64_t badge, const struct posix_take_re
     uint32_t count = 0;
     for (unsigned i = 0; i < state->totals.mail_top; i++) {
         const struct mail *m = &state->mails[i];
-        if (!m->used || m->pid != r->pid) continue;
+        if (!m->used || m->pid != r->pid || (r->full && m->info.number >= REAL_TIME)) continue;
         count++;
         if (first == NULL || m->order < first->order) first = m;
     }

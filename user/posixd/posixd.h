@@ -37,6 +37,7 @@ struct siginfo {               // Linux's siginfo_t, as far as it is made here
 };
 _Static_assert(sizeof(struct siginfo) == 128, "ABI");
 
+enum { REAL_TIME = 32 };       // the first signal that queues
 struct mail {                  // a signal that its process has not fetched yet
     uint32_t used, pid, thread, group;  // group: it was sent to all of a group
     uint64_t order;

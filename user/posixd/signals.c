@@ -3,8 +3,8 @@
 #include "user/libkpio/posix.h"
 #include "user/posixd/posixd.h"
 
-enum { SIGNAL_KILL = 9, SIGNAL_CHLD = 17, SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_TSTP = 20, SIGNAL_TTOU = 22, REAL_TIME = 32 };
-enum { CODE_KERNEL = 0x80, CLD_STOPPED = 5, CLD_CONTINUED = 6 };
+enum { SIGNAL_KILL = 9, SIGNAL_CHLD = 17, SIGNAL_CONT = 18, SIGNAL_STOP = 19, SIGNAL_TSTP = 20, SIGNAL_TTOU = 22 };
+enum { CODE_USER = 0, CODE_KERNEL = 0x80, CLD_STOPPED = 5, CLD_CONTINUED = 6 };
 
 static bool is_stop(int32_t number) { return number == SIGNAL_STOP || (number >= SIGNAL_TSTP && number <= SIGNAL_TTOU); }
 
@@ -30,14 +30,30 @@ static void drop_opposite(uint32_t pid, int32_t number) {
     }
 }
 
-// An ordinary signal waits once; what a child's changes say is told each.
-static bool waits_already(uint32_t pid, uint32_t thread, const struct siginfo *info) {
-    if (info->number >= REAL_TIME || info->number == SIGNAL_CHLD) return false;
+static bool waits(uint32_t pid, uint32_t thread, int32_t number) {
     for (unsigned i = 0; i < state->totals.mail_top; i++) {
         const struct mail *m = &state->mails[i];
-        if (m->used && m->pid == pid && m->thread == thread && m->info.number == info->number) return true;
+        if (m->used && m->pid == pid && m->thread == thread && m->info.number == number) return true;
     }
     return false;
+}
+
+// An ordinary signal waits once; what a child's changes say is told each.
+static bool waits_already(uint32_t pid, uint32_t thread, const struct siginfo *info) {
+    return info->number < REAL_TIME && info->number != SIGNAL_CHLD && waits(pid, thread, info->number);
+}
+
+// Of those that queue as many as leave room for what others get, and for ordinary ones.
+enum { QUEUED_OF_ONE = MAILS_MAX / 2, QUEUED_OF_ALL = MAILS_MAX / 4 * 3 };
+static bool has_room_to_queue(uint32_t pid) {
+    uint32_t own = 0, all = 0;
+    for (unsigned i = 0; i < state->totals.mail_top; i++) {
+        const struct mail *m = &state->mails[i];
+        if (!m->used || m->info.number < REAL_TIME) continue;
+        all++;
+        own += m->pid == pid;
+    }
+    return own < QUEUED_OF_ONE && all < QUEUED_OF_ALL;
 }
 
 static const struct mail *find_free(void) {
@@ -55,6 +71,11 @@ void mail_free(const struct mail *m) {
 
 static int64_t post(const struct process *p, uint32_t thread, const struct siginfo *info, bool group) {
     if (waits_already(p->pid, thread, info)) return 0;
+    // Without room a real-time signal of kill is like an ordinary one.
+    if (info->number >= REAL_TIME && !has_room_to_queue(p->pid)) {
+        if (info->code != CODE_USER) return -EAGAIN;
+        if (waits(p->pid, thread, info->number)) return 0;
+    }
     const struct mail *m = find_free();
     if (m == NULL) return -EAGAIN;
     const uint64_t order = totals_change()->order++;

@@ -69,13 +69,10 @@ int entry_create_nameless(struct inode *dir, const struct inode_new *init, struc
         rw_mutex_lock(&(*out)->lock);  // nobody else knows it
         error = dir->ops->unlink(dir, c.text, c.bytes, *out);
         rw_mutex_unlock(&(*out)->lock);
-        if (error == 0) {
-            inode_mark_deleted(*out);
-            name_enter(dir, &c, NULL);
-        } else {
-            inode_put(*out);
-        }
+        if (error == 0) inode_mark_deleted(*out);
+        else inode_put(*out);
     }
+    name_forget(dir, &c);  // that it is not there is of use to nobody, and would take the place of names that are looked for
     rw_mutex_unlock(&dir->lock);
     return error;
 }

@@ -1,5 +1,6 @@
 // Several pieces of memory at once, copies from file to file, and names for files that had none.
 #include "tests/guest/fs_conformance/fs.h"
+#include "tests/guest/kt/balance.h"
 
 #define PAGE 4096u
 #define CURRENT KPIO_OFFSET_CURRENT
@@ -262,5 +263,26 @@ KT_TEST(a_temporary_file_gets_a_name) {
     KT_ERROR(kpio_path_link(never, NULL, dir, "named", 0), ENOENT);
     kt_close(never);
     KT_EQUAL(fs_count(dir), 2);
+    fs_end();
+}
+
+enum { NAMELESS = 20000, SOON_MS = 60000 };
+
+// What is made for it goes with it; no name stays in memory that nobody will ask for.
+KT_TEST(nameless_files_leave_nothing) {
+    struct kt_balance before, after;
+    char reason[160];
+    if (strcmp(fs_type(), "tmpfs") != 0) kt_skip("inodes of other file systems stay in memory for a while");
+    kpio_handle dir = fs_begin();
+    kt_close(fs_open(dir, ".", KPIO_OPEN_TEMPORARY, RW));
+    kt_balance_take(&before);
+    for (unsigned i = 0; i < NAMELESS; i++) kt_close(fs_open(dir, ".", KPIO_OPEN_TEMPORARY, RW));
+    const uint64_t until = time_after_ms(SOON_MS);
+    for (;;) {  // memory comes back a while after the last handle
+        kt_balance_take(&after);
+        if (kt_balance_equal(&before, &after, reason, sizeof reason)) break;
+        if (time_now() >= until) kt_fail(__FILE__, __LINE__, "%s", reason);
+        time_sleep_ms(10);
+    }
     fs_end();
 }

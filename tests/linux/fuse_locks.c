@@ -1,5 +1,5 @@
-// Locks of files whose driver serves them: fcntl and flock of programs on a mount of libfuse, which has a table of all locks. How it stands is
-// asked by names that are there when it is so.
+// Locks of files whose driver serves them: fcntl and flock of programs on a mount of libfuse, which has a table of all locks. How it
+// stands is asked by names that are there when it is so.
 // links: fuse3
 #include "tests/linux/lt.h"
 

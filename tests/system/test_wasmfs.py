@@ -41,6 +41,7 @@ def boots():
 # ---- archives ---------------------------------------------------------------------------------------------------------------------
 
 LARGE = bytes(range(251)) * 12000  # about 3 MB, which no block divides
+MANY = 300  # files in one folder
 
 
 def members(deep):
@@ -53,6 +54,8 @@ def members(deep):
     yield "dir/again", tarfile.LNKTYPE, "dir/large"
     yield "replaced", tarfile.REGTYPE, b"the first"
     yield "replaced", tarfile.REGTYPE, b"and the second"
+    for number in range(MANY):
+        yield f"many/f{number}", tarfile.REGTYPE, b"one of many\n"
     if deep:
         yield "n" * 200, tarfile.REGTYPE, b"a long name"
         yield "/".join(["d" * 90] * 4), tarfile.REGTYPE, b"a long path"
@@ -106,7 +109,7 @@ def shell(*words):
 
 def without_made_folders(text):
     """Folders that no member is have modes of whoever makes them."""
-    return [line for line in text.splitlines() if not re.match(r"(without|without/its|d{90}(/d{90}){0,2}) d ", line)]
+    return [line for line in text.splitlines() if not re.match(r"(many|without|without/its|d{90}(/d{90}){0,2}) d ", line)]
 
 
 def test_archives(tmp_path):
@@ -119,16 +122,56 @@ def test_archives(tmp_path):
         options += ["--fs", f"{wasmfs.sample('tar')}={tmp_path / name}::/{name}"]
     make_hostile_archive(tmp_path / "hostile")
     options += ["--fs", f"{wasmfs.sample('tar')}={tmp_path / 'hostile'}::/hostile"]
-    script = (f"for name in {' '.join(forms)} hostile; do cd /$name; echo \"= $name\"; {LOOK}; done; "
+    script = ("asked() { read -r _ _ _ _ _ _ _ n _ < <(grep '^/gnu ' /proc/kpio/mounts); echo $n; }; "
+              "a=$(asked); ls -l /gnu/many | wc -l; b=$(asked); echo asked $((b - a)); "
+              f"for name in {' '.join(forms)} hostile; do cd /$name; echo \"= $name\"; {LOOK}; done; "
               "touch /gnu/x 2>&1; rm /pax/dir/large 2>&1")
     done = shell(*options, "-c", script)
     said = dict(re.findall(r"= (\w+)\n((?:(?!= ).*\n?)*)", done.stdout))
     assert set(said) == {*forms, "hostile"}, done
+    listed = re.match(r"(\d+)\nasked (\d+)\n", done.stdout)
+    assert listed and int(listed[1]) == MANY + 1 and int(listed[2]) < MANY / 4, done  # a list brings what ls asks of each file
     for name in forms:
         assert without_made_folders(said[name]) == without_made_folders(look(tmp_path / f"{name}.d")), name
     hostile = said["hostile"].splitlines()
     assert [line.split()[0] for line in hostile[:3]] == ["dots", "good", "rooted"] and "huge" not in said["hostile"], hostile
     assert [line.rpartition(": ")[2] for line in hostile[-2:]] == ["Read-only file system"] * 2, hostile
+
+
+def disk_driver():
+    source, inputs = ROOT / "tests" / "wasm" / "fs" / "disk.c", sorted(wasmfs.SDK.glob("*.[ch]"))
+    sources = [source, *(file for file in inputs if file.suffix == ".c")]
+    return apps.kept("disk.wasm", lambda made: apps.build(sources, made, ["-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]),
+                     ROOT / "abi" / "fuse.h", source, *inputs)
+
+
+def test_the_monitor_shows_it(tmp_path):
+    make_archive(tmp_path / "archive", tarfile.PAX_FORMAT, False)
+    console = Console([sys.executable, str(ROOT / "kpio"), "shell", "--monitor", "--fs",
+                       f"{wasmfs.sample('tar')}={tmp_path / 'archive'}::/in"])
+    try:
+        console.begin(SILENCE)
+        console.ask("cat /in/replaced", "and the second", SILENCE)
+        console.type("poweroff")
+        assert console.process.wait(timeout=SILENCE) == 0
+    finally:
+        console.close()
+
+
+@pytest.mark.parametrize("rights", ["", ",rw"])
+def test_a_disk(tmp_path, rights):
+    """What a driver writes to the disk that it was given is there, if it was given to be written."""
+    image = tmp_path / "image"
+    image.write_bytes(b"".join(bytes([65 + sector % 26]) * 512 for sector in range(64)))
+    script = ("head -c 512 /mnt/disk | tail -c 3; echo; printf '%512s' x | dd of=/mnt/disk bs=512 seek=9 conv=notrunc,fsync status=none && "
+              "echo written; dd if=/mnt/disk bs=512 skip=9 count=1 status=none | tail -c 1; echo")
+    done = shell("--fs", f"{disk_driver()}={image}{rights}::/mnt", "-c", script)
+    data = image.read_bytes()
+    written = b" " * 511 + b"x" if rights else b"J" * 512
+    assert data[9 * 512:10 * 512] == written and data[:9 * 512] + data[10 * 512:] == b"".join(
+        bytes([65 + sector % 26]) * 512 for sector in range(64) if sector != 9), done
+    assert done.stdout.startswith("AAA\n") and ("written" in done.stdout) == bool(rights), done
+    assert rights or "Permission denied" in done.stderr + done.stdout, done
 
 
 def test_an_app_is_shown_it(tmp_path):

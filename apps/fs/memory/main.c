@@ -49,7 +49,7 @@ static const struct fs_operations operations = {
 };
 
 int main(int argc, char **argv) {
-    struct fs fs = {.operations = &operations, .valid_ns = 1000000000, .single_writer = true};
+    struct fs fs = {.operations = &operations, .valid_ns = 1000000000, .flags = FUSE_DO_READDIRPLUS, .single_writer = true};
     if (!nodes_begin()) {
         fputs("no memory\n", stderr);
         return 1;

@@ -64,7 +64,7 @@ static const struct fs_operations operations = {
     .list = tar_list, .read_link = tar_read_link};
 
 int main(int argc, char **argv) {
-    struct fs fs = {.operations = &operations, .valid_ns = HOUR, .single_writer = true};
+    struct fs fs = {.operations = &operations, .valid_ns = HOUR, .flags = FUSE_DO_READDIRPLUS, .single_writer = true};
     if (!tree_begin() || !archive_read()) return 1;
     return fs_run(&fs, argc, argv);
 }

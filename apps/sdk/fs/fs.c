@@ -33,14 +33,18 @@ static void set_times(const struct fs *fs, uint64_t *seconds, uint32_t *nanoseco
 
 // ---- nodes ------------------------------------------------------------------------------------------------------------------------
 
+void fs_entry_finish(const struct fs *fs, struct fuse_entry_out *out) {
+    out->nodeid = out->attr.ino;
+    out->generation = 0;
+    set_times(fs, &out->entry_valid, &out->entry_valid_nsec);
+    out->attr_valid = out->entry_valid;
+    out->attr_valid_nsec = out->entry_valid_nsec;
+}
+
 static int64_t put_entry(const struct call *c, int32_t error) {
     struct fuse_entry_out *out = FIXED(c->reply, fuse_entry_out);
     if (error != 0) return error;
-    out->nodeid = out->attr.ino;
-    out->generation = 0;
-    set_times(c->fs, &out->entry_valid, &out->entry_valid_nsec);
-    out->attr_valid = out->entry_valid;
-    out->attr_valid_nsec = out->entry_valid_nsec;
+    fs_entry_finish(c->fs, out);
     return sizeof *out;
 }
 
@@ -158,8 +162,10 @@ static int64_t call_nothing(const struct call *c) { return 0; }
 static int64_t call_list(const struct call *c) {
     const struct fs_operations *o = c->fs->operations;
     const struct fuse_read_in *in = c->body;
-    struct fs_list list = {.at = c->reply->buffer, .most = in->size < FS_ROOM ? in->size : FS_ROOM};
-    if (o->list == NULL) return -FS_ENOSYS;
+    const bool plus = c->header->opcode == FUSE_READDIRPLUS;
+    struct fs_list list = {.fs = c->fs, .dir = c->header->nodeid, .plus = plus, .at = c->reply->buffer,
+                           .most = in->size < FS_ROOM ? in->size : FS_ROOM};
+    if (o->list == NULL || (plus && o->lookup == NULL)) return -FS_ENOSYS;
     const int32_t error = o->list(c->fs, c->header->nodeid, in->offset, &list);
     return error != 0 ? error : (int64_t)list.used;
 }
@@ -282,7 +288,8 @@ static call_fn *const calls[] = {
     [FUSE_READ] = call_read, [FUSE_WRITE] = call_write, [FUSE_STATFS] = call_statistics, [FUSE_RELEASE] = call_nothing,
     [FUSE_FSYNC] = call_sync, [FUSE_SETXATTR] = call_set_extended, [FUSE_GETXATTR] = call_get_extended,
     [FUSE_LISTXATTR] = call_list_extended, [FUSE_REMOVEXATTR] = call_remove_extended, [FUSE_FLUSH] = call_nothing, [FUSE_INIT] = call_init,
-    [FUSE_OPENDIR] = call_open_directory, [FUSE_READDIR] = call_list, [FUSE_RELEASEDIR] = call_nothing, [FUSE_FSYNCDIR] = call_sync,
+    [FUSE_OPENDIR] = call_open_directory, [FUSE_READDIR] = call_list, [FUSE_READDIRPLUS] = call_list,
+    [FUSE_RELEASEDIR] = call_nothing, [FUSE_FSYNCDIR] = call_sync,
     [FUSE_CREATE] = call_create, [FUSE_INTERRUPT] = call_interrupt, [FUSE_DESTROY] = call_nothing,
     [FUSE_BATCH_FORGET] = call_forget_many, [FUSE_FALLOCATE] = call_allocate, [FUSE_RENAME2] = call_rename2, [FUSE_LSEEK] = call_seek,
 };
@@ -314,6 +321,7 @@ static void take_word(struct fs *fs, const char *word) {
     const unsigned long value = equals != NULL ? strtoul(equals + 1, NULL, 10) : 0;
     if (bytes == 8 && memcmp(word, "valid_ms", 8) == 0) fs->valid_ns = (uint64_t)value * 1000000;
     if (bytes == 6 && memcmp(word, "direct", 6) == 0) fs->direct = value != 0;
+    if (bytes == 4 && memcmp(word, "plus", 4) == 0 && value != 0) fs->flags |= FUSE_DO_READDIRPLUS;
     if (bytes == 9 && memcmp(word, "writeback", 9) == 0 && value != 0) fs->flags |= FUSE_WRITEBACK_CACHE;
 }
 

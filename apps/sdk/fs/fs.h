@@ -84,7 +84,9 @@ struct fs {
     const struct fs_operations *operations;
     void *context;
     uint64_t valid_ns;   // how long the kernel may take names and attributes for true without asking; 0: never
-    uint32_t flags;      // FUSE_* of INIT that are wanted besides the SDK's own, as FUSE_WRITEBACK_CACHE
+    // FUSE_* of INIT that are wanted besides the SDK's own: FUSE_WRITEBACK_CACHE; FUSE_DO_READDIRPLUS (a list has the kernel told what
+    // lookup says of each name, which it need not ask then).
+    uint32_t flags;
     bool direct;         // the kernel caches no content
     bool single_writer;  // content changes only through this mount: what the kernel cached holds when a file is opened again
 };
@@ -92,7 +94,8 @@ struct fs {
 // after it was started again, and what was asked of it may be asked once more, so what is open goes on.
 #define FS_WORDS(words) __asm__(".section .custom_section.kpio_fs,\"\",@\n.asciz \"" words "\"\n.text\n")
 
-// Answers requests until the mount ends: 0, or 1 with a message. Settings of the command line, as words: valid_ms=N direct=1 writeback=1.
+// Answers requests until the mount ends: 0, or 1 with a message. Settings of the command line, as words: valid_ms=N direct=1 writeback=1
+// plus=1.
 int fs_run(struct fs *fs, int argc, char **argv);
 
 // ---- the disk -------------------------------------------------------------------------------------------------------------------

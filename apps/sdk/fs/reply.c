@@ -45,14 +45,3 @@ bool fs_reply_copy(struct fs_reply *r, const void *data, uint32_t bytes) {
     fs_reply_filled(r, bytes);
     return true;
 }
-
-bool fs_list_add(struct fs_list *l, uint64_t cookie, uint64_t node, uint32_t mode, const char *name) {
-    const uint32_t length = (uint32_t)strlen(name), bytes = (uint32_t)FUSE_DIRENT_SIZE(sizeof(struct fuse_dirent), length);
-    if (bytes > l->most - l->used) return false;
-    struct fuse_dirent *entry = (struct fuse_dirent *)(l->at + l->used);
-    memset((uint8_t *)entry + bytes - 8, 0, 8);  // what fills the last eight bytes up
-    *entry = (struct fuse_dirent){node, cookie, length, FS_TYPE(mode) >> 12};
-    memcpy(entry + 1, name, length);
-    l->used += bytes;
-    return true;
-}

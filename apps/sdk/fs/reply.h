@@ -18,6 +18,11 @@ struct fs_reply {
 };
 
 struct fs_list {
+    struct fs *fs;
+    uint64_t dir;
+    bool plus;                            // each entry comes with what lookup says of it
     uint8_t *at;
     uint32_t used, most;
 };
+// Node and times of an entry whose attributes are there.
+void fs_entry_finish(const struct fs *fs, struct fuse_entry_out *out);

@@ -25,6 +25,7 @@ EXAMPLES = """  kpio shell                           bash, coreutils, less, vim.
   kpio shell -c 'ls -l / | head -3'    one command; script.sh | kpio shell works too
   kpio shell --monitor                 the monitor
   kpio shell --monitor --smp 1 --memory 64M      the smallest machine
+  kpio shell --monitor --fs tar.wasm=a.tar::/mnt  with a file system to look at
   echo ps | kpio shell --monitor       its commands from a pipe
 """
 SHELL = "/bin/bash"
@@ -48,11 +49,12 @@ def add_arguments(verb):
 
 def execute(arguments):
     if arguments.monitor:
-        if arguments.command is not None or arguments.groups or arguments.root or arguments.dirs or arguments.fs:
-            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with, --root, --dir and --fs do not go with it", USAGE)
-        return monitor(arguments)
+        if arguments.command is not None or arguments.groups or arguments.root:
+            raise KpioError("--monitor: the monitor runs no Linux program, so -c, --with and --root do not go with it", USAGE)
     shares = folders.parse_all(arguments.dirs)
     systems = wasmfs.parse_all(arguments.fs, shares)
+    if arguments.monitor:
+        return monitor(arguments, shares, systems)
     piped = arguments.command is not None or not sys.stdin.isatty()
     if arguments.apps:
         raise KpioError("--apps goes with --monitor", USAGE)
@@ -98,15 +100,18 @@ def run_command(variant, guest, root, arguments):
     return hostrun.run_in(variant, guest, f"root={root} {arguments.append}".strip(), ran, {}, None, arguments.verbose)
 
 
-def monitor(arguments):
+def monitor(arguments, shares, systems):
     packages.require("build", "run")
     variant = build.ensure(build.Build(arguments.build))
     if arguments.apps:
         variant = engine.with_apps(variant)
     chosen = machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
-    argv = chosen.arguments(variant.kernel, variant.initrd, f"kpio.mode=shell {arguments.append}".strip())
-    argv += ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]
-    return call_on_terminal(argv)
+    with wasmfs.Mounted(variant, chosen, systems) as mounted, folders.Served(mounted.machine, shares) as served:
+        root = "root=tmpfs" if (systems or shares) and "root=" not in arguments.append else ""  # where there is something to be mounted
+        words = " ".join(f"kpio.mode=shell {root} {served.words} {mounted.words} {arguments.append}".split())
+        argv = served.machine.arguments(mounted.build.kernel, mounted.build.initrd, words)
+        argv += ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]
+        return call_on_terminal(argv)
 
 
 def call_on_terminal(argv):

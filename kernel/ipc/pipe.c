@@ -17,14 +17,15 @@ void pipe_wake_locked(struct pipe_side *side, const struct handle *via, bool all
     }
 }
 
-// pipe->lock is held and released. Waits on a side, in front of the others if it is this thread's; 0: look again.
-static int64_t wait_on_side(struct pipe *pipe, struct pipe_side *side, kpio_handle value, bool mine, bool nowait,
-                            nanos_t deadline) {
+// pipe->lock is held and released. Waits on the end's side, in front of the others if it is this thread's; 0: look again.
+static int64_t wait_on_side(struct pipe_end *end, kpio_handle value, bool mine, bool nowait, nanos_t deadline) {
+    struct pipe *pipe = end->pipe;
+    struct pipe_side *side = end->writer ? &pipe->writer : &pipe->reader;
     struct handle *via;
     // Looked up again, as a quiescent point may have passed; under the lock, so that whoever ends the handle after this
     // finds the wait.
     int error = nowait ? -EAGAIN : handle_get_full(value, KPIO_KIND_PIPE, 0, &via);
-    if (error == 0 && via->object != &side->end->object) error = -EBADF;
+    if (error == 0 && via->object != &end->object) error = -EBADF;
     if (error != 0) {
         spin_unlock(&pipe->lock);
         return error;
@@ -39,12 +40,13 @@ static int64_t wait_on_side(struct pipe *pipe, struct pipe_side *side, kpio_hand
 // The side is free again; what changed lets the other side go on.
 static void finish(struct pipe *pipe, struct pipe_side *side, struct pipe_side *other) {
     spin_lock(&pipe->lock);
-    side->busy = side->copying = false;
+    side->held &= (uint8_t)~PIPE_BUSY;
+    side->copying = false;
     pipe_wake_locked(side, NULL, false, 0);
     pipe_wake_locked(other, NULL, false, 0);
     struct pipe_end *peer = other->end;
     spin_unlock(&pipe->lock);
-    if (peer != NULL) object_signal(&peer->object);
+    pipe_signal_ends(peer);
 }
 
 // The side is ours. Copies n bytes between the ring, from a position on, and the caller's pieces behind `skip` bytes.
@@ -104,18 +106,19 @@ int64_t pipe_read(struct pipe_end *end, kpio_handle value, const struct pipe_buf
     bool nowait = options & KPIO_PIPE_NOWAIT || object_nonblock(&end->object);
     if (end->writer) return -EBADF;
     spin_lock(&pipe->lock);
-    while (side->busy || pipe_ring_used(&pipe->ring) == 0) {
-        if (!side->busy && !((pipe->writer.open || pipe->mode == PIPE_MAILBOX) && side->open)) {
+    while (side->held & PIPE_BUSY || pipe_ring_used(&pipe->ring) == 0) {
+        if (!(side->held & PIPE_BUSY) && !((pipe->writer.open || pipe->mode == PIPE_MAILBOX) && side->open)) {
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
             if (d != NULL) d->handle_count = d->note_size = 0;
             return 0;
         }
-        int64_t error = wait_on_side(pipe, side, value, false, nowait, deadline);
+        int64_t error = wait_on_side(end, value, false, nowait, deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
-    side->busy = side->copying = true;
+    side->held |= PIPE_BUSY;
+    side->copying = true;
     spin_unlock(&pipe->lock);
     if (d != NULL) d->note_size = pipe_parcel_note(pipe, pipe->ring.head, d->note, d->note_room);
     int64_t result = take(pipe, b, options & KPIO_PIPE_PEEK, &parcel);
@@ -147,6 +150,7 @@ static int64_t put(struct pipe *pipe, const struct pipe_buffer *b, uint64_t skip
 // What a write asks for, and how far it has come.
 struct writing {
     struct pipe *pipe;
+    struct pipe_end *end;
     kpio_handle value;
     bool nowait;
     nanos_t deadline;
@@ -175,13 +179,13 @@ static int64_t wait_for_room(struct writing *w, uint64_t size) {
             spin_unlock(&pipe->lock);
             return -EPIPE;
         }
-        if ((w->mine || !side->busy) && has_room(w, size)) return 0;
+        if ((w->mine || !(side->held & PIPE_BUSY)) && has_room(w, size)) return 0;
         if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) {  // it was made smaller
             pipe_wake_locked(side, NULL, false, 0);
             spin_unlock(&pipe->lock);
             return -EMSGSIZE;
         }
-        int64_t error = wait_on_side(pipe, side, w->value, w->mine, w->nowait, w->deadline);
+        int64_t error = wait_on_side(w->end, w->value, w->mine, w->nowait, w->deadline);
         if (error != 0) return error;
         spin_lock(&pipe->lock);
     }
@@ -195,7 +199,8 @@ static int64_t write_all(struct writing *w, const struct pipe_buffer *b) {
         spin_lock(&pipe->lock);
         result = wait_for_room(w, size - done);
         if (result != 0) break;
-        pipe->writer.busy = pipe->writer.copying = w->mine = true;
+        pipe->writer.held |= PIPE_BUSY;
+        pipe->writer.copying = w->mine = true;
         spin_unlock(&pipe->lock);
         result = put(pipe, b, done, &w->parcel);
         if (result < 0) break;
@@ -206,7 +211,7 @@ static int64_t write_all(struct writing *w, const struct pipe_buffer *b) {
             pipe_wake_locked(&pipe->reader, NULL, false, 0);
             struct pipe_end *peer = pipe->reader.end;
             spin_unlock(&pipe->lock);
-            if (peer != NULL) object_signal(&peer->object);
+            pipe_signal_ends(peer);
         }
     } while (done < size);
     if (w->mine) finish(pipe, &pipe->writer, &pipe->reader);
@@ -218,7 +223,7 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_bu
     struct pipe *pipe = end->pipe;
     uint64_t size = b->size;
     bool nowait = options & KPIO_PIPE_NOWAIT || object_nonblock(&end->object);
-    struct writing w = {.pipe = pipe, .value = value, .nowait = nowait, .deadline = deadline};
+    struct writing w = {.pipe = pipe, .end = end, .value = value, .nowait = nowait, .deadline = deadline};
     if (!end->writer) return -EBADF;
     if (pipe->mode != PIPE_STREAM && size > pipe->ring.size - PIPE_RECORD_HEADER) return -EMSGSIZE;
     if (pipe->mode == PIPE_STREAM && size == 0) return cargo->handle_count != 0 ? -EINVAL : 0;
@@ -236,15 +241,14 @@ int64_t pipe_write(struct pipe_end *end, kpio_handle value, const struct pipe_bu
 
 int64_t pipe_await(struct pipe_end *end, kpio_handle value, uint32_t opens, nanos_t deadline) {
     struct pipe *pipe = end->pipe;
-    struct pipe_side *side = end->writer ? &pipe->writer : &pipe->reader;
     const struct pipe_side *other = end->writer ? &pipe->reader : &pipe->writer;
     for (;;) {
         spin_lock(&pipe->lock);
-        if (other->named || other->opens != opens || side->end != end) {
+        if (other->named || other->opens != opens) {
             spin_unlock(&pipe->lock);
             return 0;
         }
-        int64_t error = wait_on_side(pipe, side, value, false, deadline == 0, deadline);
+        int64_t error = wait_on_side(end, value, false, deadline == 0, deadline);
         if (error != 0) return error;
     }
 }

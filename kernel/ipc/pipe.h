@@ -4,7 +4,8 @@
 // So a write is never mixed with another, and a thread that is stopped in the middle of a copy (a page that must be
 // fetched) holds up its side only.
 // Lock: pipe->lock guards everything but the ring's content; the wait queues of both sides use it too (wait.lock).
-// Ends hold the pipe; a thread at work holds its end.
+// Ends hold the pipe; a thread at work holds its end. A side may have several ends: whoever opens it once more (pipe_attach) gets
+// one of his own, with what user space keeps of an open one, status and locks.
 #pragma once
 #include "kernel/ipc/pipe_ring.h"
 #include "kernel/object/handle.h"
@@ -25,6 +26,7 @@ enum pipe_mode {
     PIPE_SEQPACKET = KPIO_PIPE_SEQPACKET,
     PIPE_MAILBOX = KPIO_PIPE_MAILBOX,
 };
+struct advisory_locks;
 struct pipe_parcel;
 struct pipe;
 struct inode;
@@ -34,17 +36,20 @@ struct pipe_end {
     struct object object;
     struct pipe *pipe;
     bool writer;
+    struct object *family; // in whose tree its handles are, held; NULL: its own
+    struct pipe_end *next; // of its side; changed under pipe->lock, followed without it within an RCU section
     uint32_t seen;         // of a shared pipe: how often the other side had been opened when this end was made
     uint16_t label_size;   // guarded by pipe->lock
     uint8_t *label;
 };
+enum { PIPE_BUSY = 1, PIPE_MANY = 2 };  // a thread is at work; one of the pipe's sides has several ends
 struct pipe_side {
-    struct pipe_end *end;  // NULL: gone
+    struct pipe_end *end;  // the first of its ends; NULL: gone. One that is not named any more is here until another comes
     bool named;            // somebody can name it
     bool open;             // ... and it was not shut
-    bool busy;             // a thread is at work
+    uint8_t held;          // PIPE_BUSY, PIPE_MANY: not 0, the short way is closed
     bool copying;          // ... and touches the ring's bytes right now, without the lock
-    uint32_t opens;        // of a shared pipe: how often it was opened
+    uint32_t opens;        // how often it was opened once more; of a shared pipe, at all
     struct list waiters;   // by wait.node; guarded by pipe->lock
 };
 // Of a shared pipe (pipe_shared.c): what it belongs to, and what is told when its last end is gone. In any context.
@@ -68,6 +73,7 @@ struct pipe {
     struct pipe_parcel *noted;  // of a stream: the last with a note that was read
     uint32_t carries;      // ends of pipes among them
     uint32_t carried;      // how often an end of this pipe is in a parcel
+    struct advisory_locks *locks;  // made when somebody asks for one; atomic
     struct job *job;
     struct rcu_head rcu;
 };
@@ -77,6 +83,8 @@ void pipe_init(void);
 // The end takes part no more, as if nobody could name it; what is in the pipe stays.
 void pipe_shut(struct pipe_end *end);
 void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
+// An advisory lock of the pipe, whose owner is the end or the process. Errors of advisory_lock, -EINVAL, -EOVERFLOW.
+[[nodiscard]] int pipe_lock(struct pipe_end *end, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline);
 // A ring of another size, with what is in it: the size that it has then, -EINVAL, -EBUSY (more is in it), -EAGAIN (somebody
 // copies right now), -ENFILE, -ENOMEM.
 [[nodiscard]] int64_t pipe_resize(struct pipe_end *end, uint64_t size);
@@ -90,11 +98,11 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
 [[nodiscard]] int pipe_create_shared(struct job *job, struct pipe_home home, struct pipe **out);
 [[nodiscard]] bool pipe_tryhold(struct pipe *pipe);  // false: it is on its way out
 void pipe_release(struct pipe *pipe);
-// An end with a reference for one more who has that side open; *peer_opens: how often the other one had been, without who has it now
-// (pipe_await). need_peer: -ENXIO when nobody has the other side. -ENFILE, -ENOMEM.
+// Another end of that side, with a reference; *peer_opens: how often the other one had been opened, without who has it now
+// (pipe_await). need_peer: -ENXIO when nobody has the other side. -ENFILE, -ENOMEM. Of pipes that are not shared too.
 [[nodiscard]] int pipe_attach(struct pipe *pipe, bool writer, bool need_peer, struct pipe_end **out, uint32_t *peer_opens);
-// Whether it still stands for its side: its last handle may have gone while another was made.
-[[nodiscard]] bool pipe_end_serves(struct pipe_end *end);
+// Another one of the end's side, as pipe_attach; handles on it are children of handles on the end.
+[[nodiscard]] int pipe_attach_again(struct pipe_end *end, bool need_peer, struct pipe_end **out, uint32_t *peer_opens);
 // Waits until somebody has the other side, or it was opened more often than `opens`. Errors of waiting.
 [[nodiscard]] int64_t pipe_await(struct pipe_end *end, kpio_handle value, uint32_t opens, nanos_t deadline);
 

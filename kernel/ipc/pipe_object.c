@@ -1,6 +1,7 @@
 // Pipes as objects: making them, ending them, what ports see.
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
+#include "kernel/ipc/advisory.h"
 #include "kernel/ipc/pipe_parcel.h"
 #include "kernel/ipc/pipe_wait.h"
 #include "kernel/mm/charge.h"
@@ -14,6 +15,7 @@ static struct pipe_side *side_of(struct pipe_end *end) { return end->writer ? &e
 static void pipe_free(struct rcu_head *head) {
     struct pipe *pipe = container_of(head, struct pipe, rcu);
     assert(list_is_empty(&pipe->parcels) && pipe->carries == 0 && pipe->carried == 0);
+    advisory_free(pipe->locks);
     kfree(pipe->ring.bytes);
     slub_free(&pipe_cache, pipe);
 }
@@ -33,19 +35,31 @@ static void pipe_put(struct pipe *pipe) {
 
 static void end_handle_gone(struct object *o, struct handle *h) {
     struct pipe_end *end = pipe_end_of(o);
+    struct advisory_locks *locks = advisory_of(&end->pipe->locks);
+    if (unlikely(locks != NULL)) (void)advisory_handle_gone(locks, h);
     spin_lock(&end->pipe->lock);
     pipe_wake_locked(side_of(end), h, true, -ECANCELED);
     spin_unlock(&end->pipe->lock);
 }
 
-// Who waits at this end gets `result`.
-static void close_side(struct pipe_end *end, bool unnamed, int64_t result) {
+// pipe->lock is held. Whether it was the side's last end; another one leaves it, and what waits there is the others'.
+static bool is_last_of_side(struct pipe_side *side, struct pipe_end *end) {
+    struct pipe_end **at = &side->end;
+    if (side->end == end && end->next == NULL) return true;
+    while (*at != NULL && *at != end) at = &(*at)->next;
+    if (*at == end) __atomic_store_n(at, end->next, __ATOMIC_RELEASE);
+    pipe_count_ends_locked(end->pipe);
+    return false;
+}
+
+// Who waits at this end's side gets `result`, when it goes: true. Others that have the side open keep it from that.
+static bool close_side(struct pipe_end *end, bool unnamed, int64_t result) {
     struct pipe *pipe = end->pipe;
     struct pipe_side *side = side_of(end), *other = end->writer ? &pipe->reader : &pipe->writer;
     spin_lock(&pipe->lock);
-    if (side->end != end) {  // another one stands for the side by now
+    if (unnamed && !is_last_of_side(side, end)) {
         spin_unlock(&pipe->lock);
-        return;
+        return false;
     }
     side->open = false;
     if (unnamed) side->named = false;
@@ -53,19 +67,24 @@ static void close_side(struct pipe_end *end, bool unnamed, int64_t result) {
     pipe_wake_locked(other, NULL, true, 0);  // to see that its peer is gone
     struct pipe_end *peer = other->end;
     spin_unlock(&pipe->lock);
-    if (peer != NULL) object_signal(&peer->object);
+    pipe_signal_ends(peer);
+    return true;
 }
 
 static void end_unreachable(struct object *o) {
     struct pipe_end *end = pipe_end_of(o);
-    close_side(end, true, -ECANCELED);
-    if (!end->writer) pipe_parcels_drop(end->pipe);  // nobody can take them any more
+    advisory_release(advisory_of(&end->pipe->locks), o);
+    const bool last = close_side(end, true, -ECANCELED);
+    if (last && !end->writer) pipe_parcels_drop(end->pipe);  // nobody can take them any more
 }
 
 // What was written stays to be read, also by the end that is shut.
 void pipe_shut(struct pipe_end *end) {
-    close_side(end, false, 0);
-    object_signal(&end->object);
+    (void)close_side(end, false, 0);
+    spin_lock(&end->pipe->lock);
+    struct pipe_end *own = side_of(end)->end;
+    spin_unlock(&end->pipe->lock);
+    pipe_signal_ends(own);
 }
 
 static void end_destroy(struct object *o) {
@@ -78,6 +97,7 @@ static void end_destroy(struct object *o) {
     }
     spin_unlock(&end->pipe->lock);
     pipe_put(end->pipe);
+    if (end->family != NULL) object_put(end->family);
 }
 
 // From which room on a pipe is WRITABLE: what is written as a whole fits. The smallest rings hold little more than that.
@@ -242,7 +262,7 @@ int64_t pipe_resize(struct pipe_end *end, uint64_t size) {
         if (grew) pipe_wake_locked(&pipe->writer, NULL, false, 0);
         struct pipe_end *writer = pipe->writer.end;
         spin_unlock(&pipe->lock);
-        if (grew && writer != NULL) object_signal(&writer->object);
+        if (grew) pipe_signal_ends(writer);
         kfree(bytes);
     }
     job_uncharge(pipe->job, JOB_KERNEL_BYTES, other);

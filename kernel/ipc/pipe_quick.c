@@ -59,7 +59,7 @@ int64_t pipe_read_quick(struct handle *via, struct user_ptr buffer, uint64_t siz
     assert(!end->writer);
     if (unlikely(size > PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
-    if (likely(!pipe->reader.busy && list_is_empty(&pipe->parcels))) {
+    if (likely(!pipe->reader.held && list_is_empty(&pipe->parcels))) {
         if (pipe_ring_used(&pipe->ring) == 0) {
             result = wait_for_data(pipe, via, options, deadline);
             if (result != PIPE_SLOWLY) return result;
@@ -93,7 +93,7 @@ int64_t pipe_write_quick(struct handle *via, struct user_ptr buffer, uint64_t si
     assert(end->writer);
     if (unlikely(size - 1 >= PIPE_ATOMIC || options & ~(uint32_t)KPIO_PIPE_NOWAIT)) return PIPE_SLOWLY;
     spin_lock(&pipe->lock);
-    if (likely(!(pipe->writer.busy | pipe->demands) && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
+    if (likely(!(pipe->writer.held | pipe->demands) && pipe->reader.open && pipe->writer.open)) result = put(pipe, buffer, (uint32_t)size);
     if (unlikely(result == PIPE_SLOWLY)) {
         spin_unlock(&pipe->lock);
         return result;

@@ -7,6 +7,7 @@
 #include "kernel/fs/vfs/file_driver.h"
 #include "kernel/fs/vfs/lock.h"
 #include "kernel/fs/vfs/seal.h"
+#include "kernel/ipc/pipe.h"
 #include "kernel/mm/slub.h"
 #include "kernel/syscall/vector.h"
 
@@ -190,9 +191,10 @@ int64_t sys_file_lock(uint64_t handle, uint64_t lock_at, uint64_t deadline, uint
     struct kpio_file_lock lock;
     int error = syscall_get(handle, KPIO_KIND_NONE, 0, &o);
     if (error != 0) return error;
-    const bool known = o->kind == KPIO_KIND_FILE || o->kind == KPIO_KIND_DIRECTORY;
+    const bool is_pipe = o->kind == KPIO_KIND_PIPE, known = is_pipe || o->kind == KPIO_KIND_FILE || o->kind == KPIO_KIND_DIRECTORY;
     error = known ? copy_from_user(&lock, user_ptr(lock_at), sizeof lock) : -EWRONGTYPE;
-    if (error == 0) {
+    if (error == 0 && is_pipe) error = pipe_lock(pipe_end_of(o), (kpio_handle)handle, &lock, deadline);
+    else if (error == 0) {
         struct inode *inode = o->kind == KPIO_KIND_FILE ? file_of(o)->inode : directory_of(o)->at.inode;
         error = file_lock(o, inode, (kpio_handle)handle, &lock, deadline);
     }

@@ -2,6 +2,7 @@
 
 #include "kernel/fs/vfs/directory.h"
 #include "kernel/fs/vfs/open.h"
+#include "kernel/ipc/pipe.h"
 
 static coldpath int copy_long(struct path_text *p, uint64_t address) {
     p->text = kmalloc(FS_PATH_MAX);
@@ -19,10 +20,25 @@ int path_copy(struct path_text *p, uint64_t address) {
     return bytes < 0 ? (int)bytes : 0;
 }
 
+// The FIFO whose pipe's end it is.
+static coldpath int find_fifo(struct target *t, uint64_t handle, uint32_t rights, bool hold) {
+    struct handle *h;
+    int error = handle_get_full((kpio_handle)handle, KPIO_KIND_PIPE, rights, &h);
+    if (error != 0) return error;
+    const struct pipe_home *home = &pipe_end_of(h->object)->pipe->home;
+    if (home->gone == NULL) return -EWRONGTYPE;
+    if (hold && !object_tryget(h->object)) return -EBADF;
+    t->held = hold ? h->object : NULL;
+    t->rights = h->rights;
+    t->at = (struct place){home->mount, home->inode};
+    return 0;
+}
+
 // The handle's own file or directory.
 static int find_own(struct target *t, uint64_t handle, uint32_t directory_rights, uint32_t file_rights, bool hold) {
     struct handle *h = handle_lookup((kpio_handle)handle);
     bool is_file = h != NULL && h->object->kind == KPIO_KIND_FILE;
+    if (unlikely(h != NULL && h->object->kind == KPIO_KIND_PIPE)) return find_fifo(t, handle, file_rights, hold);
     int error = handle_get_full((kpio_handle)handle, is_file ? KPIO_KIND_FILE : KPIO_KIND_DIRECTORY,
                                 is_file ? file_rights : directory_rights, &h);
     if (error != 0) return error;

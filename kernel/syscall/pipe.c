@@ -167,6 +167,20 @@ int64_t sys_pipe_shut(uint64_t pipe, uint64_t b, uint64_t c, uint64_t d, uint64_
     return 0;
 }
 
+int64_t sys_pipe_reopen(uint64_t pipe, uint64_t flags, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct pipe_end *end, *made;
+    struct handle *h;
+    uint32_t opens;
+    int error = get_end(pipe, &end);
+    if (error == 0) error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, KPIO_RIGHT_DUPLICATE, &h);
+    if (error != 0) return error;
+    if (flags & ~(uint64_t)KPIO_FIFO_NEED_PEER) return -EINVAL;
+    error = pipe_attach_again(end, flags & KPIO_FIFO_NEED_PEER, &made, &opens);
+    if (error != 0) return error;
+    const int64_t value = handle_install_child(&made->object, h->rights, h);
+    return value < 0 ? value : value | (int64_t)(opens & 0x7fffffff) << 32;
+}
+
 int64_t sys_pipe_await(uint64_t pipe, uint64_t opens, uint64_t deadline, uint64_t d, uint64_t e, uint64_t f) {
     struct object *o;
     int error = syscall_get(pipe, KPIO_KIND_PIPE, 0, &o);

@@ -63,7 +63,8 @@ int64_t lx_at_own(struct lx_thread *t, struct lx_at *at, uint64_t number, bool p
     struct lx_fd fd;
     int64_t error = lx_fd_get(lx_process(t), number, &fd);
     if (error != 0) return error;
-    if (fd.kind != LX_KIND_FILE && fd.kind != LX_KIND_DIRECTORY && !(path && fd.kind == LX_KIND_PATH)) return -EBADF;
+    const bool fifo = fd.kind == LX_KIND_PIPE && kpio_path_stat(fd.handle, NULL, 0, &(struct kpio_stat){0}) == 0;
+    if (fd.kind != LX_KIND_FILE && fd.kind != LX_KIND_DIRECTORY && !fifo && !(path && fd.kind == LX_KIND_PATH)) return -EBADF;
     start(at, fd.handle, 0);
     return 0;
 }

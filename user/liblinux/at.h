@@ -31,7 +31,7 @@ struct lx_at {
 // The same where AT_EMPTY_PATH may be among the flags: then an empty path means the descriptor's own file. Descriptors without one
 // in the kernel: -EBADF.
 [[nodiscard]] int64_t lx_at_begin_empty(struct lx_thread *t, struct lx_at *at, uint64_t dirfd, uint64_t path, uint64_t flags);
-// A descriptor's own file: handle of a kernel file or directory; 0, -EBADF. `path`: an O_PATH descriptor will do.
+// A descriptor's own file: handle of a kernel file or directory, or of a FIFO's pipe; 0, -EBADF. `path`: an O_PATH descriptor will do.
 [[nodiscard]] int64_t lx_at_own(struct lx_thread *t, struct lx_at *at, uint64_t fd, bool path);
 // The path led into a local mount.
 [[nodiscard]] bool lx_at_remote(struct lx_thread *t, struct lx_at *at, bool follow);

@@ -7,7 +7,7 @@
 #include "user/liblinux/fuse.h"
 
 static bool has_extra(const struct lx_fd *fd) {
-    return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PATH;
+    return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PATH || fd->kind == LX_KIND_PIPE;
 }
 
 static uint32_t access_of(const struct lx_fd *fd) {

@@ -6,13 +6,16 @@
 
 enum { F_RDLCK, F_WRLCK, F_UNLCK };
 
-static bool has_locks(const struct lx_fd *fd) { return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY; }
+static bool has_locks(const struct lx_fd *fd) {
+    return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PIPE;
+}
 
 // Where the range begins that l_whence speaks of.
 static int64_t base_of(const struct lx_fd *fd, int16_t whence, int64_t *base) {
     struct kpio_stat stat;
     int64_t result = 0;
     *base = 0;
+    if (fd->kind == LX_KIND_PIPE) return whence >= KPIO_SEEK_SET && whence <= KPIO_SEEK_END ? 0 : -EINVAL;  // neither offset nor size
     if (whence == KPIO_SEEK_CURRENT) *base = result = kpio_file_seek(fd->handle, 0, KPIO_SEEK_CURRENT);
     else if (whence == KPIO_SEEK_END) {
         result = kpio_path_stat(fd->handle, NULL, 0, &stat);
@@ -87,7 +90,7 @@ int64_t lx_fcntl_lock(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, 
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 
-// ABI flock: of files and directories only
+// ABI flock: of files, directories and pipes only
 LX_CALL(flock) {
     struct lx_fd fd;
     struct kpio_file_lock lock = {.flags = KPIO_LOCK_WHOLE};

@@ -76,7 +76,7 @@ static int64_t open_both(const struct lx_at *at, const struct opening *o, struct
 static int64_t open_fifo(struct lx_thread *t, const struct lx_at *at, const struct opening *o, struct lx_fd *fd) {
     const bool nonblock = o->flags & LX_O_NONBLOCK, writes = o->fd_flags & LX_FD_WRITE;
     uint32_t opens;
-    *fd = (struct lx_fd){.kind = LX_KIND_PIPE, .device = KPIO_PIPE_STREAM};
+    *fd = (struct lx_fd){.kind = LX_KIND_PIPE, .device = KPIO_PIPE_STREAM, .extra = lx_file_flags_kept(o->flags) & ~LX_O_ACCMODE};
     if (!(o->fd_flags & (LX_FD_READ | LX_FD_WRITE))) return -EINVAL;
     int64_t result;
     if (writes && o->fd_flags & LX_FD_READ) result = open_both(at, o, fd);
@@ -86,7 +86,7 @@ static int64_t open_fifo(struct lx_thread *t, const struct lx_at *at, const stru
         if (result > 0 && !nonblock) result = lx_block(t, SYS_pipe_await, (uint64_t)result, opens, KPIO_TIME_NEVER, 0, 0, 0);
     }
     if (result >= 0) {
-        (void)lx_object_status(fd, nonblock ? 0 : LX_O_NONBLOCK, nonblock ? LX_O_NONBLOCK : 0);
+        if (nonblock) (void)lx_object_status(fd, 0, LX_O_NONBLOCK);
         return 0;
     }
     lx_fd_close_handles(fd);
@@ -138,9 +138,7 @@ static int64_t open_simply(struct lx_thread *t, uint64_t dirfd, uint64_t path, u
     return error != 0 ? error : open_at(t, dirfd, path, &o, mode & MODE_BITS);
 }
 
-// ABI open: a FIFO's O_NONBLOCK is shared by all who have it open the same way
 LX_CALL(open) { return open_simply(t, (uint64_t)LX_AT_FDCWD, a0, (uint32_t)a1, a2); }
-// ABI openat: as open
 LX_CALL(openat) { return open_simply(t, a0, a1, (uint32_t)a2, a3); }
 LX_CALL(creat) { return open_simply(t, (uint64_t)LX_AT_FDCWD, a0, LX_O_CREAT | LX_O_WRONLY | LX_O_TRUNC, a1); }
 

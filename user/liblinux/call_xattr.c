@@ -37,7 +37,7 @@ static int64_t by_fd(struct lx_thread *t, struct target *f, uint64_t number) {
     f->flags = 0;
     int64_t error = lx_fd_get(lx_process(t), number, &fd);
     if (error != 0 || fd.kind == LX_KIND_PATH) return -EBADF;
-    return fd.kind == LX_KIND_FILE || fd.kind == LX_KIND_DIRECTORY ? lx_at_own(t, &f->at, number, false) : NO_FILE;
+    return lx_at_own(t, &f->at, number, false) == 0 ? 0 : NO_FILE;
 }
 // What by_fd and then the look at the name gave, as one error; of_none: of a name that others than files could have, where there is none.
 static int64_t both(int64_t found, int64_t named, const char *name, int64_t of_none) {

@@ -11,6 +11,8 @@ extern const struct lx_fd_ops lx_pipe_ops, lx_counter_ops, lx_timer_ops, lx_epol
 [[nodiscard]] int64_t lx_object_status(const struct lx_fd *fd, uint32_t clear, uint32_t set);
 // O_NONBLOCK alone, where the other bits of the object mean something else.
 [[nodiscard]] int64_t lx_object_nonblock(const struct lx_fd *fd, uint32_t clear, uint32_t set);
+// A pipe's end opened once more, as these flags say, which ask for no more than it may do: with an O_NONBLOCK of its own.
+[[nodiscard]] int64_t lx_pipe_reopen(struct lx_thread *t, const struct lx_fd *from, uint64_t flags, struct lx_fd *out);
 [[nodiscard]] int64_t lx_pipe_ioctl(struct lx_thread *t, const struct lx_fd *fd, uint64_t request, uint64_t argument);
 // fcntl F_GETPIPE_SZ and F_SETPIPE_SZ.
 [[nodiscard]] int64_t lx_pipe_size(const struct lx_fd *fd);

@@ -58,11 +58,39 @@ static int64_t pipe_vector(struct lx_thread *t, const struct lx_fd *fd, uint64_t
 
 static int64_t pipe_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
     struct kpio_pipe_info info;
-    int64_t error = kpio_pipe_info(fd->handle, &info);
+    int64_t error = kpio_path_stat(fd->handle, NULL, 0, out);
+    if (error != -EWRONGTYPE) return error;  // a FIFO's
+    error = kpio_pipe_info(fd->handle, &info);
     if (error < 0) return error;
     *out = (struct kpio_stat){.fs = 13, .inode = info.id, .mode = 0010600, .links = 1, .uid = lx_process(t)->uid,
                               .gid = lx_process(t)->gid, .block_size = 4096};
     return 0;
+}
+
+int64_t lx_pipe_reopen(struct lx_thread *t, const struct lx_fd *from, uint64_t flags, struct lx_fd *out) {
+    static const uint8_t access[] = {LX_FD_READ, LX_FD_WRITE, LX_FD_READ | LX_FD_WRITE};
+    if ((flags & LX_O_ACCMODE) >= sizeof access) return -EINVAL;
+    const uint8_t wanted = access[flags & LX_O_ACCMODE];
+    const bool nonblock = flags & LX_O_NONBLOCK, fifo = kpio_path_stat(from->handle, NULL, 0, &(struct kpio_stat){0}) == 0;
+    const kpio_handle ends[] = {wanted & LX_FD_READ ? from->handle : 0, wanted & LX_FD_WRITE ? (kpio_handle)writer_of(from) : 0};
+    *out = (struct lx_fd){.kind = LX_KIND_PIPE, .device = from->device, .extra = from->extra};
+    int64_t result = 0;
+    for (unsigned i = 0; i < 2 && result >= 0; i++) {
+        if (ends[i] == 0) continue;
+        const bool alone = wanted != (LX_FD_READ | LX_FD_WRITE) && fifo;  // waits for the other side
+        result = kpio_pipe_reopen(ends[i], alone && nonblock && wanted == LX_FD_WRITE ? KPIO_FIFO_NEED_PEER : 0);
+        if (result < 0) break;
+        const kpio_handle made = (kpio_handle)(uint32_t)result;
+        if (out->handle == 0) out->handle = made;
+        else out->second = made;
+        if (alone && !nonblock) result = lx_block(t, SYS_pipe_await, (uint64_t)made, (uint32_t)(result >> 32), KPIO_TIME_NEVER, 0, 0, 0);
+    }
+    if (result >= 0) {
+        if (nonblock) (void)lx_object_status(out, 0, LX_O_NONBLOCK);
+        return 0;
+    }
+    lx_fd_close_handles(out);
+    return result == -EINTR ? -LX_RESTART : result;
 }
 
 enum { FIONREAD = 0x541b };

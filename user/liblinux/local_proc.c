@@ -5,6 +5,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "user/liblinux/fd_kinds.h"
 #include "user/liblinux/lock.h"
 #include "user/liblinux/node.h"
 #include "user/liblinux/posix.h"
@@ -251,7 +252,9 @@ static bool asks_for_more(const struct lx_fd *fd, uint64_t flags) {
 static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, struct lx_fd *out) {
     struct lx_fd fd;
     if (fd_of(lx_process(t), path, &fd)) {
-        int64_t error = asks_for_more(&fd, flags) ? -EACCES : lx_fd_duplicate(&fd, out);
+        int64_t error = asks_for_more(&fd, flags) ? -EACCES : 0;
+        if (error == 0 && fd.kind == LX_KIND_PIPE && !(flags & LX_O_PATH)) return lx_pipe_reopen(t, &fd, flags, out);
+        if (error == 0) error = lx_fd_duplicate(&fd, out);
         out->flags &= (uint8_t)~(LX_FD_READ | LX_FD_WRITE);
         return error;
     }

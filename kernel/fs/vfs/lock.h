@@ -1,11 +1,8 @@
-// Advisory locks on files and directories. Two name spaces: ranges (fcntl), owned by a process or by an open file; whole files
-// (flock), owned by an open file. Owners' locks go with them: an open file's with its last handle, a process's when any
-// handle of its that reads or writes the file goes (POSIX). A waiter waits through its handle. Where a file's driver serves locks
-// (inode_ops.lock) they are there and not here, and errors are what it says.
+// Advisory locks on files and directories. Where a file's driver serves locks (inode_ops.lock) they are there and not here, and
+// errors are what it says.
 #pragma once
-#include "abi/fs.h"
 #include "kernel/fs/vfs/fs.h"
-#include "kernel/object/handle.h"
+#include "kernel/ipc/advisory.h"
 
 static inline bool inode_has_locks(const struct inode *inode) {
     return FS_TYPE(inode->mode) == FS_REGULAR || FS_TYPE(inode->mode) == FS_DIRECTORY;

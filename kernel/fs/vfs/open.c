@@ -235,22 +235,17 @@ int64_t vfs_open(const struct open_request *r) {
 
 // The handle is none of the directory's children: the pipe is shared by all who found it, by whatever way.
 static int64_t open_pipe(const struct opening *o, struct pipe *pipe) {
-    const bool writer = o->wanted & KPIO_RIGHT_WRITE;
-    struct handle_table *table = &current_process()->handles;
-    for (;;) {
-        struct pipe_end *end;
-        uint32_t opens;
-        int error = pipe_attach(pipe, writer, o->r->flags & KPIO_FIFO_NEED_PEER, &end, &opens);
-        if (error != 0) return error;
-        object_get(&end->object);
-        int64_t value = handle_install_in(table, &end->object, ((o->have & FS_RIGHTS_COMMON) | o->wanted) & end->object.ops->rights);
-        const bool serves = value >= 0 && pipe_end_serves(end);  // its last handle may have gone meanwhile
-        if (value < 0) object_abandon(&end->object);
-        else object_put(&end->object);
-        if (value < 0) return value;
-        if (serves) return value | (int64_t)(opens & 0x7fffffff) << 32;
-        (void)handle_close(table, (kpio_handle)value);
-    }
+    struct pipe_end *end;
+    uint32_t opens;
+    int error = pipe_attach(pipe, o->wanted & KPIO_RIGHT_WRITE, o->r->flags & KPIO_FIFO_NEED_PEER, &end, &opens);
+    if (error != 0) return error;
+    uint32_t rights = ((o->have & FS_RIGHTS_COMMON) | o->wanted) & end->object.ops->rights;
+    if (o->have & o->walk.at.mount->rights & KPIO_RIGHT_WRITE) rights |= KPIO_RIGHT_MANAGE;  // of the FIFO's attributes, as files have it
+    object_get(&end->object);
+    const int64_t value = handle_install_in(&current_process()->handles, &end->object, rights);
+    if (value < 0) object_abandon(&end->object);
+    else object_put(&end->object);
+    return value < 0 ? value : value | (int64_t)(opens & 0x7fffffff) << 32;
 }
 
 int64_t vfs_open_fifo(const struct open_request *r) {

@@ -325,6 +325,7 @@ struct kpio_pipe_message {
 };
 _Static_assert(sizeof(struct kpio_pipe_message) == 48, "ABI");
 #define KPIO_PIPE_HANDLES_MAX 512u
+#define KPIO_PIPE_PARCELS_MAX 512u
 #define KPIO_PIPE_NOTE_MAX    4096u
 #define KPIO_PIPE_LABEL_MAX   256u
 #define KPIO_PIPE_SEND_HANDLES(count) ((uint32_t)(count) << 8)  // pipe_write: 0..KPIO_MESSAGE_HANDLES_MAX

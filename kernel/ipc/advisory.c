@@ -170,8 +170,8 @@ static int wait_unlock(struct advisory_locks *l, kpio_handle value, uint64_t own
     return (int)result;
 }
 
-static int acquire(struct advisory_locks *l, struct list *list, struct advisory_record *fresh, struct advisory_record **spare, kpio_handle value,
-                   nanos_t deadline) {
+static int acquire(struct advisory_locks *l, struct list *list, struct advisory_record *fresh, struct advisory_record **spare,
+                   kpio_handle value, nanos_t deadline) {
     for (;;) {
         spin_lock(&l->queue.lock);
         const struct advisory_record *r = conflict(list, fresh);

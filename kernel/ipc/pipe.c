@@ -163,7 +163,7 @@ static bool has_room(const struct writing *w, uint64_t size) {
     const struct pipe *pipe = w->pipe;
     uint32_t needed = w->nowait && size <= PIPE_ATOMIC ? (uint32_t)size : 1;
     if (pipe->mode != PIPE_STREAM) needed = (uint32_t)size + PIPE_RECORD_HEADER;
-    if (w->parcel != NULL && pipe->parcel_count >= PIPE_PARCELS_MAX) return false;
+    if (w->parcel != NULL && pipe->parcel_count >= pipe->parcel_limit) return false;
     if (w->parcel != NULL && pipe->parcel_count > 0 &&
         pipe->parcel_handles + pipe_parcel_handles(w->parcel) > PIPE_HANDLES_MAX) return false;
     return pipe_ring_room(&pipe->ring) >= needed;

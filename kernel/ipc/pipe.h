@@ -16,7 +16,7 @@
 #define PIPE_SIZE_MAX (1u << 20)
 #define PIPE_ATOMIC 4096u  // a write up to this size that may not wait is done as a whole or not at all
 
-#define PIPE_PARCELS_MAX 64u  // that wait to be read; the next one waits for room
+#define PIPE_PARCELS_DEFAULT 64u  // that wait to be read; the next one waits for room
 
 #define PIPE_HANDLES_MAX 1024u  // in these, once there is more than one parcel
 
@@ -69,7 +69,7 @@ struct pipe {
     struct pipe_ring ring;
     struct pipe_side reader, writer;
     struct list parcels;   // handles and notes on their way, in order (pipe_parcel.h)
-    uint32_t parcel_count, parcel_handles;
+    uint32_t parcel_count, parcel_handles, parcel_limit;
     struct pipe_parcel *noted;  // of a stream: the last with a note that was read
     uint32_t carries;      // ends of pipes among them
     uint32_t carried;      // how often an end of this pipe is in a parcel
@@ -83,6 +83,8 @@ void pipe_init(void);
 // The end takes part no more, as if nobody could name it; what is in the pipe stays.
 void pipe_shut(struct pipe_end *end);
 void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info);
+// How many parcels may wait in it. Who waits to send one goes on where there is room now.
+void pipe_limit(struct pipe_end *end, uint32_t parcels);
 // An advisory lock of the pipe, whose owner is the end or the process. Errors of advisory_lock, -EINVAL, -EOVERFLOW.
 [[nodiscard]] int pipe_lock(struct pipe_end *end, kpio_handle value, struct kpio_file_lock *lock, nanos_t deadline);
 // A ring of another size, with what is in it: the size that it has then, -EINVAL, -EBUSY (more is in it), -EAGAIN (somebody

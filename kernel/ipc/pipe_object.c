@@ -113,7 +113,7 @@ static uint32_t end_signals(struct object *o, uint64_t *value) {
     spin_lock(&pipe->lock);
     if (end->writer) {
         *value = pipe_ring_room(&pipe->ring);
-        bool parcels = pipe->parcel_count < PIPE_PARCELS_MAX && pipe->parcel_handles <= PIPE_HANDLES_MAX / 2;
+        bool parcels = pipe->parcel_count < pipe->parcel_limit && pipe->parcel_handles <= PIPE_HANDLES_MAX / 2;
         if (*value >= room_to_tell(pipe) && parcels) signals |= KPIO_SIGNAL_WRITABLE;
         if (!(pipe->reader.open && pipe->writer.open)) signals |= KPIO_SIGNAL_PEER_GONE;
     } else {
@@ -182,6 +182,7 @@ static int pipe_alloc(struct job *job, enum pipe_mode mode, uint32_t size, struc
     list_init(&pipe->parcels);
     pipe->mode = (uint8_t)mode;
     pipe->job = job;
+    pipe->parcel_limit = PIPE_PARCELS_DEFAULT;
     pipe->ring = (struct pipe_ring){.bytes = bytes, .size = size};
     *out = pipe;
     return 0;
@@ -228,6 +229,16 @@ void pipe_describe(struct pipe_end *end, struct kpio_pipe_info *info) {
     // A reader at work has not moved the head yet: what it reads is still there to be described.
     if (pipe->mode != PIPE_STREAM && used != 0) info->next = pipe_ring_get_length(&pipe->ring);
     spin_unlock(&pipe->lock);
+}
+
+void pipe_limit(struct pipe_end *end, uint32_t parcels) {
+    struct pipe *pipe = end->pipe;
+    spin_lock(&pipe->lock);
+    pipe->parcel_limit = parcels;
+    pipe_wake_locked(&pipe->writer, NULL, false, 0);
+    struct pipe_end *writer = pipe->writer.end;
+    spin_unlock(&pipe->lock);
+    pipe_signal_ends(writer);
 }
 
 // The lock is held. Everything keeps its position; at most PIPE_SIZE_MAX bytes.

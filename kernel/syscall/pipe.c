@@ -181,6 +181,15 @@ int64_t sys_pipe_reopen(uint64_t pipe, uint64_t flags, uint64_t c, uint64_t d, u
     return value < 0 ? value : value | (int64_t)(opens & 0x7fffffff) << 32;
 }
 
+int64_t sys_pipe_limit(uint64_t pipe, uint64_t parcels, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct handle *h;
+    int error = handle_get_full((kpio_handle)pipe, KPIO_KIND_PIPE, KPIO_RIGHT_READ, &h);
+    if (error) return error;
+    if ((uint32_t)parcels - 1 >= KPIO_PIPE_PARCELS_MAX) return -EINVAL;
+    pipe_limit(pipe_end_of(h->object), (uint32_t)parcels);
+    return 0;
+}
+
 int64_t sys_pipe_await(uint64_t pipe, uint64_t opens, uint64_t deadline, uint64_t d, uint64_t e, uint64_t f) {
     struct object *o;
     int error = syscall_get(pipe, KPIO_KIND_PIPE, 0, &o);

@@ -22,7 +22,7 @@ BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x
 making = threading.Lock()
 
 # Which programs share a boot: those of a source named here share one with it, all others one together; on which machines.
-TOGETHER = ("tty", "jobs", "sockets", "socket_times", "names", "children")
+TOGETHER = ("tty", "jobs", "sockets", "datagrams", "socket_times", "names", "children")
 GROUPS = {"session": (*TOGETHER, "mounts", "fuse_events", "fuse_locks", "calls", "orphans", "queues"), "crash": TOGETHER,
           "storms": storms.NAMES, "rest": ()}
 APPEND = {"session": " kpio.tty=1 kpio.balance=1",

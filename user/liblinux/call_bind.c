@@ -31,6 +31,10 @@ static int64_t settle(struct lx_thread *t, uint64_t number, const struct lx_fd *
     lx_socket_set_label(fd.handle, &key->name);
     if (lx_socket_is(old, LX_SOCK_DGRAM)) lx_socket_set_label(writer, &key->name);
     result = lx_socket_bind(t, key, fd.device & LX_SOCKET_TYPES, writer);
+    if (result > 0 && lx_socket_is(old, LX_SOCK_DGRAM)) {
+        const uint64_t peer = old->device & LX_SOCKET_SHARED ? lx_socket_id_of_way(old->second) : 0;
+        (void)lx_object_flags(writer, 0, (uint64_t)result << 1 | peer << LX_SOCKET_PEER);
+    }
     (void)kpio_handle_close((uint64_t)writer);
     if (result > 0) {
         fd.device |= LX_SOCKET_BOUND;
@@ -72,14 +76,17 @@ LX_CALL(bind) {
     return error < 0 ? error : settle(t, a0, &fd, &key);
 }
 
-// ABI listen: 64 connections wait whatever the backlog is, who connects then waits for room or gets EAGAIN
+#define BACKLOG_MAX 4096u  // Linux's usual net.core.somaxconn
+// ABI listen: at most 512 connections wait
 LX_CALL(listen) {
     struct lx_fd fd, fresh;
     int64_t error = lx_socket_get(t, a0, &fd);
     if (error < 0) return error;
     if (lx_socket_is(&fd, LX_SOCK_DGRAM)) return -EOPNOTSUPP;
     if (!(fd.device & LX_SOCKET_BOUND) || fd.second > 0) return -EINVAL;
-    error = lx_socket_listen(t, (uint32_t)(lx_object_flags(fd.handle, 0, 0) >> LX_SOCKET_PEER));
+    const uint32_t backlog = MIN((uint32_t)a1, BACKLOG_MAX), wait = MIN(backlog + 1, KPIO_PIPE_PARCELS_MAX);  // one more, as on Linux
+    error = kpio_pipe_limit(fd.handle, wait);
+    if (error == 0) error = lx_socket_listen(t, (uint32_t)(lx_object_flags(fd.handle, 0, 0) >> LX_SOCKET_PEER));
     if (error < 0) return error;
     fresh = fd;
     fresh.device |= LX_SOCKET_LISTENS;

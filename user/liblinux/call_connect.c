@@ -71,14 +71,37 @@ static int64_t replace_way(struct lx_thread *t, uint64_t number, const struct lx
     return result;
 }
 
+// What a former peer sent goes with it.
+static void forget_messages(const struct lx_fd *fd) {
+    struct kpio_pipe_info info;
+    uint8_t byte;
+    while (kpio_pipe_info(fd->handle, &info) == 0 && info.readable > 0)
+        if (kpio_pipe_read(fd->handle, &byte, 1, KPIO_PIPE_NOWAIT, 0) < 0) break;
+}
+
 static int64_t part(struct lx_thread *t, uint64_t number, const struct lx_fd *old) {
     kpio_handle way;
     if (old->device & LX_SOCKET_ALONE) return 0;
     int64_t result = lx_socket_make_blind(&way);
-    return result < 0 ? result : replace_way(t, number, old, way, LX_SOCKET_ALONE);
+    if (result >= 0) result = replace_way(t, number, old, way, LX_SOCKET_ALONE);
+    if (result < 0) return result;
+    forget_messages(old);
+    return old->device & LX_SOCKET_BOUND ? lx_socket_tell_peer(t, lx_socket_own_id(old), 0) : 0;
 }
 
-// ABI connect: a datagram socket that is connected takes messages of others too
+static int64_t turn_to(struct lx_thread *t, uint64_t number, const struct lx_fd *old, kpio_handle way) {
+    const uint32_t peer = lx_socket_id_of_way(way);
+    const bool other = lx_socket_connected(old) && (!(old->device & LX_SOCKET_SHARED) || lx_socket_id_of_way(old->second) != peer);
+    int64_t result = lx_socket_may_send(old, way);
+    if (result == 0 && old->device & LX_SOCKET_BOUND) result = lx_socket_tell_peer(t, lx_socket_own_id(old), peer);
+    if (result < 0) {
+        (void)kpio_handle_close((uint64_t)way);
+        return result;
+    }
+    if (other) forget_messages(old);
+    return replace_way(t, number, old, way, LX_SOCKET_SHARED);
+}
+
 LX_CALL(connect) {
     struct lx_fd fd;
     struct lx_socket_name name;
@@ -93,7 +116,7 @@ LX_CALL(connect) {
     if (fd.device & LX_SOCKET_LISTENS) return -EINVAL;
     error = lx_socket_find(t, &key, fd.device & LX_SOCKET_TYPES, &found);
     if (error < 0) return error;
-    if (datagrams) return replace_way(t, a0, &fd, found.pipe, LX_SOCKET_SHARED);
+    if (datagrams) return turn_to(t, a0, &fd, found.pipe);
     error = fd.second > 0 ? -EISCONN : join(t, a0, &fd, &found);
     (void)kpio_handle_close((uint64_t)found.pipe);
     return error;

@@ -6,6 +6,8 @@
 //     socket: the end to read     ... LX_SOCKET_*, and from bit LX_SOCKET_PEER on the peer's pid; of one that has a name and no
 //                                 peer, or that takes datagrams, the id of the name
 //     socket: the end to write    the peer's uid from bit 1, its gid from bit 32 on
+//     mailbox with a name: the    the id of the name from bit 1, that of its peer from bit LX_SOCKET_PEER on: 0, it has none
+//     end that all write to
 //     event of a signalfd         LX_SIGNALFD: from bit 1 on the mask, without the two signals that it never has
 #pragma once
 #include "abi/gen/stubs.h"

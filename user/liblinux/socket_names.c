@@ -9,6 +9,7 @@
 #include "user/liblinux/entry.h"
 #include "user/liblinux/linux.h"
 #include "user/liblinux/node.h"
+#include "user/liblinux/object_flags.h"
 
 #define AF_UNSPEC 0u
 #define AF_UNIX   1u
@@ -124,6 +125,26 @@ int64_t lx_socket_listen(struct lx_thread *t, uint32_t id) {
     const struct posix_socket_listen_request request = {.pid = p->pid, .id = id, .uid = p->euid, .gid = p->egid};
     int64_t result = lx_node_call(t, p->posixd, POSIX_SOCKET_LISTEN, &request, sizeof request, NULL, 0);
     return result < 0 ? result : 0;
+}
+
+int64_t lx_socket_tell_peer(struct lx_thread *t, uint32_t id, uint32_t peer) {
+    const struct lx_process *p = lx_process(t);
+    const struct posix_socket_peer_request request = {.pid = p->pid, .id = id, .peer = peer};
+    int64_t result = lx_node_call(t, p->posixd, POSIX_SOCKET_PEER, &request, sizeof request, NULL, 0);
+    return result < 0 ? result : 0;
+}
+
+uint32_t lx_socket_own_id(const struct lx_fd *fd) {
+    return fd->device & LX_SOCKET_BOUND ? (uint32_t)(lx_object_flags(fd->handle, 0, 0) >> LX_SOCKET_PEER) : 0;
+}
+
+uint32_t lx_socket_id_of_way(kpio_handle way) { return (uint32_t)(lx_object_flags(way, 0, 0) >> 1) & 0x7fffffff; }
+
+int64_t lx_socket_may_send(const struct lx_fd *fd, kpio_handle way) {
+    struct kpio_pipe_info info;
+    const uint32_t only = (uint32_t)(lx_object_flags(way, 0, 0) >> LX_SOCKET_PEER);
+    if (__builtin_expect(only == 0, 1) || only == lx_socket_own_id(fd)) return 0;
+    return kpio_pipe_info(way, &info) == 0 && info.peer ? -EPERM : -ECONNREFUSED;
 }
 
 int64_t lx_socket_find(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, struct lx_socket_found *out) {

@@ -33,6 +33,13 @@ void lx_socket_set_label(kpio_handle end, const struct lx_socket_name *name);
 // `writer` stays the caller's. An id above 0, or -EADDRINUSE: somebody lives there; -EOPNOTSUPP: there is no posixd.
 [[nodiscard]] int64_t lx_socket_bind(struct lx_thread *t, const struct lx_socket_key *key, uint32_t type, kpio_handle writer);
 [[nodiscard]] int64_t lx_socket_listen(struct lx_thread *t, uint32_t id);
+// The datagram socket of this id has that one as its peer, or 0: none.
+[[nodiscard]] int64_t lx_socket_tell_peer(struct lx_thread *t, uint32_t id, uint32_t peer);
+// The id of a datagram socket's name; 0: it has none. And of that which this way leads to.
+uint32_t lx_socket_own_id(const struct lx_fd *fd);
+uint32_t lx_socket_id_of_way(kpio_handle way);
+// Whether a datagram socket may send there: -EPERM when that one has another as its peer.
+[[nodiscard]] int64_t lx_socket_may_send(const struct lx_fd *fd, kpio_handle way);
 // What a key leads to.
 struct lx_socket_found {
     kpio_handle pipe;  // the caller's own

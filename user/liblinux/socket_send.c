@@ -43,7 +43,9 @@ static int64_t make_room(kpio_handle to, uint64_t size) {
 }
 
 static int64_t send_noted(struct lx_thread *t, const struct lx_fd *fd, kpio_handle to, const struct lx_outgoing *o) {
-    int64_t result = lx_note_send(t, fd, to, o->parts, o->count, o->who, o->beside, o->flags);
+    int64_t result = fd->device & LX_SOCKET_SHARED ? lx_socket_may_send(fd, to) : 0;
+    if (result < 0) return result;
+    result = lx_note_send(t, fd, to, o->parts, o->count, o->who, o->beside, o->flags);
     if (result == -EMSGSIZE) {
         result = make_room(to, o->size);
         if (result == 0) result = lx_note_send(t, fd, to, o->parts, o->count, o->who, o->beside, o->flags);

@@ -216,6 +216,12 @@ static int64_t do_socket_listen(void *context, uint64_t badge, const struct posi
     return 0;
 }
 
+static int64_t do_socket_peer(void *context, uint64_t badge, const struct posix_socket_peer_request *r,
+                              struct posix_socket_peer_reply *reply) {
+    const struct socket *s = socket_find(r->id);
+    return s == NULL || s->type != SOCKET_DATAGRAM ? -EINVAL : socket_set_peer(s, r->peer);
+}
+
 static int64_t do_socket_find(void *context, uint64_t badge, const struct posix_socket_find_request *r,
                               struct posix_socket_find_reply *reply) {
     struct socket like = {.type = r->type, .fs = r->fs, .inode = r->inode};
@@ -238,6 +244,7 @@ uint64_t posix_serve(uint64_t header, uint64_t badge) {
         .ids = do_ids, .setpgid = do_setpgid, .setsid = do_setsid, .stop = do_stop, .look = about_look, .next = about_next,
         .care = do_care, .adopt = do_adopt, .count = about_count,
         .socket_bind = do_socket_bind, .socket_listen = do_socket_listen, .socket_find = do_socket_find,
+        .socket_peer = do_socket_peer,
     };
     return posix_dispatch(&server, NULL, header, badge);
 }

@@ -206,11 +206,13 @@ bool open_is_hung(const struct open *o);
 void opens_update(uint32_t tty);                                // the events say what the terminal is ready for
 
 // ---- sockets.c ----------------------------------------------------------------------------------------------------------------
+enum { SOCKET_DATAGRAM = 2 };
 const struct socket *socket_find(uint32_t id);                  // or NULL
 void socket_gone(const struct socket *s);
 int64_t socket_bind(const struct socket *like, kpio_handle pipe, uint32_t *id);  // takes the handle over
 // A socket of that name (inode, or name and size) and type: 0 or an error of posix.def's.
 int64_t socket_look(const struct socket *like, const struct socket **out);
+int64_t socket_set_peer(const struct socket *s, uint32_t peer);  // 0 or a negative errno
 
 // ---- messages -----------------------------------------------------------------------------------------------------------------
 uint64_t posix_serve(uint64_t header, uint64_t badge);

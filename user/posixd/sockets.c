@@ -4,8 +4,6 @@
 #include "lib/util.h"
 #include "user/posixd/posixd.h"
 
-enum { TYPE_DATAGRAM = 2 };
-
 const struct socket *socket_find(uint32_t id) {
     for (unsigned i = 0; id != 0 && i < state->totals.socket_top; i++)
         if (state->sockets[i].id == id) return &state->sockets[i];
@@ -88,7 +86,13 @@ int64_t socket_look(const struct socket *like, const struct socket **out) {
     const struct socket *s = find_named(like);
     if (s == NULL) return -ECONNREFUSED;
     if (s->type != like->type) return -EPROTOTYPE;
-    if (s->type != TYPE_DATAGRAM && !s->listens) return -ECONNREFUSED;
+    if (s->type != SOCKET_DATAGRAM && !s->listens) return -ECONNREFUSED;
     *out = s;
     return 0;
+}
+
+// Those who send look at the flags of the end (object_flags.h of liblinux).
+int64_t socket_set_peer(const struct socket *s, uint32_t peer) {
+    const int64_t result = kpio_handle_flags(pipe_handle(s), 0x7fffffffull << 32, (uint64_t)(peer & 0x7fffffff) << 32);
+    return result < 0 ? result : 0;
 }

@@ -1,4 +1,4 @@
-// Sides with several ends.
+// Sides with several ends, and how much waits in a pipe.
 #include "tests/guest/pipe/ends.h"
 
 #define NEVER KPIO_TIME_NEVER
@@ -143,4 +143,34 @@ KT_TEST(reopen_arguments) {
     KT_EQUAL(kpio_pipe_read(reader, bytes, 1, 0, NEVER), 0);
     kt_close(reader);
     kt_close(p.reader);
+}
+
+static int64_t send_one(kpio_handle writer, kpio_handle event) {
+    thread_self()->handles[0] = (struct kpio_message_handle){.handle = event, .rights = KPIO_RIGHTS_SAME, .mode = KPIO_SEND_COPY};
+    return kpio_pipe_write(writer, bytes, 1, KPIO_PIPE_SEND_HANDLES(1) | KPIO_PIPE_NOWAIT, 0);
+}
+
+// How many writes with handles wait is what the reader says; those without are not counted.
+KT_TEST(limit_of_parcels) {
+    kpio_handle writer, reader = KT_HANDLE(kpio_pipe_create(KPIO_PIPE_SEQPACKET, 1 << 16, &writer)), event = KT_HANDLE(kpio_event_create());
+    for (unsigned i = 0; i < 64; i++) KT_EQUAL(send_one(writer, event), 1);
+    KT_ERROR(send_one(writer, event), EAGAIN);
+    KT_EQUAL(signals_of(writer), 0);
+    KT_EQUAL(kpio_pipe_write(writer, bytes, 1, KPIO_PIPE_NOWAIT, 0), 1);
+    KT_EQUAL(kpio_pipe_limit(reader, 65), 0);
+    KT_EQUAL(signals_of(writer), KPIO_SIGNAL_WRITABLE);
+    KT_EQUAL(send_one(writer, event), 1);
+    KT_EQUAL(kpio_pipe_limit(reader, 1), 0);  // what is there stays
+    for (unsigned i = 0; i < 65; i++) KT_EQUAL(kpio_pipe_read(reader, bytes, 1, 0, NEVER), 1);
+    KT_ERROR(send_one(writer, event), EAGAIN);
+    KT_EQUAL(kpio_pipe_read(reader, bytes, 1, 0, NEVER), 1);
+    KT_EQUAL(send_one(writer, event), 1);
+    KT_ERROR(kpio_pipe_limit(reader, 0), EINVAL);
+    KT_ERROR(kpio_pipe_limit(reader, KPIO_PIPE_PARCELS_MAX + 1), EINVAL);
+    KT_ERROR(kpio_pipe_limit(writer, 1), EACCES);
+    KT_ERROR(kpio_pipe_limit(event, 1), EWRONGTYPE);
+    KT_ERROR(kpio_pipe_limit(0, 1), EBADF);
+    kt_close(event);
+    kt_close(reader);
+    kt_close(writer);
 }

@@ -23,7 +23,7 @@ making = threading.Lock()
 
 # Which programs share a boot: those of a source named here share one with it, all others one together; on which machines.
 TOGETHER = ("tty", "jobs", "sockets", "datagrams", "socket_times", "names", "children")
-GROUPS = {"session": (*TOGETHER, "mounts", "fuse_events", "fuse_locks", "calls", "orphans", "queues"), "crash": TOGETHER,
+GROUPS = {"session": (*TOGETHER, "mounts", "fuse_events", "fuse_locks", "calls", "orphans", "proc", "queues"), "crash": TOGETHER,
           "storms": storms.NAMES, "rest": ()}
 APPEND = {"session": " kpio.tty=1 kpio.balance=1",
           "crash": " kpio.tty=crash kpio.crash=100", "storms": " kpio.tty=1 kpio.balance=1", "rest": " kpio.balance=1"}

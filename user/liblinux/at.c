@@ -126,6 +126,8 @@ bool lx_at_remote(struct lx_thread *t, struct lx_at *at, bool follow) {
     at->mount = lx_local_find(block->path_key);
     if (at->mount == NULL || at->led++ >= LED_MAX) return false;
     memcpy(at->text, (const char *)block->message, block->path_bytes + 1);
+    const uint64_t bytes = block->path_bytes;
+    if (bytes > 0 && at->text[bytes - 1] == '/') follow = true;  // who says that it is a directory means what a link leads to
     if (clean(at->text)) return lead_out(lx_process(t), at);
     if (at->refuse != 0 && lx_local_has_link(t, at, follow)) {
         at->refused = true;

@@ -99,7 +99,11 @@ static int64_t device_write(struct lx_thread *t, const struct lx_fd *fd, uint64_
 
 static int64_t device_stat(struct lx_thread *t, const struct lx_fd *fd, struct kpio_stat *out) {
     static const uint8_t minors[] = {[LX_DEVICE_NULL] = 3, [LX_DEVICE_ZERO] = 5, [LX_DEVICE_FULL] = 7, [LX_DEVICE_RANDOM] = 9};
-    *out = (struct kpio_stat){.inode = 1, .mode = 0020666, .links = 1, .device = 1ull << 32 | minors[fd->device], .block_size = 4096};
+    const uint32_t minor = fd->extra != 0 ? fd->extra : minors[fd->device];  // of what it was opened by
+    lx_local_stat_begin(&lx_local_dev, out);
+    out->mode = 0020666;
+    out->device = 1ull << 32 | minor;
+    out->inode = LX_DEV_INODE(minor);
     return 0;
 }
 

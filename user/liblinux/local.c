@@ -31,10 +31,24 @@ void lx_local_stat_begin(const struct lx_local_mount *mount, struct kpio_stat *o
     *out = (struct kpio_stat){.links = 1, .block_size = 4096, .fs = mount->key << 8, .mount = mount->key << 32};
 }
 
+// Why nothing is there: it is below something that is no directory, or not at all.
+static int64_t missing(struct lx_thread *t, const struct lx_at *at, struct kpio_stat *out) {
+    char parent[256];  // no longer one is there
+    if (strlen(at->text) >= sizeof parent) return -ENOENT;
+    memcpy(parent, at->text, strlen(at->text) + 1);
+    for (size_t end = strlen(parent); end > 0; end--) {
+        if (parent[end] != '/') continue;
+        parent[end] = 0;
+        if (at->mount->stat(t, parent, true, out) == 0) return (out->mode & LX_S_IFMT) == LX_S_IFDIR ? -ENOENT : -ENOTDIR;
+    }
+    return -ENOENT;
+}
+
 int64_t lx_local_stat(struct lx_thread *t, const struct lx_at *at, bool follow, struct kpio_stat *out) {
     if (at->mount == NULL || at->mount->stat == NULL) return -ENOENT;
     lx_local_stat_begin(at->mount, out);
-    return at->mount->stat(t, at->text, follow, out);
+    const int64_t error = at->mount->stat(t, at->text, follow, out);
+    return error == -ENOENT ? missing(t, at, out) : error;
 }
 
 int64_t lx_local_open(struct lx_thread *t, const struct lx_at *at, uint64_t flags, struct lx_fd *out) {

@@ -22,6 +22,7 @@ struct lx_local_mount {
     // *cursor is 0 for the first and leads to the next one. *type: mode >> 12.
     int64_t (*list)(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type);
 };
+#define LX_DEV_INODE(minor) (2u + (minor))  // in /dev, of a device
 extern const struct lx_local_mount lx_local_dev, lx_local_proc, lx_local_sys;
 
 // The mount of a key, or NULL.

@@ -80,7 +80,7 @@ static int64_t dev_stat(struct lx_thread *t, const char *path, bool follow, stru
     else if (d != NULL) out->device = d->number;
     else if (find_link(path, strlen(path)) != NULL) out->mode = LX_S_IFLNK | 0777;
     else return missing(path);
-    out->inode = 2 + (uint32_t)out->device;
+    out->inode = LX_DEV_INODE((uint32_t)out->device);
     return 0;
 }
 
@@ -146,7 +146,7 @@ int64_t lx_device_open(uint64_t device, uint64_t flags, struct lx_fd *out) {
     if (device == LX_FUSE_NUMBER) return lx_fuse_open(flags, out);
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
         if (devices[i].number == device) {
-            *out = (struct lx_fd){.kind = LX_KIND_DEVICE, .device = devices[i].device};
+            *out = (struct lx_fd){.kind = LX_KIND_DEVICE, .device = devices[i].device, .extra = (uint32_t)device};
             return 0;
         }
     return -ENXIO;

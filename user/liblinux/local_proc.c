@@ -86,6 +86,7 @@ static int64_t fd_text(struct lx_thread *t, uint64_t number, char *out, uint64_t
     if (fd.kind != LX_KIND_LOCAL && is_directory(&fd)) return kpio_directory_path(fd.handle, out, size);
     if (fd.kind == LX_KIND_CONSOLE) return (int64_t)fmt_print(out, size, "/dev/console");
     if (fd.kind == LX_KIND_FUSE) return (int64_t)fmt_print(out, size, "/dev/fuse");
+    if (fd.kind == LX_KIND_DEVICE && fd.extra == 8) return (int64_t)fmt_print(out, size, "/dev/random");
     if (fd.kind == LX_KIND_DEVICE) return (int64_t)fmt_print(out, size, "%s", devices[fd.device]);
     if (fd.kind == LX_KIND_LOCAL) {
         char text[KPIO_PATH_MAX];
@@ -124,10 +125,28 @@ static const char *below_process(const char *path, uint64_t *pid) {
     return slash == NULL ? path + strlen(path) : slash + 1;
 }
 
-static const char *below_own(const struct lx_process *p, const char *path) {
+static bool has_thread(struct lx_process *p, uint64_t tid) {
+    bool found = false;
+    lx_lock(&p->signal_lock);
+    list_for_each(node, &p->threads) found = found || container_of(node, struct lx_thread, node)->tid == tid;
+    lx_unlock(&p->signal_lock);
+    return found;
+}
+
+// What a thread of the caller's has is what its process has, but for its threads: the path of that in `space`, and its id. Other
+// paths stay.
+#define SHORT 64u
+static const char *of_process(struct lx_process *p, const char *path, char space[SHORT], uint32_t *tid) {
     uint64_t pid;
     const char *below = below_process(path, &pid);
-    return below == NULL || pid != p->pid ? NULL : below;
+    *tid = 0;
+    if (below == NULL || pid != p->pid || strncmp(below, "task/", 5) != 0 || !is_number(below + 5)) return path;
+    const char *rest = strchr(below + 5, '/');
+    if (rest != NULL && (strcmp(rest, "/task") == 0 || strncmp(rest, "/task/", 6) == 0 || strlen(rest) + 12 > SHORT)) return path;
+    if (!has_thread(p, number_of(below + 5))) return path;
+    *tid = (uint32_t)number_of(below + 5);
+    (void)fmt_print(space, SHORT, "%lu%s", (unsigned long)pid, rest != NULL ? rest : "");
+    return space;
 }
 
 // Of another process: what it has open and where it is stays its own.
@@ -145,7 +164,9 @@ static int64_t link_text(struct lx_thread *t, const char *path, char *out, uint6
     if (strcmp(path, "thread-self") == 0) return (int64_t)fmt_print(out, size, "%u/task/%u", p->pid, t->tid);
     if (strcmp(path, "mounts") == 0) return (int64_t)fmt_print(out, size, "self/mounts");
     uint64_t pid;
-    const char *below = below_process(path, &pid);
+    uint32_t tid;
+    char space[SHORT];
+    const char *below = below_process(of_process(p, path, space, &tid), &pid);
     if (below == NULL) return -EINVAL;
     if (pid != p->pid) return other_link_text(t, pid, below, out, size);
     if (strcmp(below, "exe") == 0) return lx_proc_executable(p, p->executable, out, size);
@@ -156,8 +177,11 @@ static int64_t link_text(struct lx_thread *t, const char *path, char *out, uint6
 }
 
 static bool fd_of(struct lx_process *p, const char *path, struct lx_fd *fd) {
-    const char *below = below_own(p, path);
-    if (below == NULL || !names_fd(below)) return false;
+    uint64_t pid;
+    uint32_t tid;
+    char space[SHORT];
+    const char *below = below_process(of_process(p, path, space, &tid), &pid);
+    if (below == NULL || pid != p->pid || !names_fd(below)) return false;
     return lx_fd_get(p, number_of(below + 3), fd) == 0;
 }
 
@@ -189,33 +213,33 @@ static bool proc_follow(struct lx_thread *t, struct lx_at *at, bool last) {
     return false;
 }
 
-static bool has_thread(struct lx_process *p, uint64_t tid) {
-    bool found = false;
-    lx_lock(&p->signal_lock);
-    list_for_each(node, &p->threads) found = found || container_of(node, struct lx_thread, node)->tid == tid;
-    lx_unlock(&p->signal_lock);
-    return found;
-}
-
 struct found {
     const struct lx_text_node *node;
-    uint32_t pid, tid, uid, gid;    // 0: about no process, no thread
+    struct lx_about about;
+    uint32_t uid, gid;
 };
 
 // The node of a path with contents: 0, -ENOENT, -EACCES (it is another process's own).
 static int64_t find(struct lx_thread *t, const char *path, struct found *found) {
     uint64_t pid = 0;
+    uint32_t tid;
+    char space[SHORT];
+    path = of_process(lx_process(t), path, space, &tid);
     const char *below = below_process(path, &pid);
     const bool own = pid == lx_process(t)->pid;
-    *found = (struct found){.pid = (uint32_t)pid};
+    *found = (struct found){.about = {.pid = (uint32_t)pid, .tid = tid}};
     found->node = lx_text_find(below == NULL ? &lx_proc_machine : own ? &lx_proc_process : &lx_proc_other, path);
     if (below == NULL) return found->node == NULL ? -ENOENT : 0;
-    if (pid > INT32_MAX || lx_proc_exists(t, found->pid, &found->uid, &found->gid) != 0) return -ENOENT;
+    if (pid > INT32_MAX || lx_proc_exists(t, found->about.pid, &found->uid, &found->gid) != 0) return -ENOENT;
     if (found->node == NULL) return !own && lx_text_find(&lx_proc_process, path) != NULL ? -EACCES : -ENOENT;
+    if (own && strncmp(below, "fdinfo/", 7) == 0) {
+        struct lx_fd fd;
+        found->about.fd = (uint32_t)number_of(below + 7);
+        return lx_fd_get(lx_process(t), number_of(below + 7), &fd) == 0 ? 0 : -ENOENT;
+    }
     if (strncmp(below, "task/", 5) != 0) return 0;
-    const uint64_t tid = number_of(below + 5);  // of others only the first is known
-    found->tid = (uint32_t)tid;
-    return (own ? has_thread(lx_process(t), tid) : tid == pid) ? 0 : -ENOENT;
+    found->about.tid = (uint32_t)number_of(below + 5);  // of others only the first is known
+    return !own && found->about.tid == pid ? 0 : -ENOENT;
 }
 
 static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, struct kpio_stat *out) {
@@ -226,18 +250,18 @@ static int64_t proc_stat(struct lx_thread *t, const char *path, bool follow, str
         return lx_fd_ops(fd.kind)->stat == NULL ? -EBADF : lx_fd_ops(fd.kind)->stat(t, &fd, out);
     int64_t length = link_text(t, path, text, sizeof text);
     if (length >= 0) {
-        out->mode = LX_S_IFLNK | 0777;
-        out->size = (uint64_t)length;
+        const bool open = fd_of(lx_process(t), path, &fd);  // what it may do is what its link allows
+        const uint32_t may = (fd.flags & LX_FD_READ ? 0500 : 0) | (fd.flags & LX_FD_WRITE ? 0300 : 0);
+        out->mode = LX_S_IFLNK | (open ? may : 0777u);
+        out->size = open ? 64 : 0;
         return 0;
     }
     if (length != -EINVAL) return length;
     struct found found;
     int64_t error = find(t, path, &found);
     if (error != 0) return error;
-    out->inode = *path == 0 ? 1 : INODE_PROCESS + ((uint64_t)found.pid << 16) + (uint64_t)strlen(path);
-    out->mode = found.node->make == NULL             ? LX_S_IFDIR | 0555
-                : found.node->make == lx_proc_memory ? LX_S_IFREG | 0600
-                                                     : LX_S_IFREG | 0444;
+    out->inode = *path == 0 ? 1 : INODE_PROCESS + ((uint64_t)found.about.pid << 16) + (uint64_t)strlen(path);
+    out->mode = lx_text_mode(found.node);
     out->uid = found.uid;
     out->gid = found.gid;
     return 0;
@@ -261,7 +285,7 @@ static int64_t proc_open(struct lx_thread *t, const char *path, uint64_t flags, 
     struct found found;
     int64_t error = find(t, path, &found);
     if (error == 0 && found.node->make == lx_proc_memory) return lx_proc_memory_open(t, out);
-    return error != 0 ? error : lx_text_open(t, found.node, found.pid, found.tid, flags, out);
+    return error != 0 ? error : lx_text_open(t, found.node, found.about, flags, out);
 }
 
 static int64_t proc_readlink(struct lx_thread *t, const char *path, char *out, uint64_t size) {
@@ -334,19 +358,27 @@ static int64_t list_process(struct lx_thread *t, const char *below, uint64_t pid
     if (*below == 0) return list_links(links, own ? ARRAY_SIZE(links) : 1, index, name, type);
     if (strcmp(below, "task") == 0 && own) return list_threads(p, index, name);
     if (strcmp(below, "task") == 0 && index == 0) return (void)fmt_print(name, 256, "%lu", (unsigned long)pid), 0;
-    if (strcmp(below, "fd") != 0 || !own) return -ENOENT;
-    *type = LX_S_IFLNK >> 12;
+    const bool info = strcmp(below, "fdinfo") == 0;
+    if ((strcmp(below, "fd") != 0 && !info) || !own) return -ENOENT;
+    *type = (info ? LX_S_IFREG : LX_S_IFLNK) >> 12;
     return list_fds(p, index, name);
 }
 
 static int64_t proc_list(struct lx_thread *t, const char *path, uint64_t *cursor, char name[256], uint64_t *inode, uint8_t *type) {
     const char *text;
-    uint64_t pid = 0, index = (*cursor)++;
+    uint64_t pid = 0, index;
+    uint32_t tid;
+    char space[SHORT];
+    path = of_process(lx_process(t), path, space, &tid);
     const char *below = below_process(path, &pid);
     const struct lx_text_tree *tree = below == NULL ? &lx_proc_machine : pid == lx_process(t)->pid ? &lx_proc_process : &lx_proc_other;
-    *inode = (below == NULL || strcmp(below, "fd") != 0 ? INODE_PROCESS : INODE_FD) + (pid << 16) + index;
+    const struct lx_text_node *node;
+    do {
+        index = (*cursor)++;
+        *inode = (below == NULL || strcmp(below, "fd") != 0 ? INODE_PROCESS : INODE_FD) + (pid << 16) + index;
+        node = index < LIST_PROCESSES ? lx_text_child(tree, path, &index, &text) : NULL;
+    } while (node != NULL && tid != 0 && *below == 0 && strcmp(text, "task") == 0);
     *type = LX_S_IFDIR >> 12;
-    const struct lx_text_node *node = index < LIST_PROCESSES ? lx_text_child(tree, path, &index, &text) : NULL;
     if (node != NULL) {
         (void)fmt_print(name, 256, "%s", text);
         *type = (node->make == NULL ? LX_S_IFDIR : LX_S_IFREG) >> 12;

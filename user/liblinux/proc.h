@@ -3,9 +3,12 @@
 #pragma once
 #include "user/liblinux/local.h"
 
+struct lx_about {                    // what a file is about; 0: none
+    uint32_t pid, tid, fd;           // a process, one of its threads, one of its descriptors
+};
 struct lx_text {
     kpio_handle file;
-    uint32_t pid, tid;               // of the process that it is about, and of one of its threads; 0: none
+    struct lx_about about;
     uint64_t written;                // to the file
     int64_t error;                   // the first one; nothing is written behind it
     size_t used;
@@ -18,6 +21,7 @@ void lx_text_bytes(struct lx_text *text, const void *bytes, uint64_t count);
 struct lx_text_node {
     const char *path;
     void (*make)(struct lx_thread *t, struct lx_text *text);
+    uint16_t mode;                   // 0: the usual one
 };
 struct lx_text_tree {
     const struct lx_text_node *nodes;
@@ -30,8 +34,12 @@ const struct lx_text_node *lx_text_find(const struct lx_text_tree *tree, const c
 // Entry number *index of a directory; *index becomes what is left of it. NULL: fewer are in the tree.
 const struct lx_text_node *lx_text_child(const struct lx_text_tree *tree, const char *path, uint64_t *index, const char **name);
 // A descriptor for the text of a file: 0, -EACCES (there is no file system in memory, or it is to be written) or what went wrong.
-[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint32_t pid, uint32_t tid, uint64_t flags,
+[[nodiscard]] int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, struct lx_about about, uint64_t flags,
                                    struct lx_fd *out);
+static inline uint32_t lx_text_mode(const struct lx_text_node *node) {
+    const uint32_t usual = node->make == NULL ? 0555 : 0444;
+    return (node->make == NULL ? LX_S_IFDIR : LX_S_IFREG) | (node->mode != 0 ? node->mode : usual);
+}
 
 // The path of a program as it was called (or NULL) by its own name, absolute: bytes, or a negative errno.
 [[nodiscard]] int64_t lx_proc_executable(const struct lx_process *p, const char *path, char *out, uint64_t size);

@@ -79,12 +79,12 @@ static int64_t take_thread(struct about *about, struct lx_process *p, uint32_t t
 // Of a process, or of a thread when it has a tid. One that has ended meanwhile: -ESRCH.
 static int64_t look(struct lx_thread *t, const struct lx_text *text, struct about *about) {
     struct lx_process *p = lx_process(t);
-    const struct posix_look_reply *reply = lx_posix_look(t, text->pid);
-    *about = (struct about){.pid = text->pid, .tid = text->tid != 0 ? text->tid : text->pid};
+    const struct posix_look_reply *reply = lx_posix_look(t, text->about.pid);
+    *about = (struct about){.pid = text->about.pid, .tid = text->about.tid != 0 ? text->about.tid : text->about.pid};
     if (reply != NULL) take(about, reply);
-    if (text->pid != p->pid) return reply == NULL ? -ESRCH : 0;
+    if (text->about.pid != p->pid) return reply == NULL ? -ESRCH : 0;
     const int64_t error = take_own(about, p);
-    return error < 0 || text->tid == 0 ? error : take_thread(about, p, text->tid);
+    return error < 0 || text->about.tid == 0 ? error : take_thread(about, p, text->about.tid);
 }
 
 int64_t lx_proc_exists(struct lx_thread *t, uint32_t pid, uint32_t *uid, uint32_t *gid) {
@@ -114,13 +114,13 @@ int64_t lx_proc_executable_of(struct lx_thread *t, uint32_t pid, char *out, uint
 
 void lx_proc_cmdline(struct lx_thread *t, struct lx_text *text) {
     const struct lx_space *space = lx_space(t);
-    if (text->pid == lx_process(t)->pid) {
+    if (text->about.pid == lx_process(t)->pid) {
         const uint64_t size = space->arguments_size;
         int64_t done = size == 0 ? 0 : kpio_file_write(text->file, (const uint8_t *)space->arguments, size, 0, 0);
         if (done < 0 && done != -EFAULT) text->error = done;
         return;
     }
-    const struct posix_look_reply *reply = lx_posix_look(t, text->pid);
+    const struct posix_look_reply *reply = lx_posix_look(t, text->about.pid);
     text->error = reply == NULL ? -ESRCH : 0;
     if (reply == NULL || reply->about_size == 0) return;
     const uint32_t path = (uint32_t)strnlen((const char *)reply->about, reply->about_size);
@@ -145,8 +145,8 @@ void lx_proc_stat(struct lx_thread *t, struct lx_text *text) {
                 (unsigned long)(a.children_cpu / TICK), a.threads, (unsigned long)(a.started / TICK),
                 (unsigned long)(a.mapped_pages * PAGE), (unsigned long)a.pages);
     const struct lx_space none = {0}, *s = a.own != NULL ? a.own->space : &none;
-    lx_text_add(text, "0 0 0 0 0 0 %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n",
-                (unsigned long)(a.own != NULL ? t->blocked : 0), (unsigned long)s->arguments,
+    lx_text_add(text, "0 0 0 0 0 0 %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu 0\n",
+                (unsigned long)(a.own != NULL ? t->blocked : 0), (unsigned long)s->brk_start, (unsigned long)s->arguments,
                 (unsigned long)(s->arguments + s->arguments_size), (unsigned long)s->environment,
                 (unsigned long)(s->environment + s->environment_size));
 }
@@ -167,15 +167,32 @@ static const char *state_name(char state) {
     }
 }
 
+// As a list of ranges.
+static void add_bits(struct lx_text *text, uint64_t bits) {
+    bool some = false;
+    for (unsigned first = 0, last; first < 64; first = last + 1) {
+        last = first;
+        if (!(bits >> first & 1)) continue;
+        while (last < 63 && bits >> (last + 1) & 1) last++;
+        lx_text_add(text, some ? ",%u" : "%u", first);
+        if (last > first) lx_text_add(text, "-%u", last);
+        some = true;
+    }
+}
+
 static void more_of_own(struct lx_thread *t, struct lx_text *text) {
     const struct lx_process *p = lx_process(t);
     struct kpio_thread_info thread;
     lx_proc_signals(t, text);
     const unsigned long capabilities = p->euid == 0 ? 0x1ffffffffff : 0;
-    lx_text_add(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nNoNewPrivs:\t%d\nSeccomp:\t0\n", 0,
-                capabilities, capabilities, 0x1fffffffffful, p->no_new_privileges);
+    lx_text_add(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016x\nNoNewPrivs:\t%d\n", 0,
+                capabilities, capabilities, 0x1fffffffffful, 0, p->no_new_privileges);
+    lx_text_add(text, "Seccomp:\t0\nSeccomp_filters:\t0\n");
     text->error = kpio_thread_info(t->handle, &thread);
-    if (text->error == 0) lx_text_add(text, "Cpus_allowed:\t%lx\n", (unsigned long)thread.affinity);
+    if (text->error != 0) return;
+    lx_text_add(text, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", (unsigned long)thread.affinity);
+    add_bits(text, thread.affinity);
+    lx_text_add(text, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
 void lx_proc_status(struct lx_thread *t, struct lx_text *text) {
@@ -190,26 +207,29 @@ void lx_proc_status(struct lx_thread *t, struct lx_text *text) {
                 a.gid[2], a.gid[1]);
     if (a.own != NULL) lx_text_add(text, "FDSize:\t%u\n", a.own->files->capacity);
     lx_text_add(text, "Groups:\t");
-    for (unsigned i = 0; a.own != NULL && i < a.own->group_count; i++) lx_text_add(text, "%u ", a.own->groups[i]);
+    for (unsigned i = 0; a.own != NULL && i < a.own->group_count; i++) lx_text_add(text, i > 0 ? " %u" : "%u", a.own->groups[i]);
+    lx_text_add(text, " \nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", a.pid, a.tid, a.group, a.session);
     const unsigned long size = a.mapped_pages * 4, resident = a.pages * 4;
-    lx_text_add(text, "\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n", size, size, resident,
-                resident, a.threads);
+    lx_text_add(text, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n", size, size, 0, 0);
+    lx_text_add(text, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", resident, resident);
+    lx_text_add(text, "VmSwap:\t%8u kB\nCoreDumping:\t0\nTHP_enabled:\t%d\nThreads:\t%u\n", 0,
+                a.own == NULL || !a.own->no_huge_pages, a.threads);
     if (a.own != NULL) more_of_own(t, text);
 }
 
 static const struct lx_text_node nodes[] = {
-    {"#", NULL},
-    {"#/cmdline", lx_proc_cmdline},
-    {"#/comm", lx_proc_comm},
-    {"#/stat", lx_proc_stat},
-    {"#/statm", lx_proc_statm},
-    {"#/status", lx_proc_status},
-    {"#/task", NULL},
-    {"#/task/#", NULL},
-    {"#/task/#/cmdline", lx_proc_cmdline},
-    {"#/task/#/comm", lx_proc_comm},
-    {"#/task/#/stat", lx_proc_stat},
-    {"#/task/#/statm", lx_proc_statm},
-    {"#/task/#/status", lx_proc_status},
+    {"#", NULL, 0},
+    {"#/cmdline", lx_proc_cmdline, 0},
+    {"#/comm", lx_proc_comm, 0},
+    {"#/stat", lx_proc_stat, 0},
+    {"#/statm", lx_proc_statm, 0},
+    {"#/status", lx_proc_status, 0},
+    {"#/task", NULL, 0},
+    {"#/task/#", NULL, 0},
+    {"#/task/#/cmdline", lx_proc_cmdline, 0},
+    {"#/task/#/comm", lx_proc_comm, 0},
+    {"#/task/#/stat", lx_proc_stat, 0},
+    {"#/task/#/statm", lx_proc_statm, 0},
+    {"#/task/#/status", lx_proc_status, 0},
 };
 const struct lx_text_tree lx_proc_other = {nodes, ARRAY_SIZE(nodes)};

@@ -71,7 +71,8 @@ static void stat(struct lx_thread *t, struct lx_text *text) {
         lx_text_add(text, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, user / info.cpu_online, rest / info.cpu_online);
     lx_text_add(text, "intr %lu\nctxt %lu\nbtime %lu\n", (unsigned long)info.interrupts, (unsigned long)info.context_switches,
                 (unsigned long)((info.realtime_ns - info.uptime_ns) / SECOND));
-    lx_text_add(text, "processes %lu\nprocs_running 1\nprocs_blocked 0\n", (unsigned long)info.objects[KPIO_KIND_PROCESS]);
+    lx_text_add(text, "processes %lu\nprocs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+                (unsigned long)info.objects[KPIO_KIND_PROCESS]);
 }
 
 // ---- cpuinfo ------------------------------------------------------------------------------------------------------------
@@ -117,11 +118,14 @@ static void one_cpu(struct lx_text *text, unsigned number, unsigned count, uint6
     lx_text_add(text, "model name\t: %.48s\nstepping\t: %u\n", (const char *)brand, version.a & 15);
     lx_text_add(text, "cpu MHz\t\t: %lu.%03lu\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n",
                 (unsigned long)(hz / 1000000), (unsigned long)(hz / 1000 % 1000), count, number, count);
-    lx_text_add(text, "fpu\t\t: yes\nwp\t\t: yes\nflags\t\t:");
+    lx_text_add(text, "apicid\t\t: %u\ninitial apicid\t: %u\nfpu\t\t: yes\nfpu_exception\t: yes\n", number, number);
+    lx_text_add(text, "cpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", vendor.a);
     for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
         if (words[flags[i].word] >> flags[i].bit & 1) lx_text_add(text, " %s", flags[i].name);
-    lx_text_add(text, "\nclflush size\t: 64\naddress sizes\t: %u bits physical, 48 bits virtual\n\n",
-                cpuid(0x80000008, 0).a & 0xff);
+    const uint64_t bogus = hz * 2 / 10000;  // bogomips: twice the rate of the counter
+    lx_text_add(text, "\nbogomips\t: %lu.%02lu\nclflush size\t: 64\ncache_alignment\t: 64\n", (unsigned long)(bogus / 100),
+                (unsigned long)(bogus % 100));
+    lx_text_add(text, "address sizes\t: %u bits physical, 48 bits virtual\npower management:\n\n", cpuid(0x80000008, 0).a & 0xff);
 }
 
 static void cpuinfo(struct lx_thread *t, struct lx_text *text) {
@@ -154,6 +158,11 @@ static void max_map_count(struct lx_thread *t, struct lx_text *text) { lx_text_a
 static void nr_open(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "%u\n", LX_FD_LIMIT); }
 static void pipe_max(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "1048576\n"); }
 
+static void domainname(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "(none)\n"); }
+static void overflow_id(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "65534\n"); }
+static void somaxconn(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "4096\n"); }
+static void entropy(struct lx_thread *t, struct lx_text *text) { lx_text_add(text, "256\n"); }
+
 static void uuid(struct lx_thread *t, struct lx_text *text) {
     uint8_t b[16];
     (void)kpio_random_get(b, sizeof b);
@@ -185,35 +194,43 @@ static void tty_drivers(struct lx_thread *t, struct lx_text *text) {
 }
 
 static const struct lx_text_node nodes[] = {
-    {"", NULL},
-    {"cpuinfo", cpuinfo},
-    {"filesystems", filesystems},
-    {"kpio", NULL},
-    {"kpio/mounts", lx_proc_fuse_mounts},
-    {"kpio/unimplemented", unimplemented},
-    {"loadavg", loadavg},
-    {"meminfo", meminfo},
-    {"stat", stat},
-    {"sys", NULL},
-    {"sys/fs", NULL},
-    {"sys/fs/nr_open", nr_open},
-    {"sys/fs/pipe-max-size", pipe_max},
-    {"sys/kernel", NULL},
-    {"sys/kernel/cap_last_cap", cap_last_cap},
-    {"sys/kernel/hostname", hostname},
-    {"sys/kernel/ngroups_max", ngroups_max},
-    {"sys/kernel/osrelease", osrelease},
-    {"sys/kernel/ostype", ostype},
-    {"sys/kernel/pid_max", pid_max},
-    {"sys/kernel/random", NULL},
-    {"sys/kernel/random/uuid", uuid},
-    {"sys/kernel/version", osversion},
-    {"sys/vm", NULL},
-    {"sys/vm/max_map_count", max_map_count},
-    {"sys/vm/overcommit_memory", overcommit},
-    {"tty", NULL},
-    {"tty/drivers", tty_drivers},
-    {"uptime", uptime},
-    {"version", version},
+    {"", NULL, 0},
+    {"cpuinfo", cpuinfo, 0},
+    {"filesystems", filesystems, 0},
+    {"kpio", NULL, 0},
+    {"kpio/mounts", lx_proc_fuse_mounts, 0},
+    {"kpio/unimplemented", unimplemented, 0},
+    {"loadavg", loadavg, 0},
+    {"meminfo", meminfo, 0},
+    {"stat", stat, 0},
+    {"sys", NULL, 0},
+    {"sys/fs", NULL, 0},
+    {"sys/fs/nr_open", nr_open, 0644},
+    {"sys/fs/pipe-max-size", pipe_max, 0644},
+    {"sys/kernel", NULL, 0},
+    {"sys/kernel/cap_last_cap", cap_last_cap, 0},
+    {"sys/kernel/domainname", domainname, 0644},
+    {"sys/kernel/hostname", hostname, 0644},
+    {"sys/kernel/ngroups_max", ngroups_max, 0},
+    {"sys/kernel/osrelease", osrelease, 0},
+    {"sys/kernel/ostype", ostype, 0},
+    {"sys/kernel/overflowgid", overflow_id, 0644},
+    {"sys/kernel/overflowuid", overflow_id, 0644},
+    {"sys/kernel/pid_max", pid_max, 0644},
+    {"sys/kernel/random", NULL, 0},
+    {"sys/kernel/random/entropy_avail", entropy, 0},
+    {"sys/kernel/random/poolsize", entropy, 0},
+    {"sys/kernel/random/uuid", uuid, 0},
+    {"sys/kernel/version", osversion, 0},
+    {"sys/net", NULL, 0},
+    {"sys/net/core", NULL, 0},
+    {"sys/net/core/somaxconn", somaxconn, 0644},
+    {"sys/vm", NULL, 0},
+    {"sys/vm/max_map_count", max_map_count, 0644},
+    {"sys/vm/overcommit_memory", overcommit, 0644},
+    {"tty", NULL, 0},
+    {"tty/drivers", tty_drivers, 0},
+    {"uptime", uptime, 0},
+    {"version", version, 0},
 };
 const struct lx_text_tree lx_proc_machine = {nodes, ARRAY_SIZE(nodes)};

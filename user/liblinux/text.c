@@ -35,12 +35,12 @@ void lx_text_add(struct lx_text *text, const char *format, ...) {
     va_end(args);
 }
 
-int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, uint32_t pid, uint32_t tid, uint64_t flags, struct lx_fd *out) {
+int64_t lx_text_open(struct lx_thread *t, const struct lx_text_node *node, struct lx_about about, uint64_t flags, struct lx_fd *out) {
     const kpio_handle where = lx_process(t)->memory_fs;
     if ((flags & LX_O_ACCMODE) != 0 || flags & LX_O_TRUNC || where == KPIO_HANDLE_NONE) return -EACCES;
     int64_t opened = kpio_path_open(where, ".", KPIO_OPEN_TEMPORARY, 0444, KPIO_RIGHT_READ | KPIO_RIGHT_WRITE);
     if (opened < 0) return opened;
-    struct lx_text text = {.file = (kpio_handle)(uint32_t)opened, .pid = pid, .tid = tid};
+    struct lx_text text = {.file = (kpio_handle)(uint32_t)opened, .about = about};
     node->make(t, &text);
     flush(&text);
     if (text.error != 0) {

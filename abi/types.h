@@ -169,6 +169,8 @@ struct kpio_handle_info {
     uint64_t badge, object_id;   // object ids are unique since boot
     uint64_t expiry;             // KPIO_TIME_NEVER: none
     uint32_t children, flags;
+    kpio_handle value;           // in the table that it is in
+    uint32_t reserved;
 };
 struct kpio_job_limits {         // UINT64_MAX: no own limit (the parent's still holds)
     uint64_t pages, handles, threads, kernel_bytes, processes;

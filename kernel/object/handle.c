@@ -246,6 +246,7 @@ void handle_describe(const struct handle *h, struct kpio_handle_info *info) {
     struct object *o = h->object;
     *info = (struct kpio_handle_info){.kind = o->kind, .object_id = o->id, .expiry = KPIO_TIME_NEVER};
     spin_lock(o->tree);
+    info->value = h->value;
     info->rights = h->rights;
     info->badge = h->badge;
     info->flags = h->flags;

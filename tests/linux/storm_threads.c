@@ -1,8 +1,12 @@
 // Storms of threads: thousands at once, makers of threads side by side, processes that end while theirs wait.
 // also: glibc
+#define LT_BEGIN(argc, argv) begin(argc, argv)
+static void begin(int argc, char **argv);
 #include "tests/linux/lt.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -214,4 +218,108 @@ LT_TEST(a_fork_is_one_moment) {
     for (int i = 0; i < PLACES; i++) LT_OK(munmap((void *)place[i], 2 * PAGE));
     LT_OK(munmap((void *)filled, 2 * PAGE));
     LT_OK(munmap((void *)fresh, FRESH * PAGE));
+}
+
+// ---- ends of pipes that are nobody's -------------------------------------------------------------------------------------
+// A thread makes a pipe, closes the end that writes and reads: that ends, however many children were made in the middle, once
+// they have closed what they have. Those stay until the last was made.
+
+extern char **environ;
+static volatile unsigned long ends_seen;
+
+static void *make_pipes(void *unused) {
+    char byte;
+    while (!enough) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) != 0 || close(ends[1]) != 0) return (void *)1;
+        if (read(ends[0], &byte, 1) != 0) return (void *)2;
+        if (close(ends[0]) != 0) return (void *)3;
+        ends_seen++;
+    }
+    return unused;
+}
+
+// Until nobody has the other end of standard input.
+__attribute__((noreturn)) static void stay(void) {
+    char byte;
+    _exit(read(0, &byte, 1) == 0 ? 0 : 9);
+}
+static void begin(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "stay") == 0) stay();
+}
+
+static pid_t child_by_fork(void) {
+    pid_t child = (pid_t)LT_OK(fork());
+    if (child != 0) return child;
+    (void)syscall(SYS_close_range, 3, ~0u, 0);
+    stay();
+}
+static pid_t child_by_spawn(void) {
+    char *const arguments[] = {"stay", "stay", NULL};
+    pid_t child;
+    LT_EQUAL(posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environ), 0);
+    return child;
+}
+
+static void children_beside_pipes(pid_t (*make)(void)) {
+    static pid_t children[400];
+    unsigned count = lt_times(40, 400);
+    int hold[2], status;
+    pthread_t thread;
+    LT_OK(pipe2(hold, O_CLOEXEC));
+    LT_OK(dup2(hold[0], 0));
+    enough = false;
+    LT_EQUAL(pthread_create(&thread, NULL, make_pipes, NULL), 0);
+    for (unsigned i = 0; i < count; i++) children[i] = make();
+    const unsigned long before = ends_seen;
+    for (int i = 0; i < LT_HANG_MS && ends_seen == before; i++) usleep(1000);
+    const bool went_on = ends_seen != before;
+    LT_OK(close(hold[1]));
+    for (unsigned i = 0; i < count; i++) {
+        LT_EQUAL(waitpid(children[i], &status, 0), children[i]);
+        LT_EQUAL(status, 0);
+    }
+    enough = true;
+    void *result;
+    LT_EQUAL(pthread_join(thread, &result), 0);
+    LT_EQUAL((long)result, 0);
+    LT_CHECK(went_on);
+}
+LT_TEST(forks_take_no_ends) { children_beside_pipes(child_by_fork); }
+LT_TEST(spawns_take_no_ends) { children_beside_pipes(child_by_spawn); }
+
+static void *duplicate(void *end) {
+    for (;;) {
+        int other = fcntl((int)(long)end, F_DUPFD_CLOEXEC, 0);
+        if (other < 0 || close(other) != 0) _exit(1);
+    }
+}
+// A program whose threads were duplicating an end of a pipe leaves none of them to the program that follows it.
+LT_TEST(execs_take_no_ends) {
+    for (unsigned round = 0; round < lt_times(20, 400); round++) {
+        int hold[2], ends[2], status;
+        char byte;
+        LT_OK(pipe2(hold, O_CLOEXEC));
+        LT_OK(pipe2(ends, O_CLOEXEC));
+        pid_t child = (pid_t)LT_OK(fork());
+        if (child == 0) {
+            pthread_t thread;
+            if (dup2(hold[0], 0) != 0) _exit(1);
+            for (int i = 0; i < 3; i++)
+                if (pthread_create(&thread, NULL, duplicate, (void *)(long)ends[1]) != 0) _exit(1);
+            usleep(lt_random(3000));
+            (void)execl("/proc/self/exe", "stay", "stay", (char *)NULL);
+            _exit(1);
+        }
+        LT_OK(close(ends[1]));
+        struct pollfd reader = {.fd = ends[0], .events = POLLIN};
+        const int ended = poll(&reader, 1, LT_HANG_MS);
+        LT_OK(close(hold[1]));
+        LT_OK(close(hold[0]));
+        LT_EQUAL(waitpid(child, &status, 0), child);
+        LT_EQUAL(status, 0);
+        LT_EQUAL(ended, 1);
+        LT_EQUAL(read(ends[0], &byte, 1), 0);
+        LT_OK(close(ends[0]));
+    }
 }

@@ -82,6 +82,7 @@ struct lx_launch {
     uint32_t groups[LX_GROUPS_MAX], group_count;
     uint32_t io_priority, death_signal, reaper;
     uint32_t processes_limited;        // RLIMIT_NPROC was set
+    uint32_t strangers;                // threads of the program before ran (user/liblinux/strangers.h)
     uint32_t persona, limits_known;    // limits_known: what `limits` says holds, else the defaults, none above a most that is not 0
     uint64_t limits[LX_LIMITS][2];     // current and most, by number
     struct lx_launch_fd cwd_local;     // liblinux's own (context.h), as a descriptor

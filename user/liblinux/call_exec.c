@@ -10,6 +10,7 @@
 #include "user/liblinux/lock.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/strangers.h"
 #include "user/liblinux/timer.h"
 
 static void fill(const struct lx_thread *t, struct lx_exec *e) {
@@ -39,6 +40,7 @@ static void fill(const struct lx_thread *t, struct lx_exec *e) {
     l->death_signal = p->death_signal;
     l->reaper = p->reaper;
     l->processes_limited = p->processes_limited;
+    l->strangers = lx_strangers_possible(p);
     l->group_count = p->group_count;
     memcpy(l->groups, p->groups, sizeof l->groups);
     l->limits_known = true;

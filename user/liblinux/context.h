@@ -98,6 +98,7 @@ struct lx_thread {
     struct {
         uint64_t flags, child_tid, tls;
         uint32_t parent;
+        bool strangers;             // other threads ran (strangers.h)
     } fork;                         // what the first thread of a new process is to know (fork.c)
     char name[16];
 };

@@ -13,6 +13,7 @@
 #include "user/liblinux/posix.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/start.h"
+#include "user/liblinux/strangers.h"
 #include "user/liblinux/timer.h"
 #include "user/liblinux/trace.h"
 #include "user/liblinux/unserved.h"
@@ -97,6 +98,7 @@ void lx_fork_first(struct lx_thread *t, struct kpio_thread_block *block) {
         unlock_all(p);
         lx_timers_forked(p);
     }
+    if (t->fork.strangers) lx_strangers_close(p);
     lx_posix_attach(t, t->handle);
 }
 
@@ -108,6 +110,7 @@ static void note(struct lx_thread *child, const struct lx_thread *t, const struc
     child->fork.child_tid = how->child_tid;
     child->fork.tls = how->tls;
     child->fork.parent = lx_process(t)->pid;
+    child->fork.strangers = lx_strangers_possible(lx_process(t));
     registers->rax = 0;
     registers->r11 = (uint64_t)child;
     if (how->stack != 0) registers->rsp = how->stack + how->stack_size;
@@ -178,20 +181,30 @@ static void wait_for_twin(kpio_handle event, kpio_handle process) {
     }
 }
 
-static int64_t fork_sharing(struct lx_thread *t, const struct lx_clone *how, uint64_t *area) {
+// The child's tables are those of the moment when the kernel gives it the handles.
+static int64_t fork_twin(struct lx_thread *t, const struct lx_clone *how, kpio_handle event, uint64_t *area) {
+    struct lx_process *p = lx_process(t);
+    lx_lock(&p->files_lock);
+    lx_lock(&p->signal_lock);
     struct lx_thread *child = make_twin(t);
-    if (child == NULL) return -ENOMEM;
-    *area = (uint64_t)child + LX_AREA_THREAD - LX_AREA_SIZE;
-    int64_t event = how->flags & LX_CLONE_VFORK ? kpio_event_create() : KPIO_HANDLE_NONE;
-    int64_t process = event;
-    if (event >= 0) {
-        lx_process(child)->vfork_event = (kpio_handle)event;
+    int64_t process = -ENOMEM;
+    if (child != NULL) {
+        *area = (uint64_t)child + LX_AREA_THREAD - LX_AREA_SIZE;
+        lx_process(child)->vfork_event = event;
         note(child, t, how);
         process = kpio_process_fork(KPIO_FORK_SHARE, (uint64_t)lx_fork_begin, child->stack, (uint64_t)child);
     }
+    lx_unlock(&p->signal_lock);
+    lx_unlock(&p->files_lock);
+    return process;
+}
+
+static int64_t fork_sharing(struct lx_thread *t, const struct lx_clone *how, uint64_t *area) {
+    int64_t event = how->flags & LX_CLONE_VFORK ? kpio_event_create() : KPIO_HANDLE_NONE;
+    int64_t process = event < 0 ? event : fork_twin(t, how, (kpio_handle)event, area);
     if (process > 0 && event > 0) wait_for_twin((kpio_handle)event, (kpio_handle)process);
     if (event > 0) (void)kpio_handle_close((uint64_t)event);
-    if (process < 0) (void)kpio_aspace_unmap(lx_space(t)->aspace, *area, LX_AREA_SIZE);
+    if (process < 0 && *area != 0) (void)kpio_aspace_unmap(lx_space(t)->aspace, *area, LX_AREA_SIZE);
     return process;
 }
 

@@ -15,6 +15,7 @@
 #include "user/liblinux/program.h"
 #include "user/liblinux/signal.h"
 #include "user/liblinux/signalfd.h"
+#include "user/liblinux/strangers.h"
 #include "user/liblinux/timer.h"
 #include "user/liblinux/trace.h"
 #include "user/liblinux/vdso.h"
@@ -189,6 +190,7 @@ void lx_start(struct lx_launch *launch, struct kpio_thread_block *block) {
     if (program.interpreter[0] != 0) result = map_interpreter(p, program.interpreter, &entry, &interpreter);
     if (result < 0) lx_start_fail(p, program.interpreter, result);
     close_left(launch);
+    if (launch->strangers) lx_strangers_close(p);
     (void)lx_vdso_map(p->space);  // without it the C library makes calls instead
     result = lx_stack_make(t, launch, &program, interpreter, &stack);
     if (result < 0) lx_start_fail(p, "cannot make its stack", result);

@@ -158,8 +158,8 @@ static struct lx_thread *build(const struct lx_launch *l, struct kpio_thread_blo
     if (result == 0) result = lx_signals_create(p, l->ignored);
     if (result == 0) result = lx_thread_adopt(t, block);
     if (result == 0) result = set_descriptors(p, l);
-    lx_signals_adopt(t, l->pending, (const struct lx_launch_signal *)((const char *)l + l->signals_at), l->signal_count);
     if (result == 0) set_limits(p, l);  // afterwards: what is inherited may lie above a limit that was lowered
+    lx_signals_adopt(t, l->pending, (const struct lx_launch_signal *)((const char *)l + l->signals_at), l->signal_count);
     if (result == 0) result = kpio_process_set_foreign_entry((uint64_t)lx_entry);
     p->executable = copy_path(p->space, (const char *)l + l->executable_at);
     if (result < 0) lx_start_fail(p, "cannot set up", result);

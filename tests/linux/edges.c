@@ -260,6 +260,8 @@ LT_TEST(flags_of_mappings) {
     LT_ERRNO((long)mmap(NULL, PAGE, PROT_READ, validate | 0x80000 /* MAP_SYNC */, fd, 0), EOPNOTSUPP);
     char *at = map(1, PROT_READ | PROT_WRITE, validate | MAP_NORESERVE | MAP_POPULATE, fd);
     LT_EQUAL(at[0], 'x');
+    LT_ERRNO((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0), EINVAL);
+    LT_ERRNO((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, fd, 0), EINVAL);
     LT_OK(syscall(SYS_mprotect, at, PAGE, PROT_READ | 8 /* PROT_SEM */));
     LT_ERRNO(syscall(SYS_mprotect, at, PAGE, PROT_READ | 16), EINVAL);
     LT_ERRNO(mlockall(4 /* MCL_ONFAULT */), EINVAL);

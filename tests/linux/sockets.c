@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -499,4 +500,24 @@ LT_TEST(a_child_connects) {
     LT_EQUAL(status, 0);
     LT_OK(close(one));
     LT_OK(close(fd));
+}
+
+LT_TEST(locks) {
+    int pair[2], other;
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_END};
+    make(SOCK_STREAM, pair);
+    LT_OK(flock(pair[0], LOCK_EX | LOCK_NB));
+    LT_OK(flock(pair[1], LOCK_EX | LOCK_NB));  // another socket
+    LT_OK(flock(other = (int)LT_OK(dup(pair[0])), LOCK_SH | LOCK_NB));
+    LT_OK(close(other));
+    LT_OK(fcntl(pair[0], F_SETLK, &l));
+    LT_EQUAL(LT_IN_A_CHILD({
+                 l = (struct flock){.l_type = F_RDLCK};
+                 LT_DEMAND(fcntl(pair[0], F_SETLK, &l) == -1 && (errno == EAGAIN || errno == EACCES));
+                 LT_DEMAND(fcntl(pair[1], F_SETLK, &l) == 0);
+             }),
+             0);
+    LT_ERRNO(lseek(pair[0], 0, SEEK_SET), ESPIPE);
+    LT_ERRNO(lseek(pair[0], 0, 9), EINVAL);
+    end(pair);
 }

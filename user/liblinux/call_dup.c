@@ -71,7 +71,7 @@ static int64_t duplicate_from(struct lx_thread *t, uint64_t number, uint64_t fro
     return duplicate(t, number, (uint32_t)from, flags);
 }
 
-// ABI fcntl: locks of files, directories and pipes only; no leases, notifications, owners of signals, hints: none is told, none can be set
+// ABI fcntl: locks as flock; no leases, notifications, owners of signals, hints: none is told, none can be set
 LX_CALL(fcntl) {
     struct lx_fd fd;
     struct lx_process *p = lx_process(t);

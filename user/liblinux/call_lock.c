@@ -6,8 +6,10 @@
 
 enum { F_RDLCK, F_WRLCK, F_UNLCK };
 
+// With handles: its own locks are those of the pipe that it reads.
+static bool is_socket(const struct lx_fd *fd) { return fd->kind == LX_KIND_SOCKET && fd->handle > 0; }
 static bool has_locks(const struct lx_fd *fd) {
-    return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PIPE;
+    return fd->kind == LX_KIND_FILE || fd->kind == LX_KIND_DIRECTORY || fd->kind == LX_KIND_PIPE || is_socket(fd);
 }
 
 // Where the range begins that l_whence speaks of.
@@ -15,7 +17,8 @@ static int64_t base_of(const struct lx_fd *fd, int16_t whence, int64_t *base) {
     struct kpio_stat stat;
     int64_t result = 0;
     *base = 0;
-    if (fd->kind == LX_KIND_PIPE) return whence >= KPIO_SEEK_SET && whence <= KPIO_SEEK_END ? 0 : -EINVAL;  // neither offset nor size
+    if (fd->kind == LX_KIND_PIPE || is_socket(fd))  // neither offset nor size
+        return whence >= KPIO_SEEK_SET && whence <= KPIO_SEEK_END ? 0 : -EINVAL;
     if (whence == KPIO_SEEK_CURRENT) *base = result = kpio_file_seek(fd->handle, 0, KPIO_SEEK_CURRENT);
     else if (whence == KPIO_SEEK_END) {
         result = kpio_path_stat(fd->handle, NULL, 0, &stat);
@@ -90,7 +93,7 @@ int64_t lx_fcntl_lock(struct lx_thread *t, const struct lx_fd *fd, uint64_t at, 
 
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 
-// ABI flock: of files, directories and pipes only
+// ABI flock: of files, directories, pipes and sockets that have been named or connected only
 LX_CALL(flock) {
     struct lx_fd fd;
     struct kpio_file_lock lock = {.flags = KPIO_LOCK_WHOLE};

@@ -12,7 +12,7 @@
 #define TASK_SIZE ((1ull << 47) - PAGE)
 enum {
     MAP_TYPE = 0x0f, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
-    MAP_POPULATE = 0x8000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
+    MAP_GROWSDOWN = 0x100, MAP_POPULATE = 0x8000, MAP_HUGETLB = 0x40000, MAP_FIXED_NOREPLACE = 0x100000,
     MAP_VALIDATED = 0x7f9f3,  // what MAP_SHARED_VALIDATE knows: the flags that were there before it
 };
 
@@ -66,6 +66,7 @@ LX_CALL(mmap) {
     if (a1 == 0 || a5 % PAGE != 0 || (!shared && type != MAP_PRIVATE) || a3 & MAP_HUGETLB) return -EINVAL;
     if (type == MAP_SHARED_VALIDATE && a3 & MAP_ANONYMOUS) return -EINVAL;
     if (type == MAP_SHARED_VALIDATE && a3 & ~(uint64_t)MAP_VALIDATED) return -EOPNOTSUPP;
+    if (a3 & MAP_GROWSDOWN && (shared || !(a3 & MAP_ANONYMOUS))) return -EINVAL;
     if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 % PAGE != 0) return -EINVAL;
     if (!checked_align_up(a1, PAGE, &r.size) || r.size > TASK_SIZE) return -ENOMEM;
     if (a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE) && a0 > TASK_SIZE - r.size) return -ENOMEM;

@@ -34,6 +34,7 @@ LX_CALL(lseek) {
     struct lx_fd fd;
     int64_t error = lx_fd_get(lx_process(t), a0, &fd);
     if (error != 0) return error;
+    if ((uint32_t)a2 > KPIO_SEEK_HOLE && fd.kind != LX_KIND_PATH) return -EINVAL;
     if (fd.kind == LX_KIND_MEMORY && (uint32_t)a2 > KPIO_SEEK_CURRENT) return -EINVAL;
     if (fd.kind != LX_KIND_FILE && fd.kind != LX_KIND_DIRECTORY && fd.kind != LX_KIND_LOCAL && fd.kind != LX_KIND_MEMORY)
         return no_seek(fd.kind);

@@ -198,6 +198,7 @@ static __attribute__((noinline)) int unmap_range(struct aspace *a, uint64_t star
     spin_unlock(&a->lock);
     if (!error) error = unmap_whole(a, start, end);
     if (unlikely(prune)) prune_all(a);
+    aspace_settle(a);
     return error;
 }
 
@@ -207,7 +208,10 @@ static inline bool unmap_recent(struct aspace *a, uint64_t start, uint64_t end) 
     struct mapping *m = a->recent;
     bool gone = likely(m && m->start == start && m->end == end && a->tables < a->prune_at) && unmap_step_locked(a, m);
     spin_unlock(&a->lock);
-    if (gone) mapping_end(m);
+    if (gone) {
+        mapping_end(m);
+        aspace_settle(a);
+    }
     return gone;
 }
 
@@ -319,6 +323,7 @@ static inline int64_t insert(struct aspace *a, const struct aspace_map *r, struc
     aspace_insert_locked(a, m, place.above);
     a->recent = m;
     spin_unlock(&a->lock);
+    aspace_settle(a);
     return (int64_t)place.address;
 }
 

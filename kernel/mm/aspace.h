@@ -76,11 +76,6 @@ struct aspace_map {
 // VMOs come between them.
 #define ASPACE_CLONE_CACHE 8
 [[nodiscard]] int aspace_clone(struct aspace *from, struct aspace *to);
-// For a thread of `a` that has changed its mappings: returns when no clone is being made that may lack the change. May block.
-void aspace_wait_clones(struct aspace *a);
-static inline void aspace_settle(struct aspace *a) {
-    if (unlikely(__atomic_load_n(&a->clones, __ATOMIC_RELAXED) != 0)) aspace_wait_clones(a);
-}
 
 // Resizes what is mapped in [address, address + size), which must be one mapping, and moves it where that is needed or asked
 // for (flags: KPIO_MOVE_*; target: with FIXED, what is there goes). The pages are not copied. New pages of private memory are

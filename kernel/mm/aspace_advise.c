@@ -76,8 +76,11 @@ int aspace_advise(struct aspace *a, uint64_t address, uint64_t size, unsigned ad
     if (!aspace_range_valid(address, size)) return -EINVAL;
     uint64_t end = address + size;
     switch (advice) {
-    case KPIO_ADVISE_DONTNEED:
-        return for_each_part(a, address, end, discard);
+    case KPIO_ADVISE_DONTNEED: {
+        int error = for_each_part(a, address, end, discard);
+        aspace_settle(a);
+        return error;
+    }
     case KPIO_ADVISE_POPULATE_READ:
         return populate(a, address, end, PROT_READ);
     case KPIO_ADVISE_POPULATE_WRITE:

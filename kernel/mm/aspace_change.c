@@ -74,6 +74,7 @@ int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned p
     spin_unlock(&a->lock);
     // What is gained comes with the next fault; but a present entry that forbids execution is simplest made anew.
     if (lost || gained_execute) reduce(a, address, end, lost == PROT_WRITE && prot && !gained_execute);
+    aspace_settle(a);
     return 0;
 }
 

@@ -79,6 +79,11 @@ bool mapping_clear_step(struct mapping *m);
 void aspace_replace_locked(struct aspace *a, uint64_t start, uint64_t end, struct mapping *m);
 // Ends what was replaced, whoever began it. No lock held; preemptible.
 void aspace_end_replaced(struct aspace *a);
+// At the end of a change of mappings: a thread of `a` goes on when no clone is being made that may lack it. Preemptible.
+void aspace_wait_clones(struct aspace *a);
+static inline void aspace_settle(struct aspace *a) {
+    if (unlikely(__atomic_load_n(&a->clones, __ATOMIC_RELAXED) != 0)) aspace_wait_clones(a);
+}
 // Takes a->lock when nothing is being replaced. Preemptible.
 static inline void aspace_lock_settled(struct aspace *a) {
     for (spin_lock(&a->lock); unlikely(a->replaced); spin_lock(&a->lock)) {

@@ -296,5 +296,7 @@ int64_t aspace_move(struct aspace *a, uint64_t address, uint64_t size, uint64_t 
         .target = target,
         .may_move = flags & KPIO_MOVE_MAYMOVE,
     };
-    return resize_or_move(&mv);
+    int64_t result = resize_or_move(&mv);
+    aspace_settle(a);
+    return result;
 }

@@ -76,5 +76,6 @@ int64_t aspace_replace(struct aspace *a, uint64_t start, uint64_t end, struct ma
     spin_unlock(&a->lock);
     if (error) return error;
     aspace_end_replaced(a);
+    aspace_settle(a);
     return (int64_t)start;
 }

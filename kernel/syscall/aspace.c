@@ -30,12 +30,6 @@ static inline void aspace_release(struct aspace *a) {
     if (unlikely(a != current_thread()->aspace)) aspace_put(a);
 }
 
-// The same after its mappings were changed: what the caller does next is not in a clone that lacks the change.
-static inline void aspace_release_changed(struct aspace *a) {
-    if (unlikely(a != current_thread()->aspace)) aspace_put(a);
-    else aspace_settle(a);
-}
-
 // What a mapping through a handle with these rights may ever allow. A private copy may be written without WRITE.
 static inline unsigned allowed_prot(uint32_t rights, uint64_t flags) {
     unsigned prot = rights & PROT_ALL;
@@ -76,7 +70,7 @@ static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t off
     if (flags & KPIO_MAP_ANONYMOUS) {
         bool valid = !(flags & ~(uint64_t)MAP_FLAGS) && !offset && (kpio_handle)memory == KPIO_HANDLE_NONE;
         int64_t at = valid ? aspace_map_anonymous(a, &request) : -EINVAL;
-        aspace_release_changed(a);
+        aspace_release(a);
         return at;
     }
     struct handle *h = NULL;
@@ -87,7 +81,7 @@ static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t off
         request.handle = h;
     }
     int64_t at = error ? error : aspace_map(a, &request);
-    aspace_release_changed(a);
+    aspace_release(a);
     return at;
 }
 
@@ -108,9 +102,7 @@ int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_
         .max_prot = what->rights & PROT_ALL,
         .handle = what,
     };
-    int64_t at = aspace_map(a, &request);
-    aspace_settle(a);
-    return at;
+    return aspace_map(a, &request);
 }
 
 static coldpath int64_t unmap_slowly(uint64_t space, uint64_t address, uint64_t size) {
@@ -118,16 +110,14 @@ static coldpath int64_t unmap_slowly(uint64_t space, uint64_t address, uint64_t 
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
     error = aspace_unmap(a, address, size);
-    aspace_release_changed(a);
+    aspace_release(a);
     return error;
 }
 
 int64_t sys_aspace_unmap(uint64_t space, uint64_t address, uint64_t size, uint64_t a3, uint64_t a4, uint64_t a5) {
     struct handle *where = handle_get_ordinary((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP);
     if (unlikely(!where || aspace_of(where->object) != current_thread()->aspace)) return unmap_slowly(space, address, size);
-    int error = aspace_unmap(current_thread()->aspace, address, size);
-    aspace_settle(current_thread()->aspace);
-    return error;
+    return aspace_unmap(current_thread()->aspace, address, size);
 }
 
 int64_t sys_aspace_protect(uint64_t space, uint64_t address, uint64_t size, uint64_t flags, uint64_t a4, uint64_t a5) {
@@ -135,7 +125,7 @@ int64_t sys_aspace_protect(uint64_t space, uint64_t address, uint64_t size, uint
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
     error = flags & ~(uint64_t)PROT_ALL ? -EINVAL : aspace_protect(a, address, size, (unsigned)flags);
-    aspace_release_changed(a);
+    aspace_release(a);
     return error;
 }
 
@@ -181,7 +171,7 @@ int64_t sys_aspace_advise(uint64_t space, uint64_t address, uint64_t size, uint6
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
     error = aspace_advise(a, address, size, (uint32_t)advice);
-    aspace_release_changed(a);
+    aspace_release(a);
     return error;
 }
 
@@ -199,6 +189,6 @@ int64_t sys_aspace_move(uint64_t space, uint64_t address, uint64_t size, uint64_
     int error = aspace_lookup(space, KPIO_RIGHT_MAP, &a);
     if (error) return error;
     int64_t at = flags >> 32 ? -EINVAL : aspace_move(a, address, size, new_size, (unsigned)flags, target);
-    aspace_release_changed(a);
+    aspace_release(a);
     return at;
 }

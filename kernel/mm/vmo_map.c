@@ -100,13 +100,14 @@ static void change_mappings(struct vmo *vmo, uint64_t first, uint64_t end, bool 
 void vmo_unmap_range(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, false); }
 void vmo_write_protect(struct vmo *vmo, uint64_t first, uint64_t end) { change_mappings(vmo, first, end, true); }
 
-// The part of an overlay that m shows of its source's pages from `first` on, in bytes.
+// The part of an overlay that m shows of its source's pages from `first` on, in bytes. It may be shorter than what shows it.
 static bool copied_part(const struct mapping *m, uint64_t first, uint64_t *offset, uint64_t *size) {
-    uint64_t shown = m->first + m->vmo->source_first, pages = (m->end - m->start) >> PAGE_SHIFT;
-    uint64_t skip = first > shown ? first - shown : 0;
-    if (skip >= pages) return false;
-    *offset = (m->first + skip) << PAGE_SHIFT;
-    *size = (pages - skip) << PAGE_SHIFT;
+    uint64_t shown = m->first + m->vmo->source_first, end = m->first + ((m->end - m->start) >> PAGE_SHIFT);
+    uint64_t from = m->first + (first > shown ? first - shown : 0);
+    end = MIN(end, m->vmo->pages);
+    if (from >= end) return false;
+    *offset = from << PAGE_SHIFT;
+    *size = (end - from) << PAGE_SHIFT;
     return true;
 }
 

@@ -156,6 +156,28 @@ TEST(anonymous_costs) {
     vm_check_empty();
 }
 
+// Copies go with the end of their source, also where the mapping is longer than what it shows.
+TEST(aspace_copies_end_with_their_source) {
+    vm_start();
+    struct vmo *source, *overlay;
+    uint8_t byte;
+    CHECK_EQ(aspace_create(vm_job, false, &a), 0);
+    CHECK_EQ(vmo_create(vm_job, 4 * PAGE_SIZE, VMO_RESIZABLE, &source), 0);
+    CHECK_EQ(vmo_overlay(source, 0, 3, vm_job, &overlay), 0);
+    uint64_t at = 0;
+    CHECK_EQ(map(overlay, 4, PROT_READ | PROT_WRITE, &at), 0);
+    vm_load(a);
+    CHECK_EQ(vm_write(at, 1), 0);
+    CHECK_EQ(vm_write(at + 2 * PAGE_SIZE, 1), 0);
+    CHECK_EQ(vmo_resize(source, PAGE_SIZE), 0);
+    CHECK_EQ(vm_read(at, &byte), 0);
+    CHECK_EQ(vm_read(at + 2 * PAGE_SIZE, &byte), -EFAULT);
+    vmo_put(overlay);
+    vmo_put(source);
+    aspace_put(a);
+    vm_check_empty();
+}
+
 TEST(aspace_untouched_unmap_flushes_nothing) {
     vm_start();
     struct vmo *vmo;

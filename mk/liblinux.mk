@@ -24,7 +24,13 @@ $(OUT)/lobj/user/liblinux/vdso_image.S.o: ASSEMBLE += -DVDSO_FILE='"$(OUT)/lobj/
 $(OUT)/lobj/%.S.o: %.S $(GEN) Makefile mk/liblinux.mk
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -O%,$(USER_CFLAGS)) -D__ASSEMBLER__=1 $(ASSEMBLE) -MMD -MP -c $< -o $@
-$(OUT)/sym/lib/liblinux.so: $(LIBLINUX_OBJ)
+# What most programs need comes first, up to quick_end: it is mapped when a program starts, the rest when it is called.
+LIBLINUX_QUICK := at call_advise call_clone call_exec call_futex call_ids call_io call_limits call_memory call_open call_pipe call_poll call_prctl \
+  call_rseq call_seek call_signal call_stat call_thread call_time children exception exec exec_find fd fd_ops fd_pipe fork heap local memory \
+  node posix program ready robust signal signal_deliver signal_frame stack start strangers text thread timer vdso wait
+LIBLINUX_FIRST := $(OUT)/lobj/calls.o $(patsubst %,$(OUT)/lobj/user/liblinux/%.o,entry.S $(LIBLINUX_QUICK)) \
+  $(patsubst %,$(OUT)/lobj/%.o,user/libkpio/linux_launch lib/elf lib/string user/liblinux/quick_end.S)
+$(OUT)/sym/lib/liblinux.so: $(LIBLINUX_FIRST) $(filter-out $(LIBLINUX_FIRST),$(LIBLINUX_OBJ))
 	@mkdir -p $(@D)
 	$(filter-out -e _start,$(USER_LINK)) -e lx_begin $^ -o $@
 	@! llvm-readelf-19 -S --wide $@ | grep -E ' \.(data|bss) ' || { rm -f $@; echo "liblinux has variables: see .data and .bss above" >&2; false; }

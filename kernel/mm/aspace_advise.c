@@ -6,8 +6,6 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/sched/sched.h"
 
-#define PREEMPT_PAGES 16u
-
 // A part of the range that one mapping shows, with a reference on what it shows.
 struct part {
     uint64_t start, end;
@@ -63,11 +61,12 @@ static int for_each_part(struct aspace *a, uint64_t start, uint64_t end, int (*a
 }
 
 static int populate(struct aspace *a, uint64_t start, uint64_t end, unsigned prot) {
-    unsigned pages = 0;
-    for (uint64_t at = start; at < end; at += PAGE_SIZE) {
-        int error = aspace_fault(a, at, prot);
+    for (uint64_t at = start, next; at < end; at = next) {
+        next = aspace_fault_run(a, at, end, prot);
+        int error = next == at ? aspace_fault(a, at, prot) : 0;
         if (error) return error;
-        if (++pages % PREEMPT_PAGES == 0 && sched_preempt_point() && at + PAGE_SIZE < end) return -EINTR;
+        if (next == at) next += PAGE_SIZE;
+        if (sched_preempt_point() && next < end) return -EINTR;
     }
     return 0;
 }

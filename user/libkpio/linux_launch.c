@@ -35,6 +35,15 @@ static int64_t map_data(kpio_handle aspace, const struct lx_image *image, const 
     return result;
 }
 
+static int64_t map_code(kpio_handle aspace, const struct lx_image *image, const struct elf_segment *segment, uint64_t address) {
+    const bool all = image->quick == 0;
+    int64_t result = kpio_aspace_map(aspace, image->vmo, image->offset + segment->offset, align_up(segment->file_bytes, PAGE),
+                                     map_flags(segment->flags) | (all ? KPIO_MAP_POPULATE : 0), address);
+    const uint64_t quick = align_up(MIN(image->quick, segment->file_bytes), PAGE);
+    if (result >= 0 && !all) (void)kpio_aspace_advise(aspace, address, quick, KPIO_ADVISE_POPULATE_READ);  // else it comes by faults
+    return result;
+}
+
 static int64_t map_library(kpio_handle aspace, const struct lx_image *image) {
     int64_t base = kpio_aspace_map(aspace, 0, 0, image->elf.span, KPIO_MAP_RESERVE, 0);
     if (base < 0) return base;
@@ -43,9 +52,7 @@ static int64_t map_library(kpio_handle aspace, const struct lx_image *image) {
         uint64_t address = (uint64_t)base + segment->address;
         int64_t result;
         if (segment->flags & ELF_WRITE) result = map_data(aspace, image, segment, address);
-        else
-            result = kpio_aspace_map(aspace, image->vmo, image->offset + segment->offset, align_up(segment->file_bytes, PAGE),
-                                     map_flags(segment->flags) | KPIO_MAP_POPULATE, address);
+        else result = map_code(aspace, image, segment, address);
         if (result < 0) return result;
     }
     return base;

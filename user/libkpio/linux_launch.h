@@ -111,6 +111,7 @@ struct lx_image {
     const void *file;                  // its first segment at least, readable here
     const void *data;                  // what is in the file for the writable segment, readable here
     const struct elf_segment *writable; // or NULL
+    uint64_t quick;                    // bytes from the start that are mapped at once; 0: all of it
     struct elf_image elf;
 };
 // Fills in the rest from vmo, offset, size and file; `data` is right when the whole file is readable. 0 or -ENOEXEC, with *what.

@@ -3,6 +3,7 @@
 #include "lib/string.h"
 #include "lib/util.h"
 #include "user/liblinux/call.h"
+#include "user/liblinux/entry.h"
 #include "user/liblinux/exec.h"
 #include "user/liblinux/fd.h"
 #include "user/liblinux/fork.h"
@@ -60,6 +61,7 @@ static int64_t open_image(const struct lx_space *space, struct lx_image *image) 
     *image = (struct lx_image){.vmo = space->image,
                                .offset = space->image_offset,
                                .size = space->image_size,
+                               .quick = (uint64_t)lx_quick_end - space->liblinux,
                                .file = (const void *)space->liblinux};
     int64_t at = lx_image_open(image, &what);
     const struct elf_segment *data = image->writable;

@@ -9,6 +9,7 @@ void lx_entry_traced(void);     // the same; tells each call (trace.h)
 void lx_exception_begin(void);  // for thread_set_exception; not to be called
 void lx_begin(void);            // the image's entry
 void lx_fork_begin(void);       // where a new process begins (fork.c)
+extern const char lx_quick_end[];  // the code before it is mapped when a program starts (quick_end.S)
 
 // Places that lx_exception compares the interrupted address with.
 extern const char lx_leave[], lx_leave_end[], lx_leave_slowly_begin[], lx_block_start[], lx_block_end[], lx_block_interrupted[],

@@ -19,11 +19,18 @@ static void handle(int number, void (*handler)(int), int flags) {
     LT_OK(sigaction(number, &action, NULL));
 }
 
-// Queues until it is told that there is no room, and tells how many were taken.
-static void fill(pid_t to, int out) {
+static unsigned queue_all(pid_t to) {
     unsigned count = 0;
     while (count < MOST && sigqueue(to, SIGRTMIN + QUEUED, (union sigval){.sival_int = (int)count}) == 0) count++;
     LT_DEMAND(count < MOST && errno == EAGAIN);
+    return count;
+}
+
+// Queues until it is told that there is no room, and tells how many were taken. On Linux all processes of a user share that room:
+// somebody else's may have it for a while.
+static void fill(pid_t to, int out) {
+    unsigned count = 0;
+    for (int i = 0; i < LT_HANG_MS && (count = queue_all(to)) == 0; i++) usleep(1000);
     for (unsigned i = 0; i < 3; i++) LT_DEMAND(kill(to, SIGRTMIN + SENT) == 0);  // without a value it is never refused
     LT_DEMAND(kill(to, SIGUSR1) == 0);
     LT_DEMAND(write(out, &count, sizeof count) == sizeof count);

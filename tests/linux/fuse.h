@@ -1,15 +1,13 @@
 // A driver of FUSE that speaks the protocol by itself, and a folder "m" to mount it on: for programs of tests/linux, after lt.h.
 #pragma once
 #include <limits.h>
-#include <sched.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "abi/fuse.h"
+#include "tests/linux/host.h"
 #include "tests/linux/lt.h"
 
 #define MESSAGE (1 << 17)
@@ -18,19 +16,9 @@
 
 static char here[PATH_MAX];          // where the case runs
 
-static int is_kpio(void) {
-    struct utsname name;
-    LT_OK(uname(&name));
-    return strstr(name.version, "KPIO") != NULL;
-}
-
-// A name space of our own, where that is needed and may be had; an empty folder "m" to mount on.
+// An empty folder "m" to mount on.
 static void ready(void) {
-    static int apart;
-    if (!is_kpio() && !apart) {
-        if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) LT_SKIP("this host lets nobody mount");
-        apart = 1;
-    }
+    mount_apart();
     LT_CHECK(getcwd(here, sizeof here) != NULL);
     LT_OK(mkdir("m", 0755));
     if (mount("none", "m", "tmpfs", 0, NULL) != 0) LT_SKIP("mounting: %s", strerror(errno));

@@ -8,9 +8,7 @@
 #define FUSE_USE_VERSION 31
 #include <fuse3/fuse_lowlevel.h>
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/utsname.h>
+#include "tests/linux/host.h"
 
 // ---- the driver ---------------------------------------------------------------------------------------------------------------
 
@@ -161,19 +159,8 @@ static const struct fuse_lowlevel_ops ops = {.lookup = do_lookup, .getattr = do_
 
 static pid_t driver;
 
-static int is_kpio(void) {
-    struct utsname name;
-    LT_OK(uname(&name));
-    return strstr(name.version, "KPIO") != NULL;
-}
-
-// A name space of our own, where that is needed and may be had.
 static void ready(void) {
-    static int apart;
-    if (!is_kpio() && !apart) {
-        if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) LT_SKIP("this host lets nobody mount");
-        apart = 1;
-    }
+    mount_apart();
     if (access("/dev/fuse", R_OK | W_OK) != 0) LT_SKIP("/dev/fuse: %s", strerror(errno));
     LT_OK(mkdir("m", 0755));
 }

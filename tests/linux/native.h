@@ -1,8 +1,7 @@
 // KPIO's own calls from a Linux program, past liblinux.
 #pragma once
+#include "tests/linux/host.h"
 #include "tests/linux/lt.h"
-
-#include <sys/utsname.h>
 
 // A handle value: a generation, from 1 on, above an index (kernel/object/handle_table.h).
 #define HANDLE(generation, index) ((generation) << 18 | (index))
@@ -21,7 +20,5 @@ static long native(long number, long a, long b, long c, long d, long e, long f) 
 }
 
 static void only_here(void) {
-    struct utsname name;
-    LT_OK(uname(&name));
-    if (strstr(name.version, "KPIO") == NULL) LT_SKIP("about KPIO's own calls");
+    if (!is_kpio()) LT_SKIP("about KPIO's own calls");
 }

@@ -341,16 +341,7 @@ static int populate_before(const struct aspace_map *r, struct vmo *vmo, uint64_t
 
 static coldpath void populate_after(struct aspace *a, const struct aspace_map *r, uint64_t address) {
     unsigned prot = r->flags & PROT_WRITE ? PROT_WRITE : r->flags & PROT_ALL;
-    if (!prot) return;
-    for (uint64_t at = address, end = address + r->size; at < end;) {
-        uint64_t next = aspace_fault_run(a, at, end, prot & -prot);
-        if (next == at) {
-            if (aspace_fault(a, at, prot & -prot)) return;
-            next = at + PAGE_SIZE;
-        }
-        at = next;
-        if (sched_preempt_point()) return;
-    }
+    if (prot) (void)aspace_populate(a, address, address + r->size, prot & -prot);
 }
 
 // Private or populated: m shows an overlay, or the pages are made first.

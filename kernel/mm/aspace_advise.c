@@ -60,17 +60,6 @@ static int for_each_part(struct aspace *a, uint64_t start, uint64_t end, int (*a
     return hole ? -ENOMEM : 0;
 }
 
-static int populate(struct aspace *a, uint64_t start, uint64_t end, unsigned prot) {
-    for (uint64_t at = start, next; at < end; at = next) {
-        next = aspace_fault_run(a, at, end, prot);
-        int error = next == at ? aspace_fault(a, at, prot) : 0;
-        if (error) return error;
-        if (next == at) next += PAGE_SIZE;
-        if (sched_preempt_point() && next < end) return -EINTR;
-    }
-    return 0;
-}
-
 int aspace_advise(struct aspace *a, uint64_t address, uint64_t size, unsigned advice) {
     if (!aspace_range_valid(address, size)) return -EINVAL;
     uint64_t end = address + size;
@@ -81,9 +70,9 @@ int aspace_advise(struct aspace *a, uint64_t address, uint64_t size, unsigned ad
         return error;
     }
     case KPIO_ADVISE_POPULATE_READ:
-        return populate(a, address, end, PROT_READ);
+        return aspace_populate(a, address, end, PROT_READ);
     case KPIO_ADVISE_POPULATE_WRITE:
-        return populate(a, address, end, PROT_WRITE);
+        return aspace_populate(a, address, end, PROT_WRITE);
     case KPIO_ADVISE_SYNC:
         return for_each_part(a, address, end, sync);
     default:

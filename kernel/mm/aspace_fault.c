@@ -120,21 +120,6 @@ int aspace_show_page_locked(struct mapping *m, uint64_t address, uint64_t index,
     return map_page_locked(m->aspace, m, address, index, prot);
 }
 
-uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
-    spin_lock(&a->lock);
-    struct mapping *m = aspace_find(a, address);
-    if (m && m->vmo && !a->clones && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
-        struct spinlock *lock = m->vmo->lock;
-        uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
-        stop = MIN(stop, address + RUN_PAGES * PAGE_SIZE);
-        spin_lock(lock);
-        for (; address < stop && !map_page_locked(a, m, address, index, prot); index++) address += PAGE_SIZE;
-        spin_unlock(lock);
-    }
-    spin_unlock(&a->lock);
-    return address;
-}
-
 static coldpath int refuse(struct aspace *a, const struct mapping *m) {
     int error = m && m->flags & MAPPING_REVOKED ? -ECANCELED : m && m->flags & MAPPING_DYING && a->replaced ? -EAGAIN : -EFAULT;
     spin_unlock(&a->lock);
@@ -190,6 +175,33 @@ int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
     address = align_down(address, PAGE_SIZE);
     int error = fault_once(a, address, prot, false);
     return likely(error != -EAGAIN) ? error : fault_slowly(a, address, prot);
+}
+
+// As long as pages are there at once, in one mapping, and as many as one hold of the locks allows: the first address that is left.
+static uint64_t fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot) {
+    spin_lock(&a->lock);
+    struct mapping *m = aspace_find(a, address);
+    if (m && m->vmo && !a->clones && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
+        struct spinlock *lock = m->vmo->lock;
+        uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
+        stop = MIN(stop, address + RUN_PAGES * PAGE_SIZE);
+        spin_lock(lock);
+        for (; address < stop && !map_page_locked(a, m, address, index, prot); index++) address += PAGE_SIZE;
+        spin_unlock(lock);
+    }
+    spin_unlock(&a->lock);
+    return address;
+}
+
+int aspace_populate(struct aspace *a, uint64_t start, uint64_t end, unsigned prot) {
+    for (uint64_t at = start, next; at < end; at = next) {
+        next = fault_run(a, at, end, prot);
+        int error = next == at ? aspace_fault(a, at, prot) : 0;
+        if (error) return error;
+        if (next == at) next += PAGE_SIZE;
+        if (sched_preempt_point() && next < end) return -EINTR;
+    }
+    return 0;
 }
 
 // What one try did not do: the pager, or the reason for the thread.

@@ -111,9 +111,9 @@ static inline bool mapping_is_own(const struct mapping *m, const struct vmo *vmo
 // Ends a removed mapping: unties it, drops its VMO, frees it. No lock held; preemptible.
 void mapping_end(struct mapping *m);
 
-// Maps pages from address on, as long as they are there at once, in one mapping, and as many as one hold of the locks allows:
-// the first address below end that is left to aspace_fault, or end. address and end: whole pages.
-uint64_t aspace_fault_run(struct aspace *a, uint64_t address, uint64_t end, unsigned prot);
+// Makes the pages of [start, end), whole ones, accessible as prot asks, one of PROT_*: 0, or as aspace_fault at the first that cannot
+// be had; those before it are. Preemptible, no lock held.
+[[nodiscard]] int aspace_populate(struct aspace *a, uint64_t start, uint64_t end, unsigned prot);
 // Empties the page tables in [start, end): faults fill them again. Preemptible, no lock held.
 void aspace_forget(struct aspace *a, uint64_t start, uint64_t end);
 // Frees page tables without entries in [start, end), where no mapping is. a->lock held.

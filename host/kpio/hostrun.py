@@ -50,7 +50,7 @@ class Session:
         elif kind == b"x":
             self.status = int(rest, 16)
         elif kind == b"e":
-            raise KpioError(f"the program could not be started: {rest.decode(errors='replace')}")
+            raise KpioError(f"the program could not be started: {reason(rest.decode(errors='replace').strip())}")
 
     def console(self) -> bool:
         """Reads what the guest said; False at its end."""
@@ -79,6 +79,12 @@ class Session:
             if 0 in ready:
                 self.give_input()
         return True
+
+
+def reason(text: str) -> str:
+    """Why a guest could not start a program, and what may help."""
+    short = text.endswith((": ENOMEM", ": ENOSPC"))
+    return text + ("; the guest has too little memory: --memory before the program gives it more" if short else "")
 
 
 def write_all(number: int, data: bytes) -> None:

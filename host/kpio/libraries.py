@@ -32,7 +32,7 @@ def read(file: Path) -> Program:
     except OSError as error:
         raise KpioError(f"{file}: {error.strerror}", USAGE) from None
     if elf[:4] != MAGIC:
-        raise KpioError(f"{file} is no ELF file: `kpio run` runs Linux programs for x86-64", USAGE)
+        raise KpioError(f"{file} is no ELF file for Linux, no WebAssembly and no script (.js): `kpio run` runs those", USAGE)
     try:
         kind, machine = struct.unpack_from("<HH", elf, 16)
         if elf[4:6] != b"\2\1" or machine != AMD64:

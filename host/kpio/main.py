@@ -32,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    arguments = parser().parse_args(argv)
-    progress.verbose = arguments.verbose
-    command.interrupt_once()
     try:
+        arguments = parser().parse_args(argv)
+        progress.verbose = arguments.verbose
+        command.interrupt_once()
         return arguments.execute(arguments)
     except KpioError as error:
         print(f"kpio: {error}", file=sys.stderr)

@@ -55,6 +55,10 @@ ENGINE_LIMITS = {  # behind -W, as the wasmtime command has them
 }
 
 
+def seconds(text: str) -> float:
+    return float(matching(*SECONDS, "--timeout ")(text))
+
+
 def engine_limits(text: str) -> str:
     for word in text.split(","):
         name, equals, value = word.partition("=")
@@ -96,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS", add_help=False)
     add_options(made)
     made.add_argument("--memory", type=matching(*SIZE, "--memory "), metavar="SIZE")
-    made.add_argument("--timeout", type=float, metavar="SECONDS")
+    made.add_argument("--timeout", type=seconds, metavar="SECONDS")
     made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("-v", "--verbose", action="store_true")
     folders.add_argument(made)

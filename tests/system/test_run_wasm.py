@@ -1,11 +1,15 @@
 """`./kpio run` with WebAssembly programs: what they are told, what stops them, and one clear line for what cannot be run."""
+import hashlib
+import random
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
-from kpio.errors import USAGE
+from kpio.errors import INTERRUPTED, USAGE
 from kpio.paths import ROOT
+from terminal import Terminal
 from test_wasm import samples
 
 LIMIT = 600  # of a busy machine
@@ -37,6 +41,9 @@ def test_limits_may_stand_before_the_program():
 
 @pytest.mark.parametrize("words, said", [
     (("--cpu-time", "soon"), "--cpu-time soon: a time in seconds is expected, such as 0.5"),
+    (("--timeout", "0"), "--timeout 0: a time in seconds is expected, such as 0.5"),
+    (("--timeout", "-1"), "--timeout -1: a time in seconds is expected, such as 0.5"),
+    (("--timeout=soon",), "--timeout soon: a time in seconds is expected, such as 0.5"),
     (("--cpu-time", "0"), "--cpu-time 0: a time in seconds is expected, such as 0.5"),
     (("--files=many",), "--files many: a number is expected"),
     (("--memory", "64X"), "--memory 64X: a size such as 64M is expected"),
@@ -45,11 +52,40 @@ def test_limits_may_stand_before_the_program():
                                      "max-table-elements"),
     (("-Wtimeout",), "-W timeout: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements"),
     (("--env", "COLOUR"), "--env COLOUR: KEY=VALUE is expected"),
-], ids=["word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env"])
+], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env"])
 def test_wrong_options(words, said):
     """They are told before anything is booted."""
     done = kpio_run(samples() / "wasi.wasm", *words)
     assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", f"kpio: {said}\n")
+
+
+@pytest.mark.parametrize("words, said", [
+    (("--cpu-time", "soon"), "--cpu-time soon: a time in seconds is expected, such as 0.5"),
+    (("--timeout", "0"), "--timeout 0: a time in seconds is expected, such as 0.5"),
+    (("-W", "timeout=soon"), "-W timeout=soon: a time is expected, such as 500ms"),
+], ids=["cpu_time", "time", "engine_time"])
+def test_what_stands_before_the_program_is_checked_too(words, said):
+    done = kpio_run(*words, samples() / "wasi.wasm")
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", f"kpio: {said}\n")
+
+
+@pytest.mark.parametrize("name, data, said", [
+    (None, None, "{}: No such file or directory"),
+    ("empty.wasm", b"", "{} is no ELF file for Linux, no WebAssembly and no script (.js): `kpio run` runs those"),
+    ("text.wasm", b"hello\n", "{} is no ELF file for Linux, no WebAssembly and no script (.js): `kpio run` runs those"),
+], ids=["missing", "empty", "text"])
+def test_what_is_no_program(tmp_path, name, data, said):
+    file = tmp_path / (name or "missing.wasm")
+    if data is not None:
+        file.write_bytes(data)
+    done = kpio_run(file)
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", f"kpio: {said.format(file)}\n")
+
+
+def test_a_guest_that_is_too_small_is_named():
+    done = kpio_run("--memory", "64M", samples() / "wasi.wasm")
+    said = "kpio: the program could not be started: .*; the guest has too little memory: --memory before the program gives it more\n"
+    assert (done.returncode, done.stdout) == (1, "") and re.fullmatch(said, done.stderr), done.stderr
 
 
 def test_options_of_other_programs():
@@ -69,3 +105,60 @@ def test_what_cannot_run(tmp_path, name, data, said):
     done = kpio_run(tmp_path / name)
     assert (done.returncode, done.stdout) == (USAGE, ""), done.stderr
     assert re.fullmatch(rf"wasmhost: {said}\n", done.stderr), done.stderr
+
+
+# ---- streams ------------------------------------------------------------------------------------------------------------------------
+
+BYTES = 100_000
+
+
+def argv_of(*words):
+    return [sys.executable, str(ROOT / "kpio"), "run", "--smp", "2", *map(str, words)]
+
+
+def test_any_bytes_pass():
+    """A pipe's, both ways; to the last of them."""
+    data = random.Random(1).randbytes(BYTES)
+    done = subprocess.run(argv_of(samples() / "streams.wasm", "copy"), input=data, capture_output=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert hashlib.sha256(done.stdout).hexdigest() == hashlib.sha256(data).hexdigest(), len(done.stdout)
+
+
+def test_nobody_reads_on():
+    """As with any command whose output was closed: it ends, and nothing is said."""
+    with subprocess.Popen(argv_of(samples() / "streams.wasm", "fill"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        assert running.stdout.read(5) == b"fill\n"
+        running.stdout.close()
+        assert running.wait(LIMIT) == INTERRUPTED
+        assert running.stderr.read() == b""
+
+
+def test_interrupted():
+    with subprocess.Popen(argv_of(samples() / "streams.wasm", "wait"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        assert running.stdout.read(5) == b"wait\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(LIMIT) == INTERRUPTED
+        assert running.stderr.read() == b"kpio: interrupted\n"
+
+
+def test_at_a_terminal():
+    """Lines as they are typed; its end is Ctrl-D, at a line's beginning."""
+    terminal = Terminal(argv_of(samples() / "streams.wasm", "copy"))
+    terminal.type("one\n")
+    terminal.read_until(r"one\r\n(.*\n)*one\r\n", LIMIT)
+    terminal.type("two\n")
+    terminal.read_until(r"two\r\n(.*\n)*two\r\n", LIMIT)
+    terminal.type("\x04")
+    assert terminal.status(LIMIT) == 0
+    terminal.close()
+
+
+def test_a_terminals_interrupt():
+    terminal = Terminal(argv_of(samples() / "streams.wasm", "wait"))
+    terminal.read_until(r"wait\r\n", LIMIT)
+    terminal.type("\x03")
+    terminal.read_until(r"kpio: interrupted\r\n", LIMIT)
+    assert terminal.status(LIMIT) == INTERRUPTED
+    terminal.close()

@@ -81,6 +81,8 @@ def in_mode(mode):
              options=("-W", "max-wasm-stack=64K")),
         case("open", trap, "open", output="stopped at the limit", options=("--dir", "@/data::/data", "--files", "20")),
         case("grow", trap, "grow", output="stopped at the limit", options=("--memory", "16M")),
+        case("spawn", "spawn.aot" if mode == "aot" else "spawn.wat",  # neither threads nor processes: what WASI has of them is not there
+             output=r"wasmhost: \S+: unknown import: `wasi::thread-spawn` has not been defined", status=2),
     ]
 
 
@@ -143,6 +145,9 @@ def make_samples(folder, host):
     (folder / "text.wasm").write_text("this is no program\n")
     (folder / "cut.wasm").write_bytes((folder / "wasi.wasm").read_bytes()[:1000])
     (folder / "import.wat").write_text('(module (import "env" "absent" (func)) (memory (export "memory") 1) (func (export "_start")))\n')
+    (folder / "spawn.wat").write_text('(module (import "wasi" "thread-spawn" (func (param i32) (result i32))) (memory (export "memory") 1) '
+                                      '(func (export "_start")))\n')
+    command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(folder / "spawn.wat"), str(folder / "spawn.aot")])
     (folder / "library.wat").write_text('(module (func (export "answer") (result i32) (i32.const 42)))\n')
 
 

@@ -1,11 +1,11 @@
 """An app that would take all it can get is stopped at its limit, and nothing before; meanwhile another one keeps its latency. Counted in
 instructions, which do not depend on this machine: `wake` (tests/bench/wasm/apps) sleeps a millisecond again and again, on one processor,
-and tells how late it woke. What starts and stops the other one (tests/bench/wasm/bench.c) fails unless its limit is what ended it."""
+and tells how late it woke. What starts and stops the other one (tests/bench/wasm/bench.c) fails unless its limit is what ended it. That
+no call spawns, and these limits in every mode, is in test_wasm.py."""
 import pytest
 from guests import Config, built
 from kpio import packages
 from kpio.bench import wasm
-from test_run_wasm import kpio_run
 
 GREEDY = ("loop", "recurse", "grow", "open")
 MORE = 100_000         # instructions that the median may be later
@@ -25,11 +25,3 @@ def test_beside(measured, what):
     assert "error" not in alone and "error" not in beside, (alone, beside)
     assert 0 < beside["ns"] <= alone["ns"] + MORE, (alone, beside)
     assert most["ns"] <= MOST, (alone, most)
-
-
-def test_no_call_spawns(tmp_path):
-    """Neither threads nor processes: what WASI has of them is not there."""
-    module = '(module (import "wasi" "thread-spawn" (func (param i32) (result i32))) (memory (export "memory") 1) (func (export "_start")))'
-    (tmp_path / "spawn.wat").write_text(module)
-    done = kpio_run(tmp_path / "spawn.wat")
-    assert (done.returncode, done.stdout) == (2, "") and "unknown import: `wasi::thread-spawn`" in done.stderr, done.stderr

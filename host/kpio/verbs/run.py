@@ -31,7 +31,7 @@ EXAMPLES = """  kpio run                             the demonstration: 4 CPUs, 
 def add_options(verb):
     machine.add_arguments(verb)
     program = verb.add_argument_group("program")
-    program.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the program after that time, with status 124")
+    program.add_argument("--timeout", type=wasm.seconds, metavar="SECONDS", help="stop the program after that time, with status 124")
     program.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="one more for the program's environment")
     folders.add_argument(program)
     wasmfs.add_argument(program)

@@ -17,7 +17,7 @@ from .machine import Disk, Machine
 from .rootfs import image, tree
 
 APPEND = "kpio.mode=run"
-INPUT_BYTES = 96  # of one answer, as the guest takes them
+INPUT_BYTES = 2048  # of one answer, as the guest takes them
 STOPPED = 124  # as timeout(1) says it
 FOLDER = "/run"
 

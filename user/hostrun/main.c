@@ -5,7 +5,7 @@
 //     KRUN 2 HEX   ... to its error output        KRUN x HEX   its wait status
 //     KRUN e TEXT  it could not be started
 //
-// The host answers only when it is asked, and with at most INPUT_MAX bytes: the console's driver keeps no more than a line.
+// The host answers only when it is asked, and with at most INPUT_MAX bytes: what the console has not taken yet waits on the host's side.
 #include "lib/cpio.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -14,8 +14,10 @@
 #include "user/libkpio/linux_session.h"
 
 #define WORDS_MAX 512u
-#define OUTPUT_MAX 512u
-#define INPUT_MAX 96u
+#define OUTPUT_MAX 240u
+#define LINE_MAX (16 + 2 * OUTPUT_MAX)
+_Static_assert(LINE_MAX <= 512, "the console writes a line as a whole: the system and the other thread write too");
+#define INPUT_MAX 2048u
 
 struct command {
     const char *arguments[WORDS_MAX + 1], *environment[WORDS_MAX + 1], *directory, *program;
@@ -133,7 +135,7 @@ static const char digits[] = "0123456789abcdef";
 // What a pipe has now, as one line: bytes, 0 at its end, -EAGAIN.
 static int64_t forward(const struct streams *s, kpio_handle pipe, char number) {
     uint8_t bytes[OUTPUT_MAX];
-    char line[16 + 2 * OUTPUT_MAX];
+    char line[LINE_MAX];
     int64_t got = kpio_pipe_read(pipe, bytes, sizeof bytes, KPIO_PIPE_NOWAIT, 0);
     if (got <= 0) return got;
     size_t used = fmt_print(line, sizeof line, "KRUN %c ", number);
@@ -148,9 +150,9 @@ static int64_t forward(const struct streams *s, kpio_handle pipe, char number) {
 
 static int value_of(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
-// The host's answer, decoded: how many bytes; 0 is the end.
+// The host's answer, decoded: how many bytes; 0 is the end. Of one thread only.
 static size_t read_answer(const struct streams *s, uint8_t bytes[INPUT_MAX]) {
-    char line[2 * INPUT_MAX + 2];
+    static char line[2 * INPUT_MAX + 2];
     size_t used = 0, count = 0;
     while (used == 0 || line[used - 1] != '\n') {
         if (used == sizeof line) return 0;
@@ -168,7 +170,7 @@ static size_t read_answer(const struct streams *s, uint8_t bytes[INPUT_MAX]) {
 
 static int64_t feed(void *context) {
     const struct streams *s = context;
-    uint8_t bytes[INPUT_MAX];
+    static uint8_t bytes[INPUT_MAX];
     size_t count;
     do {
         say(s, "KRUN r\n", 7);

@@ -45,7 +45,7 @@ def module(source: Path) -> Path:
 def files() -> dict[str, bytes]:
     """What the boot archive needs beside the system: the engine's programs, and system apps."""
     modules = {"hello": module(HELLO), "js": apps.quickjs()}
-    found = {f"{engine.BOOT}/wasmhost-full": (engine.programs("full") / "boot" / "wasmhost").read_bytes(), **engine.boot_files()}
+    found = engine.full_boot_files()
     for name, manifest in MANIFESTS.items():
         found[f"{engine.BOOT}/apps/{name}.app"] = manifest
         found[f"{engine.BOOT}/apps/{name}.wasm"] = modules[name].read_bytes()

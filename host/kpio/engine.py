@@ -91,11 +91,16 @@ def boot_files() -> dict[str, bytes]:
     return {f"{BOOT}/wasmhost": host.read_bytes(), f"{BOOT}/wasmc": compiler.read_bytes(), f"{BOOT}/engine": identity.encode()}
 
 
+def full_boot_files() -> dict[str, bytes]:
+    """The same, and the host with compilers: apps of `mode = jit` run too."""
+    return {f"{BOOT}/wasmhost-full": (programs("full") / "boot" / "wasmhost").read_bytes(), **boot_files()}
+
+
 def with_apps(variant: build.Build) -> build.Build:
     """The same system with these in its boot archive."""
     packages.require("wasm")
     archive = variant.folder / "initrd-apps.cpio"
-    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, boot_files()))
+    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, full_boot_files()))
     variant.initrd = archive
     return variant
 
@@ -109,7 +114,9 @@ def artifact(module: Path, target: str, programs_folder: Path) -> Path:
             made = Path(temporary, "made")
             made.mkdir()
             ran = command.run([str(compiler), "--cpu", target, str(module), str(made / "artifact")], limit=900)
+            if ran.status == USAGE and len(ran.lines) == 1:  # the module is at fault, which the line names
+                raise KpioError(ran.lines[0].removeprefix("wasmhost: "), USAGE)
             if ran.status != 0:
-                raise KpioError(f"{module} could not be compiled:\n{ran.tail()}", USAGE)
+                raise KpioError(f"{module} could not be compiled:\n{ran.tail()}", BUILD)
             keep(made, folder)
     return folder / "artifact"

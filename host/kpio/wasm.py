@@ -12,8 +12,9 @@ from .hostrun import FOLDER
 
 SCRIPTS = (".js", ".mjs")
 BEFORE_CPU = "x86-64-v2"  # what is compiled here, for any machine that runs the guest
-MODULE, TEXTS = b"\0asm", (b"(module", b"(component", b";;", b"(;")
+MODULE, TEXTS = b"\0asm", (b"(", b";;")
 HOST = f"{FOLDER}/wasmhost"
+FLAGS = ("-v", "--verbose", "-h", "--help")  # options that have no value
 
 
 def beginning(file: Path) -> bytes:
@@ -97,12 +98,15 @@ def refuse(options: argparse.Namespace, file: Path) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS", add_help=False)
+    made = argparse.ArgumentParser(prog="kpio run APP.wasm", usage="%(prog)s [options] [--] ARGS",
+                                   epilog="`kpio run --help` tells of the guest, whose options stand before the program.")
     add_options(made)
-    made.add_argument("--memory", type=matching(*SIZE, "--memory "), metavar="SIZE")
-    made.add_argument("--timeout", type=seconds, metavar="SECONDS")
-    made.add_argument("--env", action="append", default=[], metavar="KEY=VALUE")
-    made.add_argument("-v", "--verbose", action="store_true")
+    made.add_argument("--memory", type=matching(*SIZE, "--memory "), metavar="SIZE",
+                      help="most of its linear memory; before the program it is the guest's memory")
+    made.add_argument("--timeout", type=seconds, metavar="SECONDS", help="stop it after that time, with status 124")
+    made.add_argument("--env", action="append", default=[], metavar="KEY[=VALUE]",
+                      help="one more for its environment; KEY alone passes on what this command has")
+    made.add_argument("-v", "--verbose", action="store_true", help="show what the system says, too")
     folders.add_argument(made)
     made.add_argument("--fs", action="append", default=[])  # as wasmfs.py has it
     return made
@@ -113,7 +117,7 @@ def split(words: list[str], before: argparse.Namespace) -> tuple[argparse.Namesp
     said again; and the program's arguments."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] != "--":
-        at += 1 if "=" in words[at] or words[at] in ("-v", "--verbose") else 2
+        at += 1 if "=" in words[at] or words[at] in FLAGS else 2
     options = parser().parse_args(words[:at])
     for name in ("mode", "cpu_time", "files", "argv0", "timeout"):
         if getattr(options, name) is None:
@@ -151,7 +155,7 @@ def command(file: Path, options: argparse.Namespace, environment: list[str], arg
     packages.require("wasm")
     files = {HOST: (engine.programs() / "wasmhost").read_bytes()}
     mode, place, arguments = placed_script(file, options, arguments, files) if is_script(file) else placed(file, options, arguments, files)
-    words = [HOST, "--mode", mode, *given(options)]
+    words = [HOST, "--argv0", file.name, "--mode", mode, *given(options)]  # the file's name and no path of either machine, as wasmtime
     if options.memory:
         words += ["--memory", options.memory]
     for variable in environment:

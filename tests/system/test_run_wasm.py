@@ -51,7 +51,7 @@ def test_limits_may_stand_before_the_program():
     (("-W", "timeout=1,colour=red"), "-W colour=red: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, "
                                      "max-table-elements"),
     (("-Wtimeout",), "-W timeout: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements"),
-    (("--env", "COLOUR"), "--env COLOUR: KEY=VALUE is expected"),
+    (("--env", "=red"), "--env =red: KEY=VALUE is expected, or KEY to pass this command's own on"),
 ], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env"])
 def test_wrong_options(words, said):
     """They are told before anything is booted."""
@@ -95,16 +95,42 @@ def test_options_of_other_programs():
 
 
 @pytest.mark.parametrize("name, data, said", [
-    ("cut.wasm", b"\0asm\1\0\0\0\1\7", r"\S+: .*(unexpected end|invalid|extends past).*"),
-    ("future.wasm", b"\0asm\7\0\0\0", r"\S+: .*(version|no WebAssembly).*"),
+    ("cut.wasm", b"\0asm\1\0\0\0\1\7", r".*(unexpected end|invalid|extends past).*"),
+    ("short.wasm", b"\0asm\1", "cut off within the first 8 bytes of WebAssembly"),
+    ("future.wasm", b"\0asm\7\0\0\0", "version 7 of WebAssembly modules, where 1 is known"),
+    ("later.wasm", b"\0asm\x0e\0\1\0", "version 14 of WebAssembly components, where 13 is known"),
     ("import.wat", b'(module (import "env" "absent" (func)) (memory (export "memory") 1) (func (export "_start")))',
-     r"\S+: unknown import: `env::absent` has not been defined"),
-], ids=["cut", "version", "import"])
+     "unknown import: `env::absent` has not been defined"),
+    ("start.wat", b'(func (export "_start") (param i32))', "its function `_start` takes arguments, or gives results"),
+    ("no start.wat", b'( module (global (export "_start") i32 (i32.const 0)))', "its export `_start` is no function"),
+], ids=["cut", "short", "version", "component_version", "import", "start_type", "start_kind"])
 def test_what_cannot_run(tmp_path, name, data, said):
+    """The file is named as wasmtime names it: without a path of this machine or of the guest."""
     (tmp_path / name).write_bytes(data)
     done = kpio_run(tmp_path / name)
     assert (done.returncode, done.stdout) == (USAGE, ""), done.stderr
-    assert re.fullmatch(rf"wasmhost: {said}\n", done.stderr), done.stderr
+    assert re.fullmatch(rf"wasmhost: {re.escape(name)}: {said}\n", done.stderr), done.stderr
+
+
+def test_what_cannot_be_compiled_before(tmp_path):
+    """The same line, by the compiler of this machine; the file is named as it was given."""
+    (tmp_path / "future.wasm").write_bytes(b"\0asm\7\0\0\0")
+    done = kpio_run(tmp_path / "future.wasm", "--mode", "aot")
+    said = f"kpio: {tmp_path}/future.wasm: version 7 of WebAssembly modules, where 1 is known\n"
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", said)
+
+
+def test_environment(monkeypatch):
+    """A name alone passes this command's variable on, if there is one; of several values the last counts."""
+    monkeypatch.setenv("COLOUR", "dark red")
+    monkeypatch.delenv("ABSENT", raising=False)
+    done = kpio_run("--env", "COLOUR=blue", samples() / "wasi.wasm", "--env", "COLOUR", "--env", "ABSENT", "--", "arguments")
+    assert (done.returncode, done.stdout) == (0, "dark red\n"), done
+
+
+def test_help_behind_the_program():
+    done = kpio_run(samples() / "wasi.wasm", "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: kpio run APP.wasm [options] [--] ARGS\n"), done
 
 
 # ---- streams ------------------------------------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ static int64_t run_verb(size_t verb, unsigned count, char **words) {
 
 int64_t run_app(unsigned count, char **words) {
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-        if (strcmp(verbs[i].name, words[1]) == 0 && count >= verbs[i].least && count <= verbs[i].most) {
+        if (count > 1 && strcmp(verbs[i].name, words[1]) == 0 && count >= verbs[i].least && count <= verbs[i].most) {
             int64_t result = run_verb(i, count, words);
             client_close(&client);  // by the next command another appd may serve
             return result;

@@ -34,7 +34,7 @@ const struct command commands[] = {
     {"sync", "sync", "makes all that was written durable", run_sync},
     {"log", "log", "the kernel's log", run_log},
     {"kill", "kill PID", "ends a process", run_kill},
-    {"app", "app VERB ...", "installs, lists, runs and removes apps", run_app},
+    {"app", "app [VERB ...]", "installs, lists, runs and removes apps", run_app},
     {"services", "services", "what init runs", run_services},
     {"start", "start SERVICE", "starts one that was stopped or given up", run_control},
     {"stop", "stop SERVICE", "ends it for good", run_control},

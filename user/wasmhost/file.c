@@ -15,6 +15,8 @@
 #define ELF_FLAG_MODULE 1u
 #define ELF_FLAG_COMPONENT 2u
 
+#define HEADER 8u  // magic and version
+
 static enum file_kind kind_of_artifact(const uint8_t *data, size_t bytes) {
     Elf64_Ehdr header;
     if (bytes < sizeof header) return FILE_UNKNOWN;
@@ -24,16 +26,35 @@ static enum file_kind kind_of_artifact(const uint8_t *data, size_t bytes) {
     return header.e_flags & ELF_FLAG_MODULE ? FILE_MODULE_ARTIFACT : FILE_UNKNOWN;
 }
 
-// WebAssembly core specification 5.5.16: magic, version; a component has its layer in the version's upper half.
-static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
-    if (bytes >= 8 && memcmp(data, "\0asm\1\0\0\0", 8) == 0) return FILE_MODULE;
-    if (bytes >= 8 && memcmp(data, "\0asm", 4) == 0 && data[6] == 1) return FILE_COMPONENT;
-    if (bytes >= SELFMAG && memcmp(data, ELFMAG, SELFMAG) == 0) return kind_of_artifact(data, bytes);
+// By what it begins with behind blanks: a field or a comment of a block, or one of a line.
+static bool is_text(const uint8_t *data, size_t bytes) {
     size_t at = 0;
     while (at < bytes && memchr(" \t\r\n", data[at], 4) != NULL) at++;
-    bool comment = at + 1 < bytes && ((data[at] == ';' && data[at + 1] == ';') || (data[at] == '(' && data[at + 1] == ';'));
-    bool module = bytes - at >= 7 && memcmp(data + at, "(module", 7) == 0;
-    return comment || module || (bytes - at >= 10 && memcmp(data + at, "(component", 10) == 0) ? FILE_TEXT : FILE_UNKNOWN;
+    return at < bytes && (data[at] == '(' || (data[at] == ';' && at + 1 < bytes && data[at + 1] == ';'));
+}
+
+// WebAssembly core specification 5.5.16: magic, version; a component has its layer in the version's upper half.
+static enum file_kind kind_of(const uint8_t *data, size_t bytes) {
+    if (bytes >= HEADER && memcmp(data, "\0asm\1\0\0\0", HEADER) == 0) return FILE_MODULE;
+    if (bytes >= HEADER && memcmp(data, "\0asm\x0d\0\1\0", HEADER) == 0) return FILE_COMPONENT;
+    if (bytes >= SELFMAG && memcmp(data, ELFMAG, SELFMAG) == 0) return kind_of_artifact(data, bytes);
+    return is_text(data, bytes) ? FILE_TEXT : FILE_UNKNOWN;
+}
+
+void file_refuse(const char *name, const struct whole_file *file) {
+    const uint8_t *d = file->data;
+    if (file->bytes < 4 || memcmp(d, "\0asm", 4) != 0) {
+        report_text(name, "no WebAssembly: neither module, component, text nor artifact");
+        return;
+    }
+    if (file->bytes < HEADER) {
+        report_text(name, "cut off within the first %u bytes of WebAssembly", HEADER);
+        return;
+    }
+    unsigned version = d[4] | (unsigned)d[5] << 8, layer = d[6] | (unsigned)d[7] << 8;
+    if (layer > 1) report_text(name, "WebAssembly of layer %u: modules are 0, components 1", layer);
+    else if (layer == 1) report_text(name, "version %u of WebAssembly components, where 13 is known", version);
+    else report_text(name, "version %u of WebAssembly modules, where 1 is known", version);
 }
 
 struct whole_file file_of(const uint8_t *data, size_t bytes) { return (struct whole_file){data, bytes, kind_of(data, bytes)}; }

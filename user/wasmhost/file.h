@@ -14,6 +14,8 @@ struct whole_file {
 
 // Bytes in memory as such a file.
 struct whole_file file_of(const uint8_t *data, size_t bytes);
+// The message for a file that is none of the kinds which can be taken: what it is instead.
+void file_refuse(const char *name, const struct whole_file *file);
 // False with a message that says what is wrong. file_map: of an open file, which may be closed then.
 bool file_map(const char *name, int fd, struct whole_file *out);
 bool file_open(const char *name, struct whole_file *out);

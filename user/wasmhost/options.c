@@ -76,6 +76,11 @@ static void add_variable(struct options *o, char *text) {
     if (equals == text || *text == '\0') wrong("--env %s: no name", text);
     if (value == NULL) return;  // the caller has none to pass on
     if (equals != NULL) *equals = '\0';
+    for (size_t i = 0; i < o->variable_count; i++) {
+        if (strcmp(o->names[i], text) != 0) continue;
+        o->values[i] = value;  // a name has one value, the last
+        return;
+    }
     o->names = grow(o->names, o->variable_count, sizeof *o->names);
     o->values = grow(o->values, o->variable_count, sizeof *o->values);
     o->names[o->variable_count] = text;

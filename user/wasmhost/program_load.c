@@ -77,7 +77,7 @@ static bool load_text(const struct options *options, const struct whole_file *fi
 bool program_load(const struct options *options, const struct whole_file *file, struct program *out) {
     *out = (struct program){.file = options->file};
     bool artifact = file->kind == FILE_MODULE_ARTIFACT || file->kind == FILE_COMPONENT_ARTIFACT;
-    if (file->kind == FILE_UNKNOWN) report_text(options->file, "no WebAssembly: neither module, component, text nor artifact");
+    if (file->kind == FILE_UNKNOWN) file_refuse(options->file, file);
     else if (artifact && options->mode == MODE_JIT) report_text(options->file, "a compiled artifact, which --mode jit does not take");
     else if (!artifact && options->mode == MODE_AOT) report_text(options->file, "no compiled artifact: wasmc makes one");
     else if (artifact) return load_artifact(options, file, out);

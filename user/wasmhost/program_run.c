@@ -34,25 +34,32 @@ static wasi_config_t *make_wasi(const struct options *o) {
 
 // ---- commands ---------------------------------------------------------------------------------------------------------------
 
-static bool has_start(const wasmtime_module_t *module) {
+// What is wrong with an export as the way into a program; NULL: nothing.
+static const char *wrong_start(const wasm_exporttype_t *export) {
+    const wasm_functype_t *function = wasm_externtype_as_functype_const(wasm_exporttype_type(export));
+    if (function == NULL) return "its export `_start` is no function";
+    bool plain = wasm_functype_params(function)->size == 0 && wasm_functype_results(function)->size == 0;
+    return plain ? NULL : "its function `_start` takes arguments, or gives results";
+}
+
+// Whether the module can be started, else a message.
+static bool has_start(const char *file, const wasmtime_module_t *module) {
     wasm_exporttype_vec_t exports;
-    bool found = false;
+    const char *wrong = "no program: it exports no function `_start`";
     wasmtime_module_exports(module, &exports);
-    for (size_t i = 0; i < exports.size && !found; i++) {
+    for (size_t i = 0; i < exports.size; i++) {
         const wasm_name_t *name = wasm_exporttype_name(exports.data[i]);
-        found = name->size == 6 && memcmp(name->data, "_start", 6) == 0;
+        if (name->size == 6 && memcmp(name->data, "_start", 6) == 0) wrong = wrong_start(exports.data[i]);
     }
     wasm_exporttype_vec_delete(&exports);
-    return found;
+    if (wrong != NULL) report_text(file, "%s", wrong);
+    return wrong == NULL;
 }
 
 static int run_start(struct program *p, wasmtime_context_t *context, wasmtime_instance_t *instance) {
     wasmtime_extern_t start;
     wasm_trap_t *trap = NULL;
-    if (!wasmtime_instance_export_get(context, instance, "_start", 6, &start) || start.kind != WASMTIME_EXTERN_FUNC) {
-        report_text(p->file, "its export `_start` is no function");
-        return STATUS_USAGE;
-    }
+    if (!wasmtime_instance_export_get(context, instance, "_start", 6, &start)) return STATUS_USAGE;  // it was there: has_start()
     wasmtime_error_t *error = wasmtime_func_call(context, &start.of.func, NULL, 0, NULL, 0, &trap);
     return report_end(p->file, error, trap);
 }
@@ -62,8 +69,7 @@ static int run_module(struct program *p, wasmtime_context_t *context) {
     wasmtime_instance_t instance;
     wasm_trap_t *trap = NULL;
     int status = STATUS_USAGE;
-    if (!has_start(p->module)) {
-        report_text(p->file, "no program: it exports no function `_start`");
+    if (!has_start(p->file, p->module)) {
         wasmtime_linker_delete(linker);
         return status;
     }

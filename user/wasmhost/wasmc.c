@@ -22,7 +22,8 @@ struct target {
 // False with a message.
 static bool compile(const char *name, const struct whole_file *file, struct target target, wasm_byte_vec_t *out) {
     if (file->kind != FILE_MODULE && file->kind != FILE_COMPONENT) {
-        report_text(name, "neither a WebAssembly module nor a component");
+        if (file->kind == FILE_UNKNOWN) file_refuse(name, file);
+        else report_text(name, "neither a WebAssembly module nor a component");
         return false;
     }
     wasm_engine_t *engine = engine_make(target.compiler, target.level);

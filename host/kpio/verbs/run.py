@@ -5,6 +5,7 @@ not there, as the leader of a session. --dir shows the program a folder of this 
 go before FILE, or between FILE and `--`. --memory before FILE is the guest's, behind a WebAssembly FILE or a script that of its linear
 memory."""
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def add_options(verb):
     machine.add_arguments(verb)
     program = verb.add_argument_group("program")
     program.add_argument("--timeout", type=wasm.seconds, metavar="SECONDS", help="stop the program after that time, with status 124")
-    program.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="one more for the program's environment")
+    program.add_argument("--env", action="append", default=[], metavar="KEY[=VALUE]",
+                         help="one more for the program's environment; KEY alone passes on what this command has")
     folders.add_argument(program)
     wasmfs.add_argument(program)
     wasm.add_options(verb.add_argument_group("WebAssembly program, or script"))
@@ -86,10 +88,12 @@ def split(arguments):
 
 
 def environment_of(texts):
-    wrong = [text for text in texts if "=" not in text[1:]]
+    """What --env says: KEY=VALUE, or KEY alone for what this command has under it, if anything."""
+    wrong = [text for text in texts if text.startswith("=") or not text]
     if wrong:
-        raise KpioError(f"--env {wrong[0]}: KEY=VALUE is expected", USAGE)
-    return dict(text.split("=", 1) for text in texts)
+        raise KpioError(f"--env {wrong[0]}: KEY=VALUE is expected, or KEY to pass this command's own on", USAGE)
+    pairs = (text.split("=", 1) if "=" in text else (text, os.environ.get(text)) for text in texts)
+    return {name: value for name, value in pairs if value is not None}
 
 
 def prepare(arguments, verbose):
@@ -102,12 +106,12 @@ def prepare(arguments, verbose):
 
 def run_wasm(arguments, file):
     options, words = wasm.split(arguments.words[1:], arguments)
-    environment_of(options.env)
+    environment = [f"{name}={value}" for name, value in environment_of(arguments.env + options.env).items()]
     shares = folders.parse_all(arguments.dirs + options.dirs, relative=True)
     systems = wasmfs.parse_all(arguments.fs + options.fs, shares)
     verbose = arguments.verbose or options.verbose
     variant, chosen = prepare(arguments, verbose)
-    argv, files = wasm.command(file, options, arguments.env + options.env, words, [*shares, *systems])
+    argv, files = wasm.command(file, options, environment, words, [*shares, *systems])
     ran, places = linuxguest.Command(tuple(argv)), wasm.places([*shares, *systems])
     with wasmfs.Mounted(variant, chosen, systems, places[len(shares):]) as mounted, \
             folders.Served(mounted.machine, shares, places[:len(shares)]) as served:

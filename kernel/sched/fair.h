@@ -12,6 +12,8 @@
 
 #define FAIR_WEIGHT 1024u       // of a normal entity
 #define FAIR_SLICE_NS 3000000u  // what an entity asks for at a time
+#define FAIR_REST_NS (FAIR_SLICE_NS / 2)  // virtual: how far behind V one that slept is at most
+#define FAIR_CHARGE_MAX_NS (1ull << 40)   // a longer run counts as this: keeps the sums far from overflow
 
 struct fair_queue {
     struct sched_entity *single;  // the only one queued; the tree is empty then
@@ -40,14 +42,24 @@ static inline int64_t fair_relative(const struct fair_queue *q, const struct sch
     return (int64_t)(e->vruntime - q->base);
 }
 
-// e begins to compete: its vruntime is set from what it was owed when it left. Not queued yet.
-static inline void fair_join(struct fair_queue *q, struct sched_entity *e) {
-    assert(!e->competing);
-    uint64_t average = fair_rebase(q);
+// Where e joins a queue other than the one that it left: as far from V as it was there.
+static inline uint64_t fair_place_moved(const struct fair_queue *q, const struct sched_entity *e, uint64_t average) {
     int64_t lag = e->lag;
     // Its own arrival moves V towards it: enlarge the lag so that what is left is what it was owed.
     if (lag != 0 && q->sum_weight != 0) lag += lag * (int64_t)e->weight / (int64_t)q->sum_weight;
-    e->vruntime = average - (uint64_t)lag;
+    return average - (uint64_t)lag;
+}
+// e begins to compete. Not queued yet. At rest its vruntime stood still while V went on: so one that takes less than its share
+// wakes behind V and goes first, and what another had taken too much is given back when V has come so far. Sleeping gains no
+// more than FAIR_REST_NS.
+static inline void fair_join(struct fair_queue *q, struct sched_entity *e) {
+    assert(!e->competing);
+    uint64_t average = fair_rebase(q), least = average - FAIR_REST_NS;
+    if (unlikely(e->left != q)) {
+        e->vruntime = fair_place_moved(q, e, average);
+    } else if (e->vruntime - least >= FAIR_CHARGE_MAX_NS) {
+        e->vruntime = least;  // behind that, or so long at rest that the difference says nothing
+    }
     e->deadline = e->vruntime + fair_to_virtual(FAIR_SLICE_NS, e->weight);
     q->sum += fair_relative(q, e) * (int64_t)e->weight;
     q->sum_weight += e->weight;
@@ -63,6 +75,7 @@ static inline void fair_leave(struct fair_queue *q, struct sched_entity *e) {
     q->sum -= fair_relative(q, e) * (int64_t)e->weight;
     q->sum_weight -= e->weight;
     e->competing = false;
+    e->left = q;
     if (q->sum_weight == 0) q->sum = 0;
 }
 
@@ -81,7 +94,6 @@ static inline void fair_remove(struct fair_queue *q, struct sched_entity *e) {
     else fair_remove_more(q, e);
 }
 
-#define FAIR_CHARGE_MAX_NS (1ull << 40)  // a longer run counts as this: keeps the sums far from overflow
 // The running entity used ns. Returns true when its slice is used up (and a new one begun).
 static inline bool fair_charge(struct fair_queue *q, struct sched_entity *e, uint64_t ns) {
     if (unlikely(ns > FAIR_CHARGE_MAX_NS)) ns = FAIR_CHARGE_MAX_NS;

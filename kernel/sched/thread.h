@@ -27,6 +27,7 @@
 struct process;
 struct handle;
 struct endpoint;
+struct fair_queue;
 struct reply;
 struct kpio_thread_block;
 
@@ -46,7 +47,8 @@ struct sched_entity {
     struct thread *thread;        // who runs on it now: the owner or the end of the owner's chain of calls
     struct thread *owner;
     uint64_t vruntime, deadline, min_deadline;  // EEVDF (kernel/sched/fair.h), weighted nanoseconds
-    int64_t lag;                  // kept while at rest: what it was owed
+    int64_t lag;                  // kept while at rest, as vruntime is: what it was owed
+    const struct fair_queue *left;  // where it was owed that; only compared
     uint64_t exec_start, runtime; // ns
     int64_t slice_left;           // ns, real-time and idle class
     uint32_t weight;              // 1024 normal

@@ -86,6 +86,102 @@ TEST(fair_leaving_and_joining_again_gains_nothing) {
     check_close(b.runtime, 500 * MS, 5 * FAIR_SLICE_NS);
 }
 
+// A sleeper beside `hog`, which is charged at every step as by calls that wake others: sleeps for `rest`, then works for `work` if it
+// takes the CPU at once. Returns how often it did not, of `times`.
+static unsigned count_late(uint64_t rest, uint64_t work, unsigned times, struct sched_entity *sleeper, struct sched_entity *hog) {
+    enum { STEP_NS = 10000 };
+    struct fair_queue q;
+    unsigned late = 0;
+    fair_init(&q);
+    setup(sleeper, FAIR_WEIGHT), setup(hog, FAIR_WEIGHT);
+    fair_join(&q, hog), fair_join(&q, sleeper);
+    fair_leave(&q, sleeper);
+    for (unsigned i = 0; i < times; i++) {
+        for (uint64_t ns = 0; ns < rest; ns += STEP_NS) fair_charge(&q, hog, STEP_NS), hog->runtime += STEP_NS;
+        fair_join(&q, sleeper);
+        if (fair_preempts(&q, sleeper, hog)) {
+            fair_insert(&q, hog);
+            fair_charge(&q, sleeper, work), sleeper->runtime += work;
+            fair_remove(&q, hog);
+        } else {
+            late++;
+        }
+        fair_leave(&q, sleeper);
+    }
+    return late;
+}
+
+TEST(fair_sleeper_goes_first_while_it_takes_less_than_its_share) {
+    static const uint64_t works[] = {MS / 100, MS / 5, MS - MS / 100};
+    struct sched_entity sleeper, hog;
+    for (size_t i = 0; i < sizeof works / sizeof works[0]; i++) CHECK_EQ(count_late(MS, works[i], 1000, &sleeper, &hog), 0);
+    check_close(sleeper.runtime, hog.runtime, hog.runtime / 50);
+}
+
+TEST(fair_sleeper_goes_first_no_longer_when_it_takes_more) {
+    struct sched_entity sleeper, hog;
+    CHECK(count_late(MS, 2 * MS, 1000, &sleeper, &hog) > 0);
+    check_close(sleeper.runtime, hog.runtime, 2 * FAIR_SLICE_NS);
+}
+
+TEST(fair_sleeping_gains_no_more_than_it_may) {
+    struct fair_queue q;
+    struct sched_entity a, b;
+    fair_init(&q);
+    setup(&a, FAIR_WEIGHT), setup(&b, FAIR_WEIGHT);
+    fair_join(&q, &a), fair_join(&q, &b);
+    fair_leave(&q, &b);
+    fair_charge(&q, &a, 1000 * MS);
+    fair_join(&q, &b);
+    CHECK_EQ(a.vruntime - b.vruntime, FAIR_REST_NS);
+}
+
+TEST(fair_debt_is_given_back_while_others_run) {
+    struct fair_queue q;
+    struct sched_entity a, b;
+    fair_init(&q);
+    setup(&a, FAIR_WEIGHT), setup(&b, FAIR_WEIGHT);
+    fair_join(&q, &a), fair_join(&q, &b);
+    fair_charge(&q, &b, 2 * MS);
+    for (uint64_t ahead = 2 * MS; ahead > 0; ahead -= MS) {
+        fair_leave(&q, &b);
+        fair_join(&q, &b);
+        CHECK_EQ(b.vruntime - a.vruntime, ahead);
+        CHECK(!fair_preempts(&q, &b, &a));
+        fair_charge(&q, &a, MS);
+    }
+}
+
+TEST(fair_moving_to_another_queue_keeps_the_distance) {
+    struct fair_queue q[2];
+    struct sched_entity a, b, c;
+    fair_init(&q[0]), fair_init(&q[1]);
+    setup(&a, FAIR_WEIGHT), setup(&b, FAIR_WEIGHT), setup(&c, FAIR_WEIGHT);
+    fair_join(&q[0], &a), fair_join(&q[0], &b);
+    fair_charge(&q[0], &b, 2 * MS);
+    fair_leave(&q[0], &b);
+    fair_join(&q[1], &c);
+    fair_charge(&q[1], &c, 500 * MS);
+    fair_join(&q[1], &b);
+    CHECK_EQ(b.vruntime - c.vruntime, 2 * MS);
+}
+
+TEST(fair_sleeps_for_a_year_and_goes_first) {
+    struct fair_queue q;
+    struct sched_entity a, b;
+    fair_init(&q);
+    setup(&a, 1), setup(&b, FAIR_WEIGHT);
+    fair_join(&q, &a), fair_join(&q, &b);
+    fair_leave(&q, &b);
+    for (int day = 0; day < 365; day++) {
+        for (int i = 0; i < 24 * 4; i++) fair_charge(&q, &a, 900ull * 1000 * MS);
+        fair_join(&q, &b);
+        CHECK(fair_preempts(&q, &b, &a));
+        fair_leave(&q, &b);
+        b.vruntime = b.lag = 0;  // as one that left on the first day
+    }
+}
+
 TEST(fair_new_slice_when_used_up) {
     struct fair_queue q;
     struct sched_entity e;

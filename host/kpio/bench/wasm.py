@@ -39,6 +39,11 @@ class Row:
         return self.test or self.name
 
 
+def wake_rows(kinds: tuple, whom: str, mode: str) -> list[Row]:
+    return [Row(f"wake_beside_{kind}{mode}{most}", None, text, f"wake_beside_{kind}{mode}") for kind in kinds
+            for most, text in (("", f"the same beside {whom} {kind} for ever"), ("_most", "and the most"))]
+
+
 ROWS = [
     Row(BOOT, 0.04, "power-on to the first byte that hello prints"),
     Row("spawn_to_start_aot", 0.5, "spawn to `_start`, system warm"),
@@ -55,13 +60,17 @@ ROWS = [
     Row("heap_512m_setup", 0.5, "a heap of 512 MiB, touched once", "heap_512m"),
     Row("heap_512m", 1.0, "a random access to it, of 16 M"),
     Row("wake_alone", None, "how late a program wakes that sleeps a millisecond, the median"),
-    *(Row(f"wake_beside_{what}{most}", None, text, f"wake_beside_{what}") for what in ("loop", "recurse", "grow", "open")
-      for most, text in (("", f"the same beside one that would {what} for ever"), ("_most", "and the most"))),
+    *wake_rows(("loop", "recurse", "grow", "open"), "one that would", ""),
+    *wake_rows(("talk",), "two that would", ""),
     Row("compile_4m_jit", 1.0, "spawn to the first output of a module of 4 MB"),
     Row("wasi_read_4k", 0.7, "pread of 4 KiB of a file in memory", "wasi_4k"),
     Row("wasi_write_4k", 0.7, "pwrite of 4 KiB that are there", "wasi_4k"),
     Row("idle_app_private", 1.5 * (1 << 20), "memory that one of 1,000 idle programs takes, the value itself", unit="bytes"),
 ]
+
+# The same for programs that are compiled as they start; a test's alone (tests/system/test_wasm_limits.py).
+WAKE_ROWS = {mode: [Row(f"wake_alone_{mode}", None, ""), *wake_rows(("loop", "recurse", "grow", "open"), "", f"_{mode}")]
+             for mode in ("jit", "interp")}
 
 
 # ---- what runs in the guests ------------------------------------------------------------------------------------------------------
@@ -100,8 +109,9 @@ def hosts(names: tuple[str, ...]) -> dict[str, bytes]:
 @lru_cache(maxsize=None)
 def small_files(names: tuple[str, ...]) -> dict[str, bytes]:
     """What rows need that run nothing but these small programs."""
-    artifacts = {f"/wasm/{name}.aot": engine.artifact(small_program(name, []), CPU, engine.programs()).read_bytes() for name in names}
-    return {**hosts(("wasmhost",)), **artifacts}
+    found = {name: small_program(name, []) for name in names}
+    artifacts = {f"/wasm/{name}.aot": engine.artifact(module, CPU, engine.programs()).read_bytes() for name, module in found.items()}
+    return {**hosts(("wasmhost",)), **artifacts, **{f"/wasm/{name}.wasm": module.read_bytes() for name, module in found.items()}}
 
 
 @lru_cache(maxsize=None)

@@ -51,6 +51,7 @@ struct row {
     const char *words[MAX_WORDS];      // of the program that is run
     const char *others[MAX_WORDS];     // of one that runs beside it
     bool again;                        // that ends in a trap at once, and is started again and again
+    bool two;                          // and one more of it: what each writes the other one reads
 };
 static char why[256];
 
@@ -67,9 +68,10 @@ struct running {
     int output;  // read end of its standard output
 };
 
+static char *const no_environment[] = {NULL};
+
 // False with `why`. `keep`: its output is ours.
 static int start(const char *const *words, struct running *out, int keep) {
-    static char *const no_environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     int pipe_ends[2] = {-1, -1};
     if (!keep && pipe2(pipe_ends, O_CLOEXEC) != 0) {
@@ -189,11 +191,39 @@ static uint64_t beside_again(const struct row *row) {
     return done && ended;
 }
 
+static int start_between(const char *const *words, int input, int output, pid_t *pid) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input, 0);
+    posix_spawn_file_actions_adddup2(&actions, output, 1);
+    int error = posix_spawn(pid, words[0], &actions, NULL, (char *const *)(uintptr_t)words, no_environment);
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+// Two of the other program, which talk without end. The limit of one ends it, and so the other's input or output.
+static uint64_t beside_two(const struct row *row) {
+    int pipes[2][2], status = 0, ended;
+    pid_t pids[2] = {0, 0};
+    if (pipe2(pipes[0], O_CLOEXEC) != 0 || pipe2(pipes[1], O_CLOEXEC) != 0) return 0;
+    bool started = start_between(row->others, pipes[0][0], pipes[1][1], &pids[0]) == 0 &&
+                   start_between(row->others, pipes[1][0], pipes[0][1], &pids[1]) == 0;
+    for (int i = 0; i < 4; i++) close(pipes[i / 2][i % 2]);
+    uint64_t done = started && itself(row);
+    bool too_soon = waitpid(-1, &status, WNOHANG) != 0, stopped = false;
+    for (ended = too_soon; ended < 2 && waitpid(-1, &status, 0) > 0; ended++) stopped |= status == 124 << 8;
+    if (!started || too_soon || !stopped)
+        snprintf(why, sizeof why, "of two programs %s; the last wait status is %#x",
+                 !started ? "one did not start" : too_soon ? "one ended too soon" : "none was stopped by its limit", status);
+    return done && !too_soon && stopped;
+}
+
 // The same while another program takes all that it can get, which its limits must stop, and nothing before.
 static uint64_t beside(const struct row *row) {
     struct running greedy;
     int status;
     if (row->again) return beside_again(row);
+    if (row->two) return beside_two(row);
     if (!start(row->others, &greedy, 0)) return 0;
     uint64_t done = itself(row);
     if (done && waitpid(greedy.pid, &status, WNOHANG) != 0) {
@@ -241,9 +271,11 @@ static uint64_t idle_private(const struct row *row) {
 // ---- the rows -------------------------------------------------------------------------------------------------------------------
 
 #define AOT(...) {HOST, "--mode", "aot", __VA_ARGS__, NULL}
-#define GREEDY(...) \
-    {HOST, "--mode", "aot", "--cpu-time", "0.5", "--memory", "64M", "--files", "50", "--dir", "/tmp::/tmp", "/wasm/greedy.aot", \
-     __VA_ARGS__, NULL}
+#define WAKE(name, mode, file) {HOST, "--mode", mode, "/wasm/wake." file, "--", name, NULL}
+#define GREEDY(what, mode, file, seconds) \
+    {HOST, "--mode", mode, "--cpu-time", seconds, "--memory", "64M", "--files", "50", "--dir", "/tmp::/tmp", "/wasm/greedy." file, "--", \
+     what, NULL}
+#define BESIDE(name, what, mode, file, seconds) name, 0, beside, WAKE(name, mode, file), GREEDY(what, mode, file, seconds)
 #define JIT(...) {HOST, "--mode", "jit", __VA_ARGS__, NULL}
 #define INTERP(...) {HOST, "--mode", "interp", __VA_ARGS__, NULL}
 
@@ -262,11 +294,22 @@ static const struct row rows[] = {
     {"quickjs_aot", 1, whole, AOT("--dir", "/wasm::/wasm,ro", "/wasm/qjs.aot", "--", "/wasm/work.js")},
     {"heap_512m", 0, itself, AOT("/wasm/heap.aot")},
     {"wasi_4k", 0, itself, AOT("--dir", "/tmp::/tmp", "/wasm/files.aot")},
-    {"wake_alone", 0, itself, AOT("/wasm/wake.aot", "--", "wake_alone")},
-    {"wake_beside_loop", 0, beside, AOT("/wasm/wake.aot", "--", "wake_beside_loop"), GREEDY("--", "loop")},
-    {"wake_beside_recurse", 0, beside, AOT("/wasm/wake.aot", "--", "wake_beside_recurse"), GREEDY("--", "recurse"), .again = true},
-    {"wake_beside_grow", 0, beside, AOT("/wasm/wake.aot", "--", "wake_beside_grow"), GREEDY("--", "grow")},
-    {"wake_beside_open", 0, beside, AOT("/wasm/wake.aot", "--", "wake_beside_open"), GREEDY("--", "open")},
+    {"wake_alone", 0, itself, WAKE("wake_alone", "aot", "aot")},
+    {BESIDE("wake_beside_loop", "loop", "aot", "aot", "0.5")},
+    {BESIDE("wake_beside_recurse", "recurse", "aot", "aot", "0.5"), .again = true},
+    {BESIDE("wake_beside_grow", "grow", "aot", "aot", "0.5")},
+    {BESIDE("wake_beside_open", "open", "aot", "aot", "0.5")},
+    {BESIDE("wake_beside_talk", "talk", "aot", "aot", "0.5"), .two = true},
+    {"wake_alone_jit", 0, itself, WAKE("wake_alone_jit", "jit", "wasm")},
+    {BESIDE("wake_beside_loop_jit", "loop", "jit", "wasm", "1")},
+    {BESIDE("wake_beside_recurse_jit", "recurse", "jit", "wasm", "1"), .again = true},
+    {BESIDE("wake_beside_grow_jit", "grow", "jit", "wasm", "1")},
+    {BESIDE("wake_beside_open_jit", "open", "jit", "wasm", "1")},
+    {"wake_alone_interp", 0, itself, WAKE("wake_alone_interp", "interp", "wasm")},
+    {BESIDE("wake_beside_loop_interp", "loop", "interp", "wasm", "0.6")},
+    {BESIDE("wake_beside_recurse_interp", "recurse", "interp", "wasm", "0.6"), .again = true},
+    {BESIDE("wake_beside_grow_interp", "grow", "interp", "wasm", "0.6")},
+    {BESIDE("wake_beside_open_interp", "open", "interp", "wasm", "0.6")},
     {"compile_4m_jit", 1, first_output, JIT("/wasm/large.wasm")},
     {"idle_app_private", IDLE_DEFAULT, idle_private, AOT("/wasm/idle.aot")},
 };

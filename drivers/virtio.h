@@ -8,9 +8,9 @@
 #include "abi/gen/stubs.h"
 #include "drivers/virtq.h"
 
-enum { VIRTIO_NET = 1, VIRTIO_RNG = 4, VIRTIO_FS = 26 };
+enum { VIRTIO_NET = 1, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_FS = 26 };
 #define VIRTIO_F_VERSION_1 (1ull << 32)
-#define VIRTIO_QUEUES_MAX 4
+#define VIRTIO_QUEUES_MAX 6
 
 struct virtio;
 

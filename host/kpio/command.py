@@ -15,6 +15,16 @@ from .errors import FAILED, KpioError
 TAIL_LINES = 40
 
 
+def open_standard_streams() -> None:
+    """What this command was started without is /dev/null: a file opened later would be taken for it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            os.set_inheritable(number, True)
+
+
 class Result:
     def __init__(self, status: int, lines: list[str]):
         self.status = status

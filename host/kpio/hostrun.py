@@ -1,12 +1,16 @@
-"""A Linux program of the host, run in a guest (user/hostrun/main.c): its streams and its exit status are the command's own."""
+"""A Linux program of the host, run in a guest (drivers/console/hostrun): its streams and its exit status are the command's own."""
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -17,9 +21,12 @@ from .machine import Disk, Machine
 from .rootfs import image, tree
 
 APPEND = "kpio.mode=run"
-INPUT_BYTES = 2048  # of one answer, as the guest takes them
+PIECE = 65536  # bytes that are read at once
+HEADER, SIZE = struct.Struct("<II"), struct.Struct("<I")  # of a frame to this side, and of one to the guest
+OUTPUT, ERROR, STATUS, NOT_STARTED = 1, 2, 3, 4  # kinds of frames
 STOPPED = 124  # as timeout(1) says it
 FOLDER = "/run"
+INPUT = 0
 
 
 def root_disk(groups: tuple = ("shell",)) -> Disk:
@@ -27,57 +34,100 @@ def root_disk(groups: tuple = ("shell",)) -> Disk:
     return Disk(image.cached(groups), durable=False, snapshot=True)
 
 
-class Session:
-    """One guest and its console, whose lines are either frames or what the system says."""
+def write_all(number: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(number, data):]
+        except BlockingIOError:  # whoever started this command may have made it so
+            select.select([], [number], [])
 
-    def __init__(self, process: subprocess.Popen, verbose: bool):
-        self.process = process
-        self.verbose = verbose
-        self.partial = b""
-        self.wants_input = False
+
+class Session:
+    """A program in a guest: the frames of its streams (drivers/console/hostrun/streams.h), and the console, which is the system's."""
+
+    def __init__(self, process: subprocess.Popen, port: socket.socket, verbose: bool, write=write_all):
+        """write(number, bytes) is given what the program wrote to its output (1) or error output (2)."""
+        self.process, self.port, self.verbose, self.write = process, port, verbose, write
+        self.console = [process.stdout]  # none once it has ended
+        self.frames = bytearray()  # what came and is no whole frame yet
+        self.said = b""            # by the system: no whole line yet
+        self.input = bytearray()   # for the guest, which has not taken it yet
         self.input_ended = False
         self.status: Optional[int] = None
+        port.setblocking(False)
 
-    def line(self, line: bytes) -> None:
-        kind, _, rest = line.removeprefix(b"KRUN ").partition(b" ")
-        if not line.startswith(b"KRUN "):
-            if self.verbose:
-                print(line.decode(errors="replace"), file=sys.stderr, flush=True)
-        elif kind in (b"1", b"2"):
-            write_all(int(kind), bytes.fromhex(rest.decode()))
-        elif kind == b"r":
-            self.wants_input = True
-        elif kind == b"x":
-            self.status = int(rest, 16)
-        elif kind == b"e":
-            raise KpioError(f"the program could not be started: {reason(rest.decode(errors='replace').strip())}")
+    def frame(self, kind: int, data: bytes) -> None:
+        if kind in (OUTPUT, ERROR):
+            self.write(kind, data)
+        elif kind == STATUS:
+            self.status = int.from_bytes(data, "little")
+        elif kind == NOT_STARTED:
+            raise KpioError(f"the program could not be started: {reason(data.decode(errors='replace'))}")
 
-    def console(self) -> bool:
-        """Reads what the guest said; False at its end."""
-        data = os.read(self.process.stdout.fileno(), 65536)
-        *lines, self.partial = (self.partial + data).split(b"\n")
-        for line in lines:
-            self.line(line.rstrip(b"\r"))
+    def receive(self) -> bool:
+        """Reads what the program wrote; False at its end."""
+        try:
+            data = self.port.recv(PIECE)
+        except ConnectionError:
+            data = b""
+        self.frames += data
+        at = 0
+        while len(self.frames) - at >= HEADER.size:
+            kind, size = HEADER.unpack_from(self.frames, at)
+            if len(self.frames) - at - HEADER.size < size:
+                break
+            self.frame(kind, self.frames[at + HEADER.size:at + HEADER.size + size])
+            at += HEADER.size + size
+        del self.frames[:at]
         return bool(data)
 
+    def listen(self) -> bool:
+        """Reads what the system said; False at its end."""
+        data = os.read(self.process.stdout.fileno(), PIECE)
+        *lines, self.said = (self.said + data).split(b"\n")
+        for line in lines if self.verbose else ():
+            print(line.rstrip(b"\r").decode(errors="replace"), file=sys.stderr, flush=True)
+        return bool(data)
+
+    def take_input(self) -> None:
+        try:
+            data = os.read(INPUT, PIECE)
+        except BlockingIOError:
+            return
+        except OSError:  # it cannot be read
+            data = b""
+        self.input_ended = not data
+        self.input += SIZE.pack(len(data)) + data
+
     def give_input(self) -> None:
-        data = os.read(0, INPUT_BYTES)
-        self.wants_input, self.input_ended = False, not data
-        self.process.stdin.write(data.hex().encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            del self.input[:self.port.send(self.input)]
+        except ConnectionError:  # the guest has ended, which its output tells
+            self.input.clear()
+            self.input_ended = True
+
+    def step(self, deadline: Optional[float]) -> bool:
+        """Waits for something to pass on, and passes it on; False when the deadline came first."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return False
+        sources = [self.port, *self.console] + ([INPUT] if not self.input and not self.input_ended else [])
+        ready, writable, _ = select.select(sources, [self.port] if self.input else [], [], left)
+        if self.process.stdout in ready and not self.listen():
+            self.console = []
+        if self.port in ready and not self.receive():
+            raise KpioError("the guest ended before the program did; -v shows what it said")
+        if INPUT in ready:
+            self.take_input()
+        if writable:
+            self.give_input()
+        return True
 
     def follow(self, deadline: Optional[float]) -> bool:
         """To the program's end; False when the deadline came first."""
         while self.status is None:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if not self.step(deadline):
                 return False
-            sources = [self.process.stdout] + ([0] if self.wants_input and not self.input_ended else [])
-            ready, _, _ = select.select(sources, [], [], left)
-            if self.process.stdout in ready and not self.console():
-                raise KpioError("the guest ended before the program did; -v shows what it said")
-            if 0 in ready:
-                self.give_input()
         return True
 
 
@@ -85,11 +135,6 @@ def reason(text: str) -> str:
     """Why a guest could not start a program, and what may help."""
     short = text.endswith((": ENOMEM", ": ENOSPC"))
     return text + ("; the guest has too little memory: --memory before the program gives it more" if short else "")
-
-
-def write_all(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data):]
 
 
 def run(build: Build, file: Path, arguments: list[str], machine: Machine, environment: dict, seconds: Optional[float], append: str,
@@ -106,21 +151,30 @@ def run(build: Build, file: Path, arguments: list[str], machine: Machine, enviro
         return run_in(build, served.machine, f"root={root} {served.words} {append}".strip(), ran, files, seconds, verbose)
 
 
+@contextlib.contextmanager
+def started(machine: Machine, kernel: Path, initrd: Path, append: str, verbose: bool, write=write_all):
+    """A guest whose streams go through a socket; it ends with this."""
+    port, far = socket.socketpair()
+    with port, far:
+        argv = replace(machine, streams=far.fileno()).arguments(kernel, initrd, append)
+        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL,
+                                   start_new_session=True, pass_fds=(far.fileno(),))
+        far.close()
+        try:
+            yield Session(process, port, verbose, write)
+        finally:
+            command.kill_group(process)
+
+
 def run_in(build: Build, machine: Machine, append: str, ran: linuxguest.Command, files: dict[str, bytes], seconds: Optional[float],
            verbose: bool) -> int:
     """The same for a program of the guest's root, to which these files are added."""
     with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
         initrd = Path(folder, "initrd.cpio")
         initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], files))
-        argv = machine.arguments(build.kernel, initrd, f"{APPEND} {append}")
-        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL,
-                                   start_new_session=True)
-        session = Session(process, verbose)
-        try:
+        with started(machine, build.kernel, initrd, f"{APPEND} {append}", verbose) as session:
             if not session.follow(time.monotonic() + seconds if seconds else None):
                 print(f"kpio: {ran.arguments[0]} was stopped after {seconds:g} s", file=sys.stderr)
                 return STOPPED
-        finally:
-            command.kill_group(process)
     return session.status >> 8 if session.status & 0x7f == 0 else 128 + (session.status & 0x7f)

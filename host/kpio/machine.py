@@ -91,6 +91,7 @@ class Machine:
     cpu: str = "max"
     disks: tuple = ()  # of Disk: vda, vdb, ...
     folders: tuple = ()  # of Folder
+    streams: Optional[int] = None  # this process's end of a socket, the other of which a program's streams go through (hostrun.py)
     extra: tuple = ()  # more QEMU arguments
 
     def with_disk(self, disk: Disk) -> tuple[Machine, str]:
@@ -142,23 +143,26 @@ class Machine:
             argv += disk.arguments(number, f"virtio-blk{suffix}", place)
         for folder in self.folders:
             argv += folder.arguments("-pci" if pci else "-device", places[folder.tag])
+        if self.streams is not None:
+            argv += ["-chardev", f"socket,id=streams,fd={self.streams}", "-device", f"virtio-serial{suffix},max_ports=2{places['streams']}",
+                     "-device", "virtserialport,chardev=streams,nr=1"]
         return argv
 
     def places(self) -> dict[str, str]:
         """Which devices there are, and where each goes. On a microvm a page of registers holds eight slots and goes to one driver:
         each device gets a page of its own, and the disks, which the kernel drives, one together. Slot 0 stays empty: its interrupt
         is pin 0 of the second I/O APIC, and QEMU takes pin 0 of each I/O APIC for the timer's and raises pin 2 instead. Where
-        folders take the room, the card and the source of chance stay away: no program that is given a folder uses them."""
+        folders or streams take the room, the card and the source of chance stay away: no program that is given these uses them."""
         cards = {"none": [], "user": ["net0"], "pair": ["net0", "net1"]}[self.net]
         devices = (["rng"] if self.rng else []) + cards + (["disks"] if self.disks else [])
-        folders = [folder.tag for folder in self.folders]
+        more = [folder.tag for folder in self.folders] + (["streams"] if self.streams is not None else [])
         if self.kind == "q35":
-            return dict.fromkeys(devices + folders, "")
+            return dict.fromkeys(devices + more, "")
         slots = (1, 8, 16)
-        if folders:
-            devices = (["disks"] if self.disks else []) + folders
+        if more:
+            devices = (["disks"] if self.disks else []) + more
         if len(self.disks) > 8 or len(devices) > len(slots):
-            raise KpioError("--machine microvm: no room for so many devices", USAGE)
+            raise KpioError("--machine microvm: no room for so many disks, cards and folders; q35 has it", USAGE)
         return {device: f",bus=virtio-mmio-bus.{slot}" for device, slot in zip(devices, slots)}
 
 

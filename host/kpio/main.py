@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
+    command.open_standard_streams()
     try:
         arguments = parser().parse_args(argv)
         progress.verbose = arguments.verbose

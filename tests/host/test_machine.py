@@ -68,6 +68,14 @@ def test_a_folder_needs_memory_that_is_shared():
     assert "memfd" not in arguments()
 
 
+def test_streams_have_a_port_and_a_page_of_their_own():
+    assert "virtio-serial-pci,disable-legacy=on,max_ports=2 -device virtserialport,chardev=streams,nr=1" in arguments(streams=7)
+    assert "socket,id=streams,fd=7" in arguments(streams=7) and "virtserialport" not in arguments()
+    text = arguments(kind="microvm", streams=7, disks=(Disk(Path("/a")),), folders=(Folder("dir0", Path("/s")),))
+    places = re.findall(r"(virtio-serial|vhost-user-fs|virtio-blk)-device\S*bus=virtio-mmio-bus\.(\d+)", text)
+    assert sorted(places) == [("vhost-user-fs", "8"), ("virtio-blk", "1"), ("virtio-serial", "16")]
+
+
 def test_folders_have_pages_of_their_own_on_a_microvm():
     three = tuple(Folder(f"dir{number}", Path(f"/{number}")) for number in range(3))
     text = arguments(kind="microvm", folders=three[:2], disks=(Disk(Path("/a")), Disk(Path("/b"))))

@@ -1,4 +1,5 @@
 """Folders of this machine in a guest: `./kpio run FILE --dir`, what is changed on either side, and the ends of driver and daemon."""
+import io
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from guests import Config, built
-from kpio import command, folders, guest, linuxguest, packages
+from kpio import command, folders, hostrun, linuxguest, packages
 from kpio.errors import USAGE, KpioError
 from kpio.machine import Machine
 from kpio.paths import ROOT
@@ -165,16 +166,12 @@ def test_a_lost_session_gets_a_new_mount(programs, tmp_path):
     assert "ends here, as it was told to" in text and (tmp_path / "after").read_text() == "what it was"
 
 
-def follow(running, until, limit=LIMIT):
-    """What the program wrote to its output, up to a line that matches; the whole of it at its end."""
-    text, deadline = "", time.monotonic() + limit
-    for line in running.follow(LIMIT, limit):
-        if line.startswith("KRUN 1 "):
-            text += bytes.fromhex(line.split()[2]).decode()
-        if until.search(text) or line.startswith("KRUN x"):
-            return text
-        assert time.monotonic() < deadline, running.outcome().report()
-    raise AssertionError(running.outcome().report())
+def follow(session, text, until):
+    """Until what the program wrote to its output matches, or it has ended."""
+    deadline = time.monotonic() + LIMIT
+    while session.status is None and not until.search(text.getvalue()):
+        assert time.monotonic() < deadline, text.getvalue()
+        session.step(deadline)
 
 
 def pytest_generate_tests(metafunc):
@@ -189,13 +186,16 @@ def test_a_dead_daemon_costs_its_mount_only(programs, tmp_path, dying):
     initrd = tmp_path / "initrd.cpio"
     initrd.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [ran], files))
     (tmp_path / "shared").mkdir()
+    text = io.StringIO()
     with folders.Served(Machine(kind=dying, cpus=2), [folders.Share(tmp_path / "shared", "/data")]) as served:
-        with guest.Guest(served.machine, variant.kernel, initrd, f"kpio.mode=run root=tmpfs {served.words}") as running:
-            follow(running, re.compile("20 rounds"))
+        with hostrun.started(served.machine, variant.kernel, initrd, f"kpio.mode=run root=tmpfs {served.words}", False,
+                             lambda number, data: text.write(data.decode())) as session:
+            follow(session, text, re.compile("20 rounds"))
             os.killpg(served.daemons[0].process.pid, signal.SIGKILL)
-            text = follow(running, re.compile("never"))
+            follow(session, text, re.compile("never"))
         served.daemons[0].process.wait()
         served.daemons.clear()
+    text = text.getvalue()
     assert re.search(r"lost: (ENOTCONN|EIO|ETIMEDOUT)\n", text), text
     assert "then: ENOTCONN at once\n" in text and "elsewhere: 50 rounds, 0 errors\n" in text, text
 

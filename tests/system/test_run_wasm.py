@@ -2,9 +2,12 @@
 import hashlib
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from kpio.errors import INTERRUPTED, USAGE
@@ -135,7 +138,7 @@ def test_help_behind_the_program():
 
 # ---- streams ------------------------------------------------------------------------------------------------------------------------
 
-BYTES = 60_000
+BYTES = 5_000_000
 
 
 def argv_of(*words):
@@ -148,6 +151,49 @@ def test_any_bytes_pass():
     done = subprocess.run(argv_of(samples() / "streams.wasm", "copy"), input=data, capture_output=True, timeout=LIMIT)
     assert (done.returncode, done.stderr) == (0, b"")
     assert hashlib.sha256(done.stdout).hexdigest() == hashlib.sha256(data).hexdigest(), len(done.stdout)
+
+
+def test_who_reads_slowly_loses_nothing():
+    """Nor does who writes meanwhile: both wait."""
+    data = random.Random(2).randbytes(BYTES)
+    with subprocess.Popen(argv_of("--machine", "microvm", samples() / "streams.wasm", "copy"), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as running:
+        writer = threading.Thread(target=lambda: (running.stdin.write(data), running.stdin.close()))
+        writer.start()
+        got = running.stdout.read(1)
+        time.sleep(3)  # for the writer and the guest to fill all that is between
+        assert writer.is_alive(), "so much input was taken from somebody whom nobody listens to"
+        got += running.stdout.read()
+        writer.join(LIMIT)
+        assert running.wait(LIMIT) == 0
+    assert hashlib.sha256(got).hexdigest() == hashlib.sha256(data).hexdigest(), len(got)
+
+
+@pytest.mark.parametrize("what", ["first", "none"])
+def test_input_that_nobody_reads(what):
+    """A program that reads a part of its input, or nothing, ends as it would."""
+    done = subprocess.run(argv_of(samples() / "streams.wasm", what), input=b"line\n" * (BYTES // 5), capture_output=True, timeout=LIMIT)
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"line\n" if what == "first" else b"", b"")
+
+
+def test_both_outputs():
+    done = subprocess.run(argv_of(samples() / "streams.wasm", "both"), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT)
+    count = 3000
+    assert (done.returncode, done.stdout.split()) == (0, [b"out%d" % n for n in range(count)])
+    assert done.stderr.split() == [b"error%d" % n for n in range(count)]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-"])
+def test_without_streams(tmp_path, closed):
+    """Their places are not taken by files of the command's."""
+    words = " ".join(shlex.quote(word) for word in argv_of(samples() / "streams.wasm", "copy"))
+    done = subprocess.run(["bash", "-c", f"{words} {closed} 2>errors"], cwd=tmp_path, timeout=LIMIT, check=False)
+    assert (done.returncode, (tmp_path / "errors").read_text()) == (0, "")
+
+
+def test_many_arguments():
+    done = kpio_run(samples() / "streams.wasm", *range(5000))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5001 words, the last is 4999\n", "")
 
 
 def test_nobody_reads_on():

@@ -1,4 +1,6 @@
-// Standard streams as a user's shell connects them: what comes in goes out, output without end, a wait without end.
+// Standard streams as a user's shell connects them: what comes in goes out, output without end, a wait without end, input that is not
+// read.
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,9 +18,26 @@ static int copy(void) {
     return got < 0;
 }
 
+static int both(void) {
+    for (int n = 0; n < 3000; n++) {
+        printf("out%d\n", n);
+        fprintf(stderr, "error%d\n", n);
+    }
+    return 0;
+}
+
+static int first(void) {
+    char line[5];
+    return read(0, line, sizeof line) == sizeof line && put(line, sizeof line) == 0 ? 7 : 1;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 2) return printf("%d words, the last is %s\n", argc, argv[argc - 1]) < 0;
     if (argc != 2) return 99;
     if (strcmp(argv[1], "copy") == 0) return copy();
+    if (strcmp(argv[1], "both") == 0) return both();
+    if (strcmp(argv[1], "first") == 0) return first();
+    if (strcmp(argv[1], "none") == 0) return 7;
     if (strcmp(argv[1], "fill") == 0)
         while (put("fill\n", 5) == 0) continue;
     if (strcmp(argv[1], "wait") == 0 && put("wait\n", 5) == 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from console import Console
-from kpio import command, ktest, machine
+from kpio import command, ktest, machine, packages
 from kpio.errors import USAGE
 from kpio.paths import ROOT
 
@@ -104,6 +104,30 @@ def test_the_root_is_what_the_image_was_made_from(tmp_path, kind, firmware):
         guest.process.wait(timeout=60)
     finally:
         guest.close()
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="the WebAssembly engine needs Rust")
+def test_an_image_with_apps(tmp_path):
+    """An app that was installed on it runs after the next boot by what was compiled then."""
+    packages.require("wasm")
+    source = tmp_path / "files"
+    source.mkdir()
+    command.check(["clang-19", "--target=wasm32-wasi", "-O1", "-o", str(source / "hello.wasm"), str(ROOT / "apps/samples/hello.c")])
+    (source / "hello.app").write_text("name = hello\nversion = 1\n")
+    done = kpio_image("--apps", "-o", tmp_path / "raw", "--from", source, "--append", "kpio.mode=shell")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = ("app run hello there", r"Hello, there!\s[^$]*kpio> ")
+    for asked in ((("app install /hello.wasm /hello.app", r"hello 1\s[^$]*kpio> "), run), (run, ("app list", r"hello +1 +aot +valid\s"))):
+        guest = Console(machine_arguments(disk(tmp_path / "raw", "raw"), "bios", tmp_path))
+        try:
+            guest.begin(LIMIT)
+            for line, answer in asked:
+                guest.ask(line, answer, LIMIT)
+            guest.ask("sync", r"kpio> ", LIMIT)
+            guest.type("poweroff")
+            guest.process.wait(timeout=LIMIT)
+        finally:
+            guest.close()
 
 
 def test_file_systems_are_sound(images, tmp_path):

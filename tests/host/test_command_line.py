@@ -25,6 +25,8 @@ def test_help(verb):
     (["soak", "no_such_suite"], "no_such_suite"),
     (["bench", "scale", "--against", "linux"], "--against linux"),
     (["bench", "scale", "--profile", "map_unmap"], "--profile"),
+    (["bench", "wasm", "--record"], "--record replaces the whole table"),
+    (["bench", "wasm", "--against", "linux", "--record", "--rows", "heap_512m"], "--record replaces the whole table"),
     (["debug", "--accel", "kvm"], "--accel"),
 ])
 def test_wrong_usage(arguments, said):

@@ -48,6 +48,8 @@ def execute(arguments):
         raise KpioError(f"--profile goes with the suites {', '.join(PROFILED)}", USAGE)
     if arguments.rows and arguments.suite != "wasm":
         raise KpioError("--rows goes with the suite wasm", USAGE)
+    if arguments.record and (arguments.rows or (arguments.suite == "wasm" and not arguments.against)):
+        raise KpioError("--record replaces the whole table, so it needs all of its rows: no --rows, and for wasm --against linux", USAGE)
     return {"kernel": bench_kernel, "scale": bench_scale, "linux": bench_linux,
             "cache-policy": bench_policy, "wasm": bench_wasm, "storage": bench_storage, "fuse": bench_fuse}[arguments.suite](arguments)
 

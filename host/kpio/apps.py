@@ -23,6 +23,12 @@ PRINTS = '#include <stdio.h>\nint main(void) {\n    puts("ready");\n    return 0
 QUICKJS = ("cutils", "libbf", "libregexp", "libunicode", "quickjs", "quickjs-libc", "qjs", "gen/repl", "gen/standalone")
 QUICKJS_FLAGS = ["-w", "-D_GNU_SOURCE", "-D_WASI_EMULATED_PROCESS_CLOCKS", "-D_WASI_EMULATED_SIGNAL"]
 QUICKJS_LINK = ["-lwasi-emulated-process-clocks", "-lwasi-emulated-signal", "-Wl,-z,stack-size=1048576"]
+# The same for the runner of scripts, whose main program is apps/script. On WASI QuickJS leaves its stack without a bound.
+SCRIPT, SCRIPT_UNITS = ROOT / "apps" / "script", ("cutils", "libbf", "libregexp", "libunicode", "quickjs-libc")
+SCRIPT_STACK = "8M"  # of the engine, more than QuickJS takes of it before the bound of its own (apps/script/main.c) is reached
+BOUNDED = """#include "quickjs.c"
+void script_bound_stack(JSRuntime *runtime, size_t bytes) { runtime->stack_limit = runtime->stack_top - bytes; }
+"""
 SQLITE_FLAGS = ["-w", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OS_OTHER=1", "-DSQLITE_TEMP_STORE=3",
                 "-DLONGDOUBLE_TYPE=double", "-D_WASI_EMULATED_MMAN"]
 
@@ -74,11 +80,11 @@ def kept(name: str, make, *inputs) -> Path:
     return folder / name
 
 
-def quickjs_objects(folder: Path, *flags: str) -> list[Path]:
+def quickjs_objects(folder: Path, *flags: str, units: tuple[str, ...] = QUICKJS) -> list[Path]:
     """Compiled one by one: they do not see one another's macros."""
     source, objects = crate("rquickjs-sys") / "quickjs", []
     folder.mkdir(exist_ok=True)
-    for name in QUICKJS:
+    for name in units:
         objects.append(folder / f"{name.replace('/', '-')}.o")
         compile_c([source / f"{name}.c"], objects[-1], ["-c", *QUICKJS_FLAGS, *flags])
     return objects
@@ -100,6 +106,22 @@ def make_quickjs(made: Path) -> None:
 def quickjs() -> Path:
     """A WASI program that runs JavaScript: a file, or what stands behind -e."""
     return kept("qjs.wasm", make_quickjs)
+
+
+def make_script(made: Path) -> None:
+    with progress.step("Compiling QuickJS; once"), tempfile.TemporaryDirectory() as temporary:
+        folder, include = Path(temporary), f"-I{crate('rquickjs-sys') / 'quickjs'}"
+        (folder / "bounded.c").write_text(BOUNDED)
+        objects = quickjs_objects(folder / "objects", "-O2", units=SCRIPT_UNITS)
+        for source, flags in ((folder / "bounded.c", QUICKJS_FLAGS), (SCRIPT / "main.c", ["-Wall", "-Werror", "-Wno-c23-extensions"])):
+            objects.append(folder / f"{source.stem}.o")
+            compile_c([source], objects[-1], ["-c", "-O2", include, *flags])
+        compile_c(objects, made, [*QUICKJS_LINK, *STACK])
+
+
+def script() -> Path:
+    """A WASI program that runs the script which its first argument names."""
+    return kept("script.wasm", make_script, *sorted(SCRIPT.iterdir()))
 
 
 def sqlite(program: Path, flags: list[str]) -> Path:

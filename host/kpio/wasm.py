@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from . import apps, engine, folders, packages
+from . import apps, engine, folders, packages, scripts
 from .errors import USAGE, KpioError
 from .hostrun import FOLDER
 
@@ -144,9 +144,10 @@ def placed_script(file: Path, options: argparse.Namespace, arguments: list[str],
     packages.require("apps")
     place = f"{FOLDER}/quickjs"
     before = options.mode in (None, "aot")
-    files[place] = (apps.quickjs() if not before else engine.artifact(apps.quickjs(), BEFORE_CPU, engine.programs())).read_bytes()
-    files[f"{FOLDER}/script/{file.name}"] = file.read_bytes()
-    return options.mode or "aot", place, [f"/script/{file.name}", *arguments]
+    files[place] = (apps.script() if not before else engine.artifact(apps.script(), BEFORE_CPU, engine.programs())).read_bytes()
+    path, found = scripts.laid_out(file)
+    files.update({f"{FOLDER}/script/{name}": data for name, data in found.items()})
+    return options.mode or "aot", place, [f"/script/{path}", *arguments]
 
 
 def command(file: Path, options: argparse.Namespace, environment: list[str], arguments: list[str],
@@ -155,7 +156,8 @@ def command(file: Path, options: argparse.Namespace, environment: list[str], arg
     packages.require("wasm")
     files = {HOST: (engine.programs() / "wasmhost").read_bytes()}
     mode, place, arguments = placed_script(file, options, arguments, files) if is_script(file) else placed(file, options, arguments, files)
-    words = [HOST, "--argv0", file.name, "--mode", mode, *given(options)]  # the file's name and no path of either machine, as wasmtime
+    words = [HOST, "--argv0", file.name, "--mode", mode]  # the file's name and no path of either machine, as wasmtime has it
+    words += [*(["-W", f"max-wasm-stack={apps.SCRIPT_STACK}"] if is_script(file) else []), *given(options)]
     if options.memory:
         words += ["--memory", options.memory]
     for variable in environment:

@@ -115,7 +115,47 @@ def test_script(folder):
     done = kpio_run(folder / "add.js", "a", "b c")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"a+b c 1,2,3 c\n", b"")
     done = kpio_run(folder / "add.js", "fail")
-    assert done.returncode == 1 and b"as wanted" in done.stdout + done.stderr, done
+    assert (done.returncode, done.stdout) == (1, b"fail 1,2,3 c\n") and done.stderr.startswith(b"Uncaught Error: as wanted\n"), done
+    assert b"at <eval> (/script/add.js:2:" in done.stderr
+
+
+MODULE = """import { square } from "../lib.js";
+import * as std from "std";
+import * as os from "qjs:os";
+const { half } = await import("./more.mjs");
+let depth = 0;
+function descend() { depth++; return descend() + 1; }
+try { descend(); } catch (error) { console.log(error.name, depth > 1000); }
+console.log({ list: [square(3), half(3), "text"], map: new Map([[1, { deep: null }]]) }, typeof os.readdir);
+console.log(std.in.readAsString().toUpperCase());
+console.error("told");
+setTimeout((text) => std.exit(text.length), 1, "seven..");
+"""
+
+
+def test_script_of_modules(folder):
+    """What it imports comes along; it finds its input, the time, and an error where it recurses without end."""
+    deep = folder / "modules" / "deep"
+    deep.mkdir(parents=True)
+    (deep.parent / "lib.js").write_text("export function square(x) { return x * x; }\n")
+    (deep / "more.mjs").write_text("export const half = (x) => x / 2;\n")
+    (deep / "main.js").write_text(MODULE)
+    done = kpio_run(deep / "main.js", stdin=b"some input")
+    said = b'RangeError true\n{ list: [ 9, 1.5, "text" ], map: Map(1) { 1 => { deep: null } } } function\nSOME INPUT\n'
+    assert (done.returncode, done.stdout, done.stderr) == (7, said, b"told\n")
+
+
+@pytest.mark.parametrize("text, said", [
+    ("console.log(1)\nlet x = ;", r"SyntaxError: unexpected token in expression: ';'\n +at /script/s\.js:2:\d+\n\n"),
+    ('import { x } from "./absent.js";', r"ReferenceError: could not load module filename '/script/absent\.js'\n\n"),
+    ("Promise.reject(new TypeError('lost'));", r"Uncaught \(in a promise\) TypeError: lost\n +at <eval> \(/script/s\.js:1:\d+\)\n\n"),
+    ("await new Promise(() => {});", r"the script awaits what never comes\n"),
+    ("const p = Promise.reject(1); p.catch(() => { throw 'later'; });", r"Uncaught \(in a promise\) later\n"),
+], ids=["syntax", "import", "rejection", "never", "later"])
+def test_what_is_wrong_in_a_script(folder, text, said):
+    (folder / "s.js").write_text(text)
+    done = kpio_run(folder / "s.js")
+    assert (done.returncode, done.stdout) == (1, b"") and re.fullmatch(said, done.stderr.decode()), done
 
 
 def without_library(folder):

@@ -79,6 +79,8 @@ def in_mode(mode):
              options=("-W", "timeout=200ms,max-memory-size=64M,max-wasm-stack=128K")),
         case("small_stack", trap, "descend", output=rf"wasmhost: \S+: wasm trap: call stack exhausted{frames}", status=134,
              options=("-W", "max-wasm-stack=64K")),
+        case("large_stack", trap, "descend", output=rf"wasmhost: \S+: wasm trap: call stack exhausted{frames}", status=134,
+             options=("-W", "max-wasm-stack=16M")),
         case("open", trap, "open", output="stopped at the limit", options=("--dir", "@/data::/data", "--files", "20")),
         case("grow", trap, "grow", output="stopped at the limit", options=("--memory", "16M")),
         case("spawn", "spawn.aot" if mode == "aot" else "spawn.wat",  # neither threads nor processes: what WASI has of them is not there

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define FOR_HOST (1u << 20)  // of a stack, beside what the program may use
+
 static size_t stack;  // 0: the default
 
 void engine_set_stack(size_t bytes) { stack = bytes; }
@@ -17,6 +19,12 @@ static void must(wasmtime_error_t *error) {
     wasmtime_error_message(error, &text);
     fprintf(stderr, "wasmhost: the engine: %.*s\n", (int)text.size, text.data);
     abort();
+}
+
+// The engine refuses one that is larger than its stacks for calls that wait, though none is made here.
+static void set_stack(wasm_config_t *config) {
+    wasmtime_config_async_stack_size_set(config, stack + FOR_HOST);
+    wasmtime_config_max_wasm_stack_set(config, stack);
 }
 
 static void set_language(wasm_config_t *config, enum compiler compiler) {
@@ -55,7 +63,7 @@ wasm_engine_t *engine_make(enum compiler compiler, enum cpu_level level) {
     set_language(config, compiler);
     wasmtime_config_memory_init_cow_set(config, false);  // in compilers and hosts alike: memories of the pool have no image below them
     memory_configure(config);
-    if (stack != 0) wasmtime_config_max_wasm_stack_set(config, stack);
+    if (stack != 0) set_stack(config);
 #ifdef WASMTIME_FEATURE_COMPILER
     if (compiler != COMPILER_PULLEY)
         wasmtime_config_strategy_set(config, compiler == COMPILER_WINCH ? WASMTIME_STRATEGY_WINCH : WASMTIME_STRATEGY_CRANELIFT);

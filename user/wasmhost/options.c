@@ -28,7 +28,7 @@ static const char usage[] =
     "\n"
     "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
 
-#define STACK_MAX (4 << 20)
+#define STACK_MAX (256 << 20)
 
 [[gnu::noreturn, gnu::format(printf, 1, 2)]] static void wrong(const char *format, ...) {
     va_list args;
@@ -120,7 +120,6 @@ static int64_t count_of(const char *name, const char *text) {
     return value;
 }
 
-// It is part of the host's stack, whose size the system chose.
 static int64_t stack_of(const char *text) {
     int64_t bytes = size_of("-W max-wasm-stack", text);
     if (bytes == 0 || bytes > STACK_MAX) wrong("-W max-wasm-stack=%s: not from 1 to %d bytes", text, STACK_MAX);

@@ -151,7 +151,8 @@ _Static_assert(sizeof(struct kpio_restart_area) == 32 && sizeof(struct kpio_rest
 struct kpio_wait_item {
     kpio_handle handle;
     uint32_t signals;         // wanted; REVOKED is always told
-    uint32_t asserted, reserved;
+    uint32_t asserted;
+    uint32_t value;           // lower half of what a packet tells (kpio_port_packet), such as an exit status
 };
 _Static_assert(sizeof(struct kpio_wait_item) == 16, "ABI");
 

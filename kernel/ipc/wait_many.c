@@ -27,22 +27,23 @@ void wait_place_left(struct watcher *w) {
 
 // ---- the items -----------------------------------------------------------------------------------------------------------
 
-static inline uint32_t signals_of(struct object *o, uint32_t wanted) {
-    uint64_t value;
-    return o->ops->signals(o, &value) & wanted;
+static inline void look(struct kpio_wait_item *item, struct object *o) {
+    uint64_t value = 0;
+    item->asserted = o->ops->signals(o, &value) & item->signals;
+    item->value = (uint32_t)value;
 }
 
 static int check_item(const struct kpio_wait_item *item, struct handle **h) {
     int error = handle_get_full(item->handle, KPIO_KIND_NONE, KPIO_RIGHT_WAIT, h);
     if (unlikely(error != 0)) return error;
-    bool valid = item->reserved == 0 && !(item->signals & ~KPIO_SIGNALS_ALL) && (*h)->object->ops->signals != NULL;
+    bool valid = !(item->signals & ~KPIO_SIGNALS_ALL) && (*h)->object->ops->signals != NULL;
     return likely(valid) ? 0 : -EINVAL;
 }
 
 static int look_only(struct kpio_wait_item *item) {
     struct handle *h;
     int error = check_item(item, &h);
-    if (error == 0) item->asserted = signals_of(h->object, item->signals);
+    if (error == 0) look(item, h->object);
     return error;
 }
 
@@ -60,7 +61,7 @@ static int link_item(struct wait_many *m, uint32_t i) {
     spin_lock(lock);
     error = watch_link(o, &place->watch);
     if (likely(error == 0)) {
-        item->asserted = signals_of(o, item->signals);
+        look(item, o);
         if (item->asserted != 0) watch_unlink(o, &place->watch);
         else place->lock = lock;
     }
@@ -90,7 +91,8 @@ static int64_t look_again(struct wait_many *m) {
         struct object *o;
         spin_lock(place->lock);
         o = place->watch.source;
-        m->items[i].asserted = o != NULL ? signals_of(o, m->items[i].signals) : KPIO_SIGNAL_REVOKED;
+        if (o != NULL) look(&m->items[i], o);
+        else m->items[i].asserted = KPIO_SIGNAL_REVOKED;
         spin_unlock(place->lock);
         found += m->items[i].asserted != 0;
         if (step_done(i)) return -ECANCELED;

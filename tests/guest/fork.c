@@ -297,7 +297,6 @@ KT_CHILD(meets_limits) {
     } limits[] = {{0, 1}, {1, 1}, {2, 1}, {3, 600}, {4, 1}};
     kpio_handle job = startup_handle("limited");
     int64_t status = 0;
-    wait_warm_up();
     (void)wait_terminated(kt_fork(give_back, &status), kt_soon(), NULL);
     for (unsigned i = 0; i < 5; i++) {
         int64_t error = fork_against(job, limits[i].which, limits[i].step);

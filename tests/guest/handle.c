@@ -222,7 +222,6 @@ KT_CHILD(makes_in_vain) {
     struct thread caller;
     if (file < 0 || called <= 0 || thread_spawn(&caller, "caller", call_it, NULL, NULL, 0) != 0) return 101;
     if (kpio_ipc_receive(called, kt_soon()) < 0) return 102;
-    wait_warm_up();  // joining the caller needs handles of its own
     while ((result = kpio_event_create()) > 0) last = result;
     if (result != -ENFILE || last == 0) return 103;
     for (unsigned round = 0; round < 3; round++) {

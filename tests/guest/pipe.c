@@ -297,15 +297,15 @@ KT_TEST(between_processes) {
 
 KT_TEST(signals) {
     struct ends p = make(KPIO_PIPE_STREAM, PAGE);
-    struct kpio_port_packet packet;
-    KT_ERROR(wait_signal(p.reader, KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE, 0, &packet), ETIMEDOUT);
-    KT_EQUAL(wait_signal(p.writer, KPIO_SIGNAL_WRITABLE, 0, &packet), 0);
+    uint32_t value;
+    KT_ERROR(wait_signal(p.reader, KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE, 0, &value), ETIMEDOUT);
+    KT_EQUAL(wait_signal(p.writer, KPIO_SIGNAL_WRITABLE, 0, &value), 0);
     KT_EQUAL(kpio_pipe_write(p.writer, pattern, PAGE, WAIT, 0), PAGE);
-    KT_ERROR(wait_signal(p.writer, KPIO_SIGNAL_WRITABLE, 0, &packet), ETIMEDOUT);
-    KT_EQUAL(wait_signal(p.reader, KPIO_SIGNAL_READABLE, 0, &packet), 0);
-    KT_EQUAL(packet.value, PAGE);
+    KT_ERROR(wait_signal(p.writer, KPIO_SIGNAL_WRITABLE, 0, &value), ETIMEDOUT);
+    KT_EQUAL(wait_signal(p.reader, KPIO_SIGNAL_READABLE, 0, &value), 0);
+    KT_EQUAL(value, PAGE);
     kt_close(p.writer);
-    KT_EQUAL(wait_signal(p.reader, KPIO_SIGNAL_PEER_GONE, 0, &packet), 0);
+    KT_EQUAL(wait_signal(p.reader, KPIO_SIGNAL_PEER_GONE, 0, &value), 0);
     kt_close(p.reader);
 }
 

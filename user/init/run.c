@@ -33,7 +33,6 @@ int64_t run_program(const struct archive *archive, const char *path, const struc
         return result;
     }
     if (!program_can_load(&program, path)) return -ENOEXEC;
-    wait_warm_up();  // a suite counts all objects: nothing of init's is to come up while it runs
     const struct process_spec spec = {.name = options->suite, .job = startup_handle("job"), .program = &program,
                                       .grants = grants, .grant_count = count, .arguments = arguments,
                                       .settings = options->settings};

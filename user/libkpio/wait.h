@@ -2,12 +2,9 @@
 #pragma once
 #include "abi/gen/stubs.h"
 
-// Waits until one of `signals` is asserted on an object: 0 and the packet, -ETIMEDOUT, or another negative errno.
-[[nodiscard]] int wait_signal(kpio_handle object, uint32_t signals, uint64_t deadline, struct kpio_port_packet *packet);
-// Makes what the first wait makes and keeps, so that it does not show up as new later.
-void wait_warm_up(void);
-// In a copy of a process (process_fork): what is kept is the parent's as well, so it goes.
-void wait_forget(void);
+// Waits until one of `signals` is asserted on an object: 0, and *value, if not NULL, is what a port's packet would tell (its lower
+// half). -ETIMEDOUT, -EDESTROYED: the handle has ended, or another negative errno.
+[[nodiscard]] int wait_signal(kpio_handle object, uint32_t signals, uint64_t deadline, uint32_t *value);
 // Waits for the end of a process, thread or job; *status, if not NULL, gets the exit status of a process.
 [[nodiscard]] int wait_terminated(kpio_handle object, uint64_t deadline, int64_t *status);
 

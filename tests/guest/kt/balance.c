@@ -99,7 +99,6 @@ void kt_balance_take(struct kt_balance *balance) {
 void kt_balance_warm_up(void) {
     struct kt_balance balance;
     while (is_being_started()) time_sleep_ms(1);
-    wait_warm_up();
     int64_t root = kpio_fs_mount("tmpfs", 0, 0, NULL);
     if (root > 0) (void)kpio_handle_close((uint64_t)root);
     heap_free(heap_alloc(1));

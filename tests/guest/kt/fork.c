@@ -9,7 +9,6 @@ struct start {
     struct thread thread;
     int64_t (*run)(void *);
     void *arg;
-    bool has_own_memory;
     kpio_handle space;  // of a new program: what names its address space
 };
 
@@ -19,7 +18,6 @@ static uint8_t own_stack[65536] __attribute__((aligned(16)));
 
 static int64_t run_and_end(void *arg) {
     const struct start *start = arg;
-    if (start->has_own_memory) wait_forget();
     if (start->space != 0) own_space = start->space;
     process_exit(start->run(start->arg));
 }
@@ -34,7 +32,6 @@ static struct start *start_on(int64_t (*run)(void *), void *arg, void *stack, si
 
 int64_t kt_fork_on(uint32_t options, int64_t (*run)(void *), void *arg, void *stack, size_t size) {
     struct start *start = start_on(run, arg, stack, size);
-    start->has_own_memory = !(options & KPIO_FORK_SHARE);
     return kpio_process_fork(options, (uint64_t)thread_begin, (uint64_t)start, (uint64_t)&start->thread);
 }
 

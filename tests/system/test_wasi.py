@@ -23,7 +23,9 @@ WORDS = ("one", "", "\u00e4 b")
 INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr", "terminal-input", "terminal-output", "terminal-stdin",
                       "terminal-stdout", "terminal-stderr"),
               "io": ("error", "poll", "streams"), "filesystem": ("preopens", "types"), "clocks": ("monotonic-clock", "wall-clock"),
-              "random": ("random", "insecure", "insecure-seed")}
+              "random": ("random", "insecure", "insecure-seed"),
+              "sockets": ("network", "instance-network", "tcp", "udp", "tcp-create-socket", "udp-create-socket", "ip-name-lookup")}
+TEXTS = {"rest": "preview2", "sockets": "sockets"}  # of tests/wasm/preview2, and what they are called here
 making = threading.Lock()
 
 # What faults.c does, by its number: the reason of the trap, or the errno.
@@ -47,6 +49,7 @@ def in_mode(mode, name):
     yield from (case(f"component_{program}", f"{program}_component.{made}", *WORDS, output=said[program], status=min(status, 1))
                 for program, status in ENDED.items())
     yield case("preview2", f"preview2.{text}", output="preview 2 works", options=())
+    yield case("sockets", f"sockets.{text}", options=())
     for number, told in enumerate(FAULTS):
         trap = isinstance(told, str)
         output = rf"wasmhost: \S+: {told}(\n +\d+: .*)+" if trap else f"refused: {told}"
@@ -91,8 +94,9 @@ def make_programs(folder, host):
         component.encode(bare, folder / f"{name}_component.wasm")
         bare.unlink()
     command.check([*CLANG, "-nostdlib", "-Wl,--no-entry", str(SAMPLES[0] / "faults.c"), "-o", str(folder / "faults.wasm")])
-    shutil.copy(SAMPLES[1] / "rest.wat", folder / "preview2.wat")
-    for source in [*folder.glob("*.wasm"), folder / "preview2.wat"]:
+    for name, called in TEXTS.items():
+        shutil.copy(SAMPLES[1] / f"{name}.wat", folder / f"{called}.wat")
+    for source in [*folder.glob("*.wasm"), *folder.glob("*.wat")]:
         command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(source), str(source.with_suffix(".aot"))])
 
 
@@ -127,7 +131,8 @@ def test_every_function_is_called():
     modules = b"".join((samples() / f"{name}.wasm").read_bytes() for name in ENDED) + (samples() / "faults.wasm").read_bytes()
     lacking = [name for name in functions if b"wasi_snapshot_preview1" + bytes([len(name)]) + name.encode() not in modules]
     assert not lacking
-    components = b"".join((samples() / f"{name}_component.wasm").read_bytes() for name in ENDED) + (SAMPLES[1] / "rest.wat").read_bytes()
+    components = b"".join((samples() / name).read_bytes() for name in
+                          (*(f"{name}_component.wasm" for name in ENDED), *(f"{name}.wat" for name in TEXTS.values())))
     lacking = [f"{package}/{name}" for package, names in INTERFACES.items() for name in names
                if f"wasi:{package}/{name}@0.2.".encode() not in components]
     assert not lacking

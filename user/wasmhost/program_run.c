@@ -123,7 +123,7 @@ static int run_component(struct program *p, wasmtime_context_t *context) {
     wasmtime_component_linker_t *linker = wasmtime_component_linker_new(p->engine);
     wasmtime_component_instance_t instance;
     int status = STATUS_USAGE;
-    wasmtime_error_t *error = wasmtime_component_linker_add_wasip2(linker);
+    wasmtime_error_t *error = kpio_wasmtime_component_linker_define_wasi(linker, p->component);
     if (error == NULL) error = wasmtime_component_linker_instantiate(linker, context, p->component, &instance);
     if (error != NULL) report_error(p->file, error);
     else status = call_run(p, context, &instance);

@@ -19,3 +19,9 @@ void kpio_wasmtime_wasi_delete(void *wasi);
 // Defines those functions of wasi_snapshot_preview1 that the module imports; a name that it has not stays undefined. They are called in
 // stores whose data is as above.
 wasmtime_error_t *kpio_wasmtime_linker_define_wasi(wasmtime_linker_t *linker, const wasmtime_module_t *module);
+
+// ---- WASI preview 2 for one component -------------------------------------------------------------------------------------------
+
+// Defines those interfaces of WASI 0.2 that the component imports; others stay undefined. What is granted is the store's, as
+// wasmtime_context_set_wasi sets it.
+wasmtime_error_t *kpio_wasmtime_component_linker_define_wasi(wasmtime_component_linker_t *linker, const wasmtime_component_t *component);

@@ -2,6 +2,7 @@
 pub use wasmtime_c_api::*;
 
 mod wasi;
+mod wasi_component;
 
 #[cfg(feature = "full")]
 mod precompile {

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Optional
 
-from .. import apps, command, cpio, engine, guest, linuxguest
+from .. import apps, command, component, cpio, engine, guest, linuxguest
 from ..build import Build
 from ..elf import Elf, Symbols
 from ..errors import USAGE, KpioError
@@ -47,6 +47,7 @@ def wake_rows(kinds: tuple, whom: str, mode: str) -> list[Row]:
 ROWS = [
     Row(BOOT, 0.04, "power-on to the first byte that hello prints"),
     Row("spawn_to_start_aot", 0.5, "spawn to `_start`, system warm"),
+    Row("spawn_to_start_component", None, "the same of a component (preview 2)"),
     Row("instantiate_warm", 0.6, "one instance made and dropped in a running host"),
     Row("script_jit_output", None, "spawn to the first output of a script, QuickJS in jit"),
     Row("script_first_output", 0.3, "the same in interp, by Winch: over KPIO's jit", over="script_jit_output"),
@@ -81,10 +82,17 @@ def small_program(name: str, flags: list[str]) -> Path:
                      SOURCES / "apps" / "measure.h", *flags)
 
 
+def as_component(module: Path) -> Path:
+    tool = ROOT / "engines" / "component"
+    return apps.kept(f"{module.stem}-component.wasm", lambda made: component.encode(module, made), module, tool / "Cargo.lock",
+                     tool / "src" / "main.rs")
+
+
 def modules() -> dict[str, Path]:
     bare = ["-nostartfiles", "-nodefaultlibs"]
     made = {name: small_program(name, []) for name in ("hello", "idle", "heap", "files", "coremark", "polybench", "wake", "greedy")}
     made["start"] = small_program("start", ["-nostartfiles"])
+    made["start-component"] = as_component(made["start"])
     made["small"] = small_program("small", [*bare, "-Wl,--no-entry"])
     made["sqlite"] = apps.sqlite(SOURCES / "apps" / "sqlite.c", ["-Wall", "-Werror", f"-I{ROOT}"])
     return {**made, "qjs": apps.quickjs(), "large": apps.large()}

@@ -282,6 +282,7 @@ static uint64_t idle_private(const struct row *row) {
 static const struct row rows[] = {
     {"power_on_to_hello_aot", 0, power_on, AOT("/wasm/hello.aot")},
     {"spawn_to_start_aot", 9, spawn_to_start, AOT("/wasm/start.aot")},
+    {"spawn_to_start_component", 9, spawn_to_start, AOT("/wasm/start-component.aot")},
     {"instantiate_warm", 0, itself, {"/wasm/instantiate", "/wasm/small.aot", NULL}},
     {"script_first_output", 1, first_output, INTERP("/wasm/qjs.wasm", "--", "-e", "print(6 * 7)")},
     {"script_jit_output", 1, first_output, JIT("/wasm/qjs.wasm", "--", "-e", "print(6 * 7)")},

@@ -168,13 +168,13 @@ def started(machine: Machine, kernel: Path, initrd: Path, append: str, verbose: 
 
 
 def run_in(build: Build, machine: Machine, append: str, ran: linuxguest.Command, files: dict[str, bytes], seconds: Optional[float],
-           verbose: bool) -> int:
-    """The same for a program of the guest's root, to which these files are added."""
+           verbose: bool, name: str = "") -> int:
+    """The same for a program of the guest's root, to which these files are added; `name`: what it is called here."""
     with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
         initrd = Path(folder, "initrd.cpio")
         initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], files))
         with started(machine, build.kernel, initrd, f"{APPEND} {append}", verbose) as session:
             if not session.follow(time.monotonic() + seconds if seconds else None):
-                print(f"kpio: {ran.arguments[0]} was stopped after {seconds:g} s", file=sys.stderr)
+                print(f"kpio: {name or ran.arguments[0]} was stopped after {seconds:g} s", file=sys.stderr)
                 return STOPPED
     return session.status >> 8 if session.status & 0x7f == 0 else 128 + (session.status & 0x7f)

@@ -141,11 +141,17 @@ def test_a_component_is_one():
     assert all(f"wasi:{name}@0.2.".encode() in made for name in INTERFACES)
 
 
+# (module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))
+ENDLESS = bytes.fromhex("0061736d01000000 01040160 0000 03020100 0503010001 071302066d656d6f72790200065f73746172740000 0a0901070003400c000b0b")
+
+
 def test_apps_are_installed(tmp_path):
-    """A component and a module, by the monitor."""
+    """A component and a module, by the monitor, where Ctrl-C ends one that runs."""
     source = tmp_path / "root"
     shutil.copytree(made_apps(), source / "m")
     (source / "m" / "hello.app").write_text("name = hello\nversion = 1\n")
+    (source / "m" / "endless.app").write_text("name = endless\nversion = 1\n")
+    (source / "m" / "endless.wasm").write_bytes(ENDLESS)
     (source / "out").mkdir()
     variant, archive = built(CONFIG), tmp_path / "initrd"
     archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, engine.boot_files()))
@@ -159,9 +165,13 @@ def test_apps_are_installed(tmp_path):
                              ("app run survey first.txt", survey),
                              ("app install /m/hello.wasm /m/hello.app", r"hello 1"),
                              ("app run hello Ada", "Hello, Ada!"),
+                             ("app", r"usage: app install (?s:.*)usage: app run NAME"),
+                             ("app install /m/endless.wasm /m/endless.app", r"endless 1"),
                              ("app list", r"survey +1\.0 +aot +valid")):
             said = console.ask(line, rf"{answer}(?s:.*)kpio> ", SILENCE)
-            assert "usage" not in said, said
+            assert line == "app" or "usage" not in said, said
+        console.type("app run endless\n\x03")
+        console.read_until(r"\^C\r?\n(?s:.*)kpio> ", SILENCE)
     finally:
         console.close()
 

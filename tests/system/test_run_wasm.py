@@ -27,10 +27,11 @@ def kpio_run(*words):
 @pytest.mark.parametrize("options, program, status, output, error", [
     (("--cpu-time", "0.3"), ("trap.wasm", "loop"), 124, "", CPU_OVER),
     (("--memory", "16M", "--mode=interp"), ("trap.wasm", "grow"), 0, "stopped at the limit\n", ""),
+    (("--timeout", "20"), ("trap.wasm", "sleep"), 124, "", r"kpio: \S+/trap\.wasm was stopped after 20 s"),
     (("--files", "20", "--dir", "@::/data"), ("trap.wasm", "open"), 0, "stopped at the limit\n", ""),
     (("-W", "timeout=500ms", "--argv0", "sleeper"), ("trap.wasm", "sleep"), 124, "", r"wasmhost: sleeper: stopped: its time of 0\.5 s .*"),
     (("-W", "max-wasm-stack=64K"), ("trap.wasm", "descend"), 134, "", r"wasmhost: \S+: wasm trap: call stack exhausted(?s:\n.*)"),
-], ids=["cpu_time", "memory", "files", "time", "stack"])
+], ids=["cpu_time", "memory", "timeout", "files", "time", "stack"])
 def test_limits(tmp_path, options, program, status, output, error):
     done = kpio_run(samples() / program[0], *(word.replace("@", str(tmp_path)) for word in options), "--", *program[1:])
     assert (done.returncode, done.stdout) == (status, output), done.stderr

@@ -4,9 +4,13 @@
 #include "lib/text.h"
 #include "protocols/gen/appd.h"
 #include "user/libkpio/appd.h"
+#include "user/shell/line.h"
 #include "user/shell/shell.h"
 
 #define COMPILE_NS 1800000000000ull  // a large module takes minutes
+
+#define KEYS_NS 100000000ull             // between two looks at what was typed while an app runs
+#define KILLED ((uint64_t)(int64_t)-ECANCELED)
 
 static struct client client = {.name = "appd"};
 
@@ -103,13 +107,15 @@ static void close_if(kpio_handle handle) {
     if (handle > 0) (void)kpio_handle_close((uint64_t)handle);
 }
 
-// Its pipes here: what it writes goes to the console until both are closed on its side.
-static void follow(kpio_handle output, kpio_handle error) {
+// Its pipes here: what it writes goes to the console until both are closed on its side. Ctrl-C ends it.
+static void follow(kpio_handle process, kpio_handle output, kpio_handle error) {
     struct kpio_wait_item items[2] = {{.handle = output}, {.handle = error}};
     unsigned open = 2;
     while (open > 0) {
         for (unsigned i = 0; i < open; i++) items[i].signals = KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE;
-        if (kpio_handle_wait_many(items, open, KPIO_TIME_NEVER) < 0) return;
+        int64_t result = kpio_handle_wait_many(items, open, time_now() + KEYS_NS);
+        if (result < 0 && result != -ETIMEDOUT) return;
+        if (line_interrupted() && process > 0) (void)kpio_process_kill(process, KILLED);
         for (unsigned i = open; i-- > 0;) {
             uint8_t bytes[512];
             if (items[i].asserted == 0) continue;
@@ -146,12 +152,13 @@ static int64_t run(unsigned count, char **words) {
     close_if(request.input);
     close_if(request.output);
     close_if(request.error);
-    if (error > 0) follow((kpio_handle)output, (kpio_handle)error);
+    if (error > 0) follow(process, (kpio_handle)output, (kpio_handle)error);
     close_if((kpio_handle)output);
     close_if((kpio_handle)error);
     if (result == 0) result = wait_terminated(process, KPIO_TIME_NEVER, &status);
     close_if(process);
-    if (result == 0 && status != 0) print("exit status %ld\n", (long)(status >> 8));
+    if (result == 0 && status == (int64_t)KILLED) print("^C\n");
+    else if (result == 0 && status != 0) print("exit status %ld\n", (long)(status >> 8));
     return result;
 }
 

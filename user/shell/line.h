@@ -8,6 +8,8 @@
 // Shows the prompt and reads a line without its end. False when the console cannot be read any more. Ctrl-C gives an
 // empty line.
 bool line_read(const char *prompt, char line[LINE_MAX]);
+// Whether Ctrl-C was typed since; does not wait. Other keys stay for the next line.
+bool line_interrupted(void);
 
 // ---- the editor itself, without a console -------------------------------------------------------------------------------
 #define HISTORY_MAX 16u

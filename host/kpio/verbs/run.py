@@ -116,7 +116,7 @@ def run_wasm(arguments, file):
     with wasmfs.Mounted(variant, chosen, systems, places[len(shares):]) as mounted, \
             folders.Served(mounted.machine, shares, places[:len(shares)]) as served:
         append = " ".join(f"root=tmpfs kpio.jit=1 {served.words} {mounted.words} {arguments.append}".split())
-        return hostrun.run_in(mounted.build, served.machine, append, ran, files, options.timeout, verbose)
+        return hostrun.run_in(mounted.build, served.machine, append, ran, files, options.timeout, verbose, str(file))
 
 
 def run_program(arguments, file):

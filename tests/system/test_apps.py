@@ -142,7 +142,8 @@ def test_a_component_is_one():
 
 
 # (module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))
-ENDLESS = bytes.fromhex("0061736d01000000 01040160 0000 03020100 0503010001 071302066d656d6f72790200065f73746172740000 0a0901070003400c000b0b")
+ENDLESS = bytes.fromhex("0061736d01000000 010401600000 03020100 0503010001"
+                        "071302066d656d6f72790200065f73746172740000 0a0901070003400c000b0b")
 
 
 def test_apps_are_installed(tmp_path):

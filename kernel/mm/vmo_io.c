@@ -79,12 +79,9 @@ static int64_t transfer_piece(struct vmo *vmo, uint64_t offset, const struct tra
 
 static int64_t transfer(struct vmo *vmo, uint64_t offset, uint64_t size, const struct transfer *t) {
     if (vmo->kind == VMO_PHYSICAL) return -EINVAL;  // device registers have widths and side effects: map them
-    spin_lock(vmo->lock);
-    uint64_t end = vmo->pages << PAGE_SHIFT;
-    spin_unlock(vmo->lock);
+    const uint64_t end = __atomic_load_n(&vmo->pages, __ATOMIC_RELAXED) << PAGE_SHIFT;  // each piece looks again
     if (offset >= end) return 0;
     if (size > end - offset) size = end - offset;
-    size_t most = t->kernel ? PAGE_SIZE : BOUNCE;
     uint64_t done = 0;
     for (unsigned pieces = 0; done < size;) {
         uint64_t at = offset + done;
@@ -96,6 +93,7 @@ static int64_t transfer(struct vmo *vmo, uint64_t offset, uint64_t size, const s
             if (++pieces % PREEMPT_PAGES == 0 && sched_preempt_point()) break;
             continue;
         }
+        const size_t most = t->kernel ? PAGE_SIZE : BOUNCE;
         n = most - (at & (most - 1));
         if (n > size - done) n = size - done;
         int64_t error = transfer_piece(vmo, at, t, done, n);
@@ -335,8 +333,16 @@ void vmo_cut(struct vmo *vmo) {
     vmo_unmap_range(vmo, 0, pages);
 }
 
+static bool has_page(struct vmo *vmo, uint64_t index) {
+    spin_lock(vmo->lock);
+    bool found = index < vmo->pages && page_tree_look(&vmo->tree, index) != 0;
+    spin_unlock(vmo->lock);
+    return found;
+}
+
 uint64_t vmo_count_pages(struct vmo *vmo, uint64_t first, uint64_t end) {
     if (vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS) return MIN(end, vmo->pages) - MIN(first, vmo->pages);
+    if (end - first == 1) return has_page(vmo, first);  // a write of a page asks this
     uint64_t count = 0;
     for (;;) {
         bool done = false;

@@ -5,6 +5,7 @@
 #include "kernel/sched/sched.h"
 
 #define PREEMPT_PAGES 16
+#define BLOCKS_OF_PAGE (PAGE_SIZE / 512)
 
 // Memory that the file system may not have is room that it does not have.
 static int64_t as_room(int64_t result) { return result == -ENOMEM || result == -ENFILE ? -ENOSPC : result; }
@@ -47,7 +48,7 @@ static int set_pages(struct inode *inode, uint64_t size) {
 }
 
 static uint64_t blocks_in(struct inode *inode, uint64_t start, uint64_t end) {
-    return vmo_count_pages(inode->memory, start >> PAGE_SHIFT, div_round_up(end, PAGE_SIZE)) * (PAGE_SIZE / 512);
+    return vmo_count_pages(inode->memory, start >> PAGE_SHIFT, div_round_up(end, PAGE_SIZE)) * BLOCKS_OF_PAGE;
 }
 // Pages that a mapping made are found here only.
 static void count_blocks(struct inode *inode) { inode->blocks = blocks_in(inode, 0, inode->memory->pages << PAGE_SHIFT); }
@@ -63,18 +64,28 @@ int64_t memory_read_kernel(struct inode *inode, uint64_t offset, void *to, uint6
     return offset >= size ? 0 : vmo_read_kernel(inode->memory, offset, to, MIN(bytes, size - offset));
 }
 
-// From kernel memory, or with that NULL the user's.
-static int64_t write(struct inode *inode, uint64_t offset, const void *kernel, struct user_ptr from, uint64_t bytes) {
-    uint64_t old = inode->size, end = offset + bytes;
+// Within the pages that there are: from kernel memory, or with that NULL the user's.
+static inline int64_t put(struct inode *inode, uint64_t offset, const void *kernel, struct user_ptr from, uint64_t bytes) {
+    const uint64_t end = offset + bytes, all = (div_round_up(end, PAGE_SIZE) - (offset >> PAGE_SHIFT)) * BLOCKS_OF_PAGE;
+    uint64_t blocks = blocks_in(inode, offset, end);
+    int64_t done = kernel != NULL ? vmo_write_kernel(inode->memory, offset, kernel, bytes) : vmo_write(inode->memory, offset, from, bytes);
+    if (done > 0 && unlikely(blocks != all)) inode->blocks += blocks_in(inode, offset, end) - blocks;
+    return done;
+}
+
+static coldpath int64_t extend(struct inode *inode, uint64_t offset, const void *kernel, struct user_ptr from, uint64_t bytes) {
+    uint64_t old = inode->size;
     int error = offset > old ? clear_behind(inode, old) : 0;
-    if (error == 0 && end > old) error = set_pages(inode, end);
-    uint64_t blocks = error == 0 ? blocks_in(inode, offset, end) : 0;
-    int64_t done = error != 0 ? error : kernel != NULL
-                       ? vmo_write_kernel(inode->memory, offset, kernel, bytes) : vmo_write(inode->memory, offset, from, bytes);
-    if (done > 0) inode->blocks += blocks_in(inode, offset, end) - blocks;
+    if (error == 0) error = set_pages(inode, offset + bytes);
+    int64_t done = error != 0 ? error : put(inode, offset, kernel, from, bytes);
     if (done > 0 && offset + (uint64_t)done > old) __atomic_store_n(&inode->size, offset + (uint64_t)done, __ATOMIC_RELEASE);
-    if (end > inode->size && end > old) (void)set_pages(inode, inode->size);  // shrinking what was never used
-    return as_room(done);
+    if (offset + bytes > inode->size) (void)set_pages(inode, inode->size);  // shrinking what was never used
+    return done;
+}
+
+static inline int64_t write(struct inode *inode, uint64_t offset, const void *kernel, struct user_ptr from, uint64_t bytes) {
+    bool within = offset + bytes <= inode->size;
+    return as_room(likely(within) ? put(inode, offset, kernel, from, bytes) : extend(inode, offset, kernel, from, bytes));
 }
 
 int64_t memory_write(struct inode *inode, uint64_t offset, struct user_ptr from, uint64_t bytes) {

@@ -27,7 +27,7 @@ def kpio_run(*words):
 @pytest.mark.parametrize("options, program, status, output, error", [
     (("--cpu-time", "0.3"), ("trap.wasm", "loop"), 124, "", CPU_OVER),
     (("--memory", "16M", "--mode=interp"), ("trap.wasm", "grow"), 0, "stopped at the limit\n", ""),
-    (("--timeout", "20"), ("trap.wasm", "sleep"), 124, "", r"kpio: \S+/trap\.wasm was stopped after 20 s"),
+    (("--timeout", "3"), ("trap.wasm", "sleep"), 124, "", r"kpio: \S+/trap\.wasm was stopped after 3 s"),
     (("--files", "20", "--dir", "@::/data"), ("trap.wasm", "open"), 0, "stopped at the limit\n", ""),
     (("-W", "timeout=500ms", "--argv0", "sleeper"), ("trap.wasm", "sleep"), 124, "", r"wasmhost: sleeper: stopped: its time of 0\.5 s .*"),
     (("-W", "max-wasm-stack=64K"), ("trap.wasm", "descend"), 134, "", r"wasmhost: \S+: wasm trap: call stack exhausted(?s:\n.*)"),
@@ -130,6 +130,13 @@ def test_environment(monkeypatch):
     monkeypatch.delenv("ABSENT", raising=False)
     done = kpio_run("--env", "COLOUR=blue", samples() / "wasi.wasm", "--env", "COLOUR", "--env", "ABSENT", "--", "arguments")
     assert (done.returncode, done.stdout) == (0, "dark red\n"), done
+
+
+def test_half_of_the_machine_is_for_its_memory(tmp_path):
+    """400 of 1,024 MiB: a system that runs other programs too keeps a quarter for WebAssembly."""
+    (tmp_path / "large.wat").write_text('(module (memory (export "memory") 6400) (func (export "_start")))')
+    done = kpio_run("--memory", "1G", tmp_path / "large.wat")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_help_behind_the_program():

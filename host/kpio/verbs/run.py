@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import accel, build, demo, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm, wasmfs
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
+HALVED_MIB = 512
 HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
 EXAMPLES = """  kpio run                             the demonstration: 4 CPUs, 1 GiB, release build
   kpio run -v                          the same with all that the system says
@@ -104,6 +105,11 @@ def prepare(arguments, verbose):
     return variant, machine.from_arguments(arguments, accel.choose(arguments.accel, variant))
 
 
+def wasm_pool(chosen, append):
+    """Half of a guest that runs one such program, and has room, is for its linear memory; else the system takes a quarter."""
+    return f"wasm_pool={chosen.memory_mib // 2}M" if chosen.memory_mib >= HALVED_MIB and "wasm_pool=" not in append else ""
+
+
 def run_wasm(arguments, file):
     options, words = wasm.split(arguments.words[1:], arguments)
     environment = [f"{name}={value}" for name, value in environment_of(arguments.env + options.env).items()]
@@ -115,7 +121,8 @@ def run_wasm(arguments, file):
     ran, places = linuxguest.Command(tuple(argv)), wasm.places([*shares, *systems])
     with wasmfs.Mounted(variant, chosen, systems, places[len(shares):]) as mounted, \
             folders.Served(mounted.machine, shares, places[:len(shares)]) as served:
-        append = " ".join(f"root=tmpfs kpio.jit=1 {served.words} {mounted.words} {arguments.append}".split())
+        pool = wasm_pool(chosen, arguments.append)
+        append = " ".join(f"root=tmpfs kpio.jit=1 {pool} {served.words} {mounted.words} {arguments.append}".split())
         return hostrun.run_in(mounted.build, served.machine, append, ran, files, options.timeout, verbose, str(file))
 
 

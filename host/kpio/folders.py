@@ -18,6 +18,7 @@ from .machine import Folder, Machine
 MOST = 4
 # Debian 12's comes with QEMU and is C; the later one is Rust, with a package of its own.
 DAEMONS = (("/usr/lib/qemu/virtiofsd", "c"), ("/usr/libexec/virtiofsd", "rust"))
+QEMU_GONE = ("Broken pipe", "Connection reset by peer")  # how the last line of a daemon ends whose guest was ended
 NOT_ALLOWED = "this machine does not allow what virtiofsd locks itself into (user and mount namespaces): start as root"
 
 
@@ -138,11 +139,13 @@ class Daemon:
                                             pass_fds=(listening.fileno(),))
 
     def failure(self) -> Optional[str]:
-        """What became of it, if it ended though nobody told it to."""
+        """What became of it, if it ended though nobody told it to: not where it says that QEMU went, in the middle of an answer."""
         status = self.process.poll()
         if status is None or status == 0:
             return None
         said = self.said.read_text(errors="replace").strip().splitlines()
+        if said and said[-1].endswith(QEMU_GONE):
+            return None
         return f"{self.share.host} was lost: virtiofsd ended with status {status}" + (f": {said[-1]}" if said else "")
 
     def end(self) -> None:

@@ -24,6 +24,7 @@ APPEND = "kpio.mode=run"
 PIECE = 65536  # bytes that are read at once
 HEADER, SIZE = struct.Struct("<II"), struct.Struct("<I")  # of a frame to this side, and of one to the guest
 OUTPUT, ERROR, STATUS, NOT_STARTED = 1, 2, 3, 4  # kinds of frames
+NAMES = {OUTPUT: "output", ERROR: "error output"}
 STOPPED = 124  # as timeout(1) says it
 FOLDER = "/run"
 INPUT = 0
@@ -40,6 +41,10 @@ def write_all(number: int, data: bytes) -> None:
             data = data[os.write(number, data):]
         except BlockingIOError:  # whoever started this command may have made it so
             select.select([], [number], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise KpioError(f"what the program wrote to its {NAMES[number]} is lost: {error.strerror}") from None
 
 
 class Session:

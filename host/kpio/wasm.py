@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import stat
 from pathlib import Path
 
 from . import apps, engine, folders, packages, scripts
@@ -19,6 +20,8 @@ FLAGS = ("-v", "--verbose", "-h", "--help")  # options that have no value
 
 def beginning(file: Path) -> bytes:
     try:
+        if stat.S_ISFIFO(file.stat().st_mode) or stat.S_ISCHR(file.stat().st_mode):
+            raise KpioError(f"{file}: a program is a file that can be read more than once, not a device or a pipe", USAGE)
         with open(file, "rb") as opened:
             return opened.read(4096)
     except OSError as error:

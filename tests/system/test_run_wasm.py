@@ -86,6 +86,13 @@ def test_what_is_no_program(tmp_path, name, data, said):
     assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", f"kpio: {said.format(file)}\n")
 
 
+def test_what_is_no_file():
+    """Nothing is read of it, as /dev/zero has no end."""
+    done = kpio_run("/dev/zero")
+    said = "kpio: /dev/zero: a program is a file that can be read more than once, not a device or a pipe\n"
+    assert (done.returncode, done.stdout, done.stderr) == (USAGE, "", said)
+
+
 def test_a_guest_that_is_too_small_is_named():
     done = kpio_run("--memory", "64M", samples() / "wasi.wasm")
     said = "kpio: the program could not be started: .*; the guest has too little memory: --memory before the program gives it more\n"
@@ -212,6 +219,14 @@ def test_nobody_reads_on():
         running.stdout.close()
         assert running.wait(LIMIT) == INTERRUPTED
         assert running.stderr.read() == b""
+
+
+def test_output_that_does_not_fit():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(argv_of(samples() / "streams.wasm", "fill"), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                              timeout=LIMIT)
+    said = b"kpio: what the program wrote to its output is lost: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_interrupted():

@@ -146,6 +146,20 @@ def test_half_of_the_machine_is_for_its_memory(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+GROWS = """(module (table $t 1 funcref) (memory (export "memory") 1) (func (export "_start")
+    (loop $again (br_if $again (i32.ne (table.grow $t (ref.null func) (i32.const 100000)) (i32.const -1))))))"""
+
+
+@pytest.mark.parametrize("options, status, said", [
+    ((), 0, ""),
+    (("-W", "max-table-elements=2000000000"), 137, "kpio: the program was ended: there is no memory for a page that it used\n"),
+], ids=["limit", "none"])
+def test_a_table_without_end(tmp_path, options, status, said):
+    (tmp_path / "grows.wat").write_text(GROWS)
+    done = kpio_run("--memory", "256M", tmp_path / "grows.wat", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
+
+
 def test_help_behind_the_program():
     done = kpio_run(samples() / "wasi.wasm", "--help")
     assert done.returncode == 0 and done.stdout.startswith("usage: kpio run APP.wasm [options] [--] ARGS\n"), done

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: wasmhost [--mode aot|jit|interp] [--dir HOST[::GUEST][,ro]] [--env KEY=VALUE] [--memory SIZE]\n"
@@ -29,6 +30,7 @@ static const char usage[] =
     "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
 
 #define STACK_MAX (256 << 20)
+#define TABLE_MAX 10000000
 
 [[gnu::noreturn, gnu::format(printf, 1, 2)]] static void wrong(const char *format, ...) {
     va_list args;
@@ -174,11 +176,20 @@ static int option(struct options *o, char **words) {
     return equals != NULL ? 1 : 2;
 }
 
+// Tables lie on the host's heap, which the system may find itself without pages for: a limit of which growing tells, before that. No
+// table has more elements in a browser (the JavaScript interface, "Implementation-defined Limits").
+static int64_t table_elements(int64_t memory) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (memory < 0 && pages > 0 && page > 0) memory = (int64_t)pages * page / 4;
+    int64_t elements = memory >= 0 ? memory / (int64_t)sizeof(void *) : TABLE_MAX;
+    return elements < TABLE_MAX ? elements : TABLE_MAX;
+}
+
 void options_parse(int argc, char **argv, struct options *out) {
     *out = (struct options){.mode = MODE_JIT, .memory = -1, .files = -1, .stack = -1, .table_elements = -1};
     int i = 1;
     while (i < argc && (strcmp(argv[i], "-W") == 0 || (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0'))) i += option(out, argv + i);
-    if (out->table_elements < 0 && out->memory >= 0) out->table_elements = out->memory / (int64_t)sizeof(void *);
+    if (out->table_elements < 0) out->table_elements = table_elements(out->memory);
     if (i < argc && strcmp(argv[i], "--") == 0) i++;
     if (i == argc) wrong("no FILE");
     out->place = argv[i];

@@ -33,7 +33,7 @@ struct options {
     uint64_t cpu_nanos;           // CPU time, of all threads; 0: no limit
     int64_t files;                // most files that are open at a time; -1: as the system says
     int64_t stack;                // bytes of the program's stack; -1: the engine's
-    int64_t table_elements;       // most elements of a table; -1: what a memory of that limit could hold
+    int64_t table_elements;       // most elements of a table
     bool verbose;                 // tells by what it is run
 };
 

@@ -6,6 +6,8 @@
 
 #define HEADER_BYTES 8u
 #define DATA_BYTES (PORT_SEND_BYTES - HEADER_BYTES)
+#define SIGNAL_KILL 9  // of Linux, in a wait status
+#define SIGNAL_SEGV 11
 
 // ---- to the host ------------------------------------------------------------------------------------------------------------------
 
@@ -104,6 +106,17 @@ static uint64_t want(struct waiting *w, kpio_handle handle, uint32_t signals) {
     return w->count++;
 }
 
+// The wait status of a process that ended so. One that the system ended says nothing itself: that is said for it.
+static int64_t wait_status(struct streams *s, int64_t status) {
+    static const char memory[] = "kpio: the program was ended: there is no memory for a page that it used\n";
+    static const char other[] = "kpio: the program was ended by the system; -v shows why\n";
+    if (status >= 0) return (int64_t)((uint64_t)status & 0xffff);
+    bool is_memory = status == KPIO_STATUS_FAULT - KPIO_EXC_NO_MEMORY;
+    int error = is_memory ? streams_tell(s, FRAME_ERROR, memory, sizeof memory - 1) : streams_tell(s, FRAME_ERROR, other, sizeof other - 1);
+    if (error != 0) return error;
+    return is_memory || status > KPIO_STATUS_FAULT ? SIGNAL_KILL : SIGNAL_SEGV;
+}
+
 int64_t streams_follow(struct streams *s, kpio_handle process) {
     const uint32_t readable = KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE;
     bool open[2] = {true, true};
@@ -129,5 +142,5 @@ int64_t streams_follow(struct streams *s, kpio_handle process) {
     if (error == 0) error = drain(s, s->error, FRAME_ERROR);
     if (error != 0) return error;
     int64_t result = wait_terminated(process, KPIO_TIME_NEVER, &status);
-    return result < 0 ? result : (int64_t)((uint64_t)status & 0xffff);
+    return result < 0 ? result : wait_status(s, status);
 }

@@ -139,6 +139,15 @@ static int64_t ask_to_run(unsigned count, char **words, struct appd_run_request 
     return error;
 }
 
+// A wait status, or what the system gave to a process that it ended.
+static void tell_end(int64_t status) {
+    if (status == (int64_t)KILLED) print("^C\n");
+    else if (status == KPIO_STATUS_FAULT - KPIO_EXC_NO_MEMORY) print("ended: no memory for a page that it used\n");
+    else if (status < 0) print("ended by the system: %ld\n", (long)status);
+    else if ((status & 0x7f) != 0) print("ended by signal %ld\n", (long)(status & 0x7f));
+    else if (status != 0) print("exit status %ld\n", (long)(status >> 8));
+}
+
 // Without an input.
 static int64_t run(unsigned count, char **words) {
     struct appd_run_request request = {};
@@ -157,8 +166,7 @@ static int64_t run(unsigned count, char **words) {
     close_if((kpio_handle)error);
     if (result == 0) result = wait_terminated(process, KPIO_TIME_NEVER, &status);
     close_if(process);
-    if (result == 0 && status == (int64_t)KILLED) print("^C\n");
-    else if (result == 0 && status != 0) print("exit status %ld\n", (long)(status >> 8));
+    if (result == 0) tell_end(status);
     return result;
 }
 

@@ -13,6 +13,7 @@
 #define FAIR_WEIGHT 1024u       // of a normal entity
 #define FAIR_SLICE_NS 3000000u  // what an entity asks for at a time
 #define FAIR_REST_NS (FAIR_SLICE_NS / 2)  // virtual: how far behind V one that slept is at most
+#define FAIR_FIRST_SLICE_NS (FAIR_SLICE_NS / 4)  // what one that rested so long asks for first
 #define FAIR_CHARGE_MAX_NS (1ull << 40)   // a longer run counts as this: keeps the sums far from overflow
 
 struct fair_queue {
@@ -51,16 +52,18 @@ static inline uint64_t fair_place_moved(const struct fair_queue *q, const struct
 }
 // e begins to compete. Not queued yet. At rest its vruntime stood still while V went on: so one that takes less than its share
 // wakes behind V and goes first, and what another had taken too much is given back when V has come so far. Sleeping gains no
-// more than FAIR_REST_NS.
+// more than FAIR_REST_NS. Several that rested so long are equal, and the first would keep the others waiting for a whole slice: so
+// each asks for less at first.
 static inline void fair_join(struct fair_queue *q, struct sched_entity *e) {
     assert(!e->competing);
-    uint64_t average = fair_rebase(q), least = average - FAIR_REST_NS;
+    uint64_t average = fair_rebase(q), least = average - FAIR_REST_NS, slice = FAIR_SLICE_NS;
     if (unlikely(e->left != q)) {
         e->vruntime = fair_place_moved(q, e, average);
     } else if (e->vruntime - least >= FAIR_CHARGE_MAX_NS) {
         e->vruntime = least;  // behind that, or so long at rest that the difference says nothing
+        slice = FAIR_FIRST_SLICE_NS;
     }
-    e->deadline = e->vruntime + fair_to_virtual(FAIR_SLICE_NS, e->weight);
+    e->deadline = e->vruntime + fair_to_virtual(slice, e->weight);
     q->sum += fair_relative(q, e) * (int64_t)e->weight;
     q->sum_weight += e->weight;
     e->competing = true;

@@ -136,6 +136,28 @@ TEST(fair_sleeping_gains_no_more_than_it_may) {
     CHECK_EQ(a.vruntime - b.vruntime, FAIR_REST_NS);
 }
 
+TEST(fair_rested_one_lets_another_in_after_its_first_slice) {
+    struct fair_queue q;
+    struct sched_entity hog, a, b;
+    fair_init(&q);
+    setup(&hog, FAIR_WEIGHT), setup(&a, FAIR_WEIGHT), setup(&b, FAIR_WEIGHT);
+    fair_join(&q, &hog), fair_join(&q, &a), fair_join(&q, &b);
+    fair_leave(&q, &a), fair_leave(&q, &b);
+    fair_charge(&q, &hog, 10 * MS);
+    fair_join(&q, &a);
+    fair_charge(&q, &hog, FAIR_SLICE_NS / 2);  // what it ran before a woke
+    CHECK(fair_preempts(&q, &a, &hog));
+    fair_insert(&q, &hog);
+    CHECK_EQ(fair_slice_left(&a), FAIR_FIRST_SLICE_NS);
+    CHECK(fair_charge(&q, &a, FAIR_FIRST_SLICE_NS));
+    CHECK_EQ(fair_slice_left(&a), FAIR_SLICE_NS);
+    fair_join(&q, &b);
+    CHECK(fair_preempts(&q, &b, &a));
+    fair_leave(&q, &b);
+    fair_insert(&q, &a);
+    CHECK(fair_pick(&q) == &a);  // which still takes less than its share: the hog gains nothing by that
+}
+
 TEST(fair_debt_is_given_back_while_others_run) {
     struct fair_queue q;
     struct sched_entity a, b;

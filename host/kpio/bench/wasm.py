@@ -61,7 +61,7 @@ ROWS = [
     Row("heap_512m_setup", 0.5, "a heap of 512 MiB, touched once", "heap_512m"),
     Row("heap_512m", 1.0, "a random access to it, of 16 M"),
     Row("wake_alone", None, "how late a program wakes that sleeps a millisecond, the median"),
-    *wake_rows(("loop", "recurse", "grow", "open"), "one that would", ""),
+    *wake_rows(("loop", "recurse", "grow", "open", "fill"), "one that would", ""),
     *wake_rows(("talk",), "two that would", ""),
     Row("compile_4m_jit", 1.0, "spawn to the first output of a module of 4 MB"),
     Row("wasi_read_4k", 0.7, "pread of 4 KiB of a file in memory", "wasi_4k"),

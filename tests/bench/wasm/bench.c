@@ -300,6 +300,7 @@ static const struct row rows[] = {
     {BESIDE("wake_beside_recurse", "recurse", "aot", "aot", "0.5"), .again = true},
     {BESIDE("wake_beside_grow", "grow", "aot", "aot", "0.5")},
     {BESIDE("wake_beside_open", "open", "aot", "aot", "0.5")},
+    {BESIDE("wake_beside_fill", "fill", "aot", "aot", "0.5"), .again = true},
     {BESIDE("wake_beside_talk", "talk", "aot", "aot", "0.5"), .two = true},
     {"wake_alone_jit", 0, itself, WAKE("wake_alone_jit", "jit", "wasm")},
     {BESIDE("wake_beside_loop_jit", "loop", "jit", "wasm", "1")},

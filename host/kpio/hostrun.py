@@ -177,6 +177,7 @@ def run_in(build: Build, machine: Machine, append: str, ran: linuxguest.Command,
     """The same for a program of the guest's root, to which these files are added; `name`: what it is called here."""
     with tempfile.TemporaryDirectory(prefix="kpio-run-") as folder:
         initrd = Path(folder, "initrd.cpio")
+        ran = replace(ran, one_output=os.path.sameopenfile(OUTPUT, ERROR))  # two streams to one place would come in any order
         initrd.write_bytes(linuxguest.archive(build.initrd.read_bytes(), [ran], files))
         with started(machine, build.kernel, initrd, f"{APPEND} {append}", verbose) as session:
             if not session.follow(time.monotonic() + seconds if seconds else None):

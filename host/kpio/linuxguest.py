@@ -25,10 +25,12 @@ class Command:
     environment: dict = field(default_factory=dict)
     directory: str = "/"
     program: str = ""
+    one_output: bool = False  # its error output is its output (drivers/console/hostrun)
 
     def words(self) -> list[str]:
         environment = [f"e{key}={value}" for key, value in {**ENVIRONMENT, **self.environment}.items()]
-        return [*environment, f"d{self.directory}", *(f"a{word}" for word in self.arguments), f"g{self.program or self.arguments[0]}"]
+        one = ["o"] if self.one_output else []
+        return [*environment, *one, f"d{self.directory}", *(f"a{word}" for word in self.arguments), f"g{self.program or self.arguments[0]}"]
 
 
 def archive(raw: bytes, commands: list[Command], files: dict[str, bytes], more: dict[str, bytes] = {}) -> bytes:

@@ -205,6 +205,14 @@ def test_input_that_nobody_reads(what):
     assert (done.returncode, done.stdout, done.stderr) == (7, b"line\n" if what == "first" else b"", b"")
 
 
+def test_outputs_that_go_to_one_place_keep_their_order(tmp_path):
+    with open(tmp_path / "out", "wb") as out:
+        done = subprocess.run(argv_of(samples() / "streams.wasm", "both"), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                              timeout=LIMIT, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "out").read_text().split() == [f"{what}{n}" for n in range(3000) for what in ("out", "error")]
+
+
 def test_both_outputs():
     done = subprocess.run(argv_of(samples() / "streams.wasm", "both"), stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT)
     count = 3000

@@ -20,7 +20,7 @@ static int copy(void) {
 
 static int both(void) {
     for (int n = 0; n < 3000; n++) {
-        printf("out%d\n", n);
+        printf("out%d\n", n), fflush(stdout);
         fprintf(stderr, "error%d\n", n);
     }
     return 0;

@@ -11,6 +11,7 @@
 
 struct command {  // words of the archive's
     const char **arguments, **environment, *directory, *program;
+    bool one_output;      // what it writes to its error output goes with the rest, in the order in which it is written
 };
 
 struct far_ends {  // of the streams: the program's
@@ -49,6 +50,7 @@ static int64_t read_command(const struct archive *archive, struct command *c) {
     for (const char *at = words; at < end; at += strlen(at) + 1) {
         if (*at == 'd') c->directory = at + 1;
         if (*at == 'g') c->program = at + 1;
+        if (*at == 'o') c->one_output = true;
     }
     c->arguments = list(words, end, 'a');
     c->environment = list(words, end, 'e');
@@ -56,14 +58,15 @@ static int64_t read_command(const struct archive *archive, struct command *c) {
     return c->program == NULL || c->directory == NULL ? -EINVAL : 0;
 }
 
-static int64_t make_pipes(struct streams *s, struct far_ends *far) {
+static int64_t make_pipes(struct streams *s, struct far_ends *far, bool one_output) {
     int64_t in = kpio_pipe_create(KPIO_PIPE_STREAM, 0, &s->input);
     int64_t out = in < 0 ? in : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &far->output);
-    int64_t error = out < 0 ? out : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &far->error);
+    int64_t error = out < 0 || one_output ? out : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &far->error);
     if (error < 0) return error;
     far->input = (kpio_handle)in;
     s->output = (kpio_handle)out;
-    s->error = (kpio_handle)error;
+    s->error = one_output ? KPIO_HANDLE_NONE : (kpio_handle)error;
+    if (one_output) far->error = far->output;
     return 0;
 }
 
@@ -122,16 +125,17 @@ static int64_t start(struct streams *s, struct linux_session **session, const ch
     static struct command command;
     struct archive archive;
     struct far_ends far;
-    *what = "its streams";
-    int64_t result = make_pipes(s, &far);
     *what = "the boot archive";
-    if (result == 0) result = archive_open(&archive);
+    int64_t result = archive_open(&archive);
     if (result == 0) result = read_command(&archive, &command);
+    if (result != 0) return result;
+    *what = "its streams";
+    result = make_pipes(s, &far, command.one_output);
     if (result != 0) return result;
     result = spawn(&far, &archive, &command, session, what);
     (void)kpio_handle_close((uint64_t)far.input);
     (void)kpio_handle_close((uint64_t)far.output);
-    (void)kpio_handle_close((uint64_t)far.error);
+    if (!command.one_output) (void)kpio_handle_close((uint64_t)far.error);
     return result;
 }
 

@@ -119,7 +119,7 @@ static int64_t wait_status(struct streams *s, int64_t status) {
 
 int64_t streams_follow(struct streams *s, kpio_handle process) {
     const uint32_t readable = KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE;
-    bool open[2] = {true, true};
+    bool open[2] = {true, s->error != KPIO_HANDLE_NONE};
     int64_t status;
     for (;;) {
         struct waiting w = {.count = 0};
@@ -139,7 +139,7 @@ int64_t streams_follow(struct streams *s, kpio_handle process) {
         if (w.items[ended].asserted != 0) break;
     }
     int error = drain(s, s->output, FRAME_OUTPUT);
-    if (error == 0) error = drain(s, s->error, FRAME_ERROR);
+    if (error == 0 && s->error != KPIO_HANDLE_NONE) error = drain(s, s->error, FRAME_ERROR);
     if (error != 0) return error;
     int64_t result = wait_terminated(process, KPIO_TIME_NEVER, &status);
     return result < 0 ? result : wait_status(s, status);

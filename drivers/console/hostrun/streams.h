@@ -10,7 +10,7 @@ enum { FRAME_OUTPUT = 1, FRAME_ERROR = 2, FRAME_STATUS = 3, FRAME_FAILED = 4 };
 
 struct streams {
     struct port port;
-    kpio_handle input, output, error;  // this side's ends
+    kpio_handle input, output, error;  // this side's ends; no `error` where what is written there goes to the output
     uint32_t used;                     // of the piece that came first: bytes that the program has
     uint32_t left, header, header_bytes;  // of the frame that is being read
     bool input_ended;                  // by the host, or nobody reads it any more

@@ -53,6 +53,7 @@ def matching(pattern: str, expected: str, name: str = ""):
 SIZE = (r"\d+([KMG](iB)?)?", "a size such as 64M is expected")
 SECONDS = (r"(?=.*[1-9])\d*\.?\d*", "a time in seconds is expected, such as 0.5")
 COUNT = (r"\d+", "a number is expected")
+TABLE_MAX = 10_000_000  # elements, as user/wasmhost has it
 ENGINE_LIMITS = {  # behind -W, as the wasmtime command has them
     "timeout": (r"(?=.*[1-9])\d*\.?\d*(s|ms|us|ns)?", "a time is expected, such as 500ms"),
     "max-memory-size": SIZE, "max-wasm-stack": SIZE, "max-table-elements": COUNT,
@@ -91,6 +92,12 @@ def given(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name.replace("-", "_"))
         words += [] if value is None else [f"--{name}", value]
     return words + [word for limit in options.limits for word in ("-W", limit)]
+
+
+def bound_tables(options: argparse.Namespace, memory_mib: int) -> None:
+    """Tables lie on the host's heap in the guest: at most a quarter of its memory, unless other bounds were given (user/wasmhost)."""
+    if not options.memory and not any("max-table-elements=" in limit for limit in options.limits):
+        options.limits.append(f"max-table-elements={min(TABLE_MAX, (memory_mib << 20) // 4 // 8)}")
 
 
 def refuse(options: argparse.Namespace, file: Path) -> None:

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char usage[] =
     "usage: wasmhost [--mode aot|jit|interp] [--dir HOST[::GUEST][,ro]] [--env KEY=VALUE] [--memory SIZE]\n"
@@ -179,8 +178,6 @@ static int option(struct options *o, char **words) {
 // Tables lie on the host's heap, which the system may find itself without pages for: a limit of which growing tells, before that. No
 // table has more elements in a browser (the JavaScript interface, "Implementation-defined Limits").
 static int64_t table_elements(int64_t memory) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (memory < 0 && pages > 0 && page > 0) memory = (int64_t)pages * page / 4;
     int64_t elements = memory >= 0 ? memory / (int64_t)sizeof(void *) : TABLE_MAX;
     return elements < TABLE_MAX ? elements : TABLE_MAX;
 }

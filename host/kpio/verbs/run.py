@@ -117,6 +117,7 @@ def run_wasm(arguments, file):
     systems = wasmfs.parse_all(arguments.fs + options.fs, shares)
     verbose = arguments.verbose or options.verbose
     variant, chosen = prepare(arguments, verbose)
+    wasm.bound_tables(options, chosen.memory_mib)
     argv, files = wasm.command(file, options, environment, words, [*shares, *systems])
     ran, places = linuxguest.Command(tuple(argv)), wasm.places([*shares, *systems])
     with wasmfs.Mounted(variant, chosen, systems, places[len(shares):]) as mounted, \

@@ -25,7 +25,7 @@ INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr",
               "io": ("error", "poll", "streams"), "filesystem": ("preopens", "types"), "clocks": ("monotonic-clock", "wall-clock"),
               "random": ("random", "insecure", "insecure-seed"),
               "sockets": ("network", "instance-network", "tcp", "udp", "tcp-create-socket", "udp-create-socket", "ip-name-lookup")}
-TEXTS = {"rest": "preview2", "sockets": "sockets"}  # of tests/wasm/preview2, and what they are called here
+TEXTS = {"rest": "preview2", "descriptors": "descriptors", "sockets": "sockets"}  # of tests/wasm/preview2, and what they are called here
 making = threading.Lock()
 
 # What faults.c does, by its number: the reason of the trap, or the errno.
@@ -49,6 +49,7 @@ def in_mode(mode, name):
     yield from (case(f"component_{program}", f"{program}_component.{made}", *WORDS, output=said[program], status=min(status, 1))
                 for program, status in ENDED.items())
     yield case("preview2", f"preview2.{text}", output="preview 2 works", options=())
+    yield case("descriptors", f"descriptors.{text}", output="descriptors work", options=("--dir", "@/data::/data"))
     yield case("sockets", f"sockets.{text}", options=())
     for number, told in enumerate(FAULTS):
         trap = isinstance(told, str)

@@ -9,7 +9,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from . import apps, command, engine, guest, linuxguest, packages, progress
+from . import apps, command, engine, guest, packages, progress
 from .build import Build
 from .errors import MISSING, KpioError
 from .machine import Disk, Machine
@@ -88,14 +88,6 @@ def installed(variant: Build, archive: Path, accelerator: str) -> Path:
     return kept
 
 
-def archive_of(variant: Build) -> Path:
-    place = variant.folder / "initrd-demo.cpio"
-    made = place.with_name(f"{place.name}.{os.getpid()}")
-    made.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, files()))
-    os.replace(made, place)  # others may be reading the one before
-    return place
-
-
 def with_apps(variant: Build, machine: Machine, append: str) -> tuple[Machine, Path, str]:
     """The machine, the boot archive and words for the kernel's command line; without apps, said on stderr, where the engine cannot be
     had or the machine was chosen without room for them."""
@@ -107,7 +99,7 @@ def with_apps(variant: Build, machine: Machine, append: str) -> tuple[Machine, P
         return machine, variant.initrd, ""
     try:
         packages.require("wasm", "apps", "linux")
-        archive = archive_of(variant)
+        archive = engine.archive(variant, "initrd-demo.cpio", files())
     except KpioError as error:
         if error.status != MISSING:
             raise

@@ -3,6 +3,7 @@ kept outside the tree, by what it is made of. It is built twice: with compilers,
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import tempfile
@@ -96,12 +97,19 @@ def full_boot_files() -> dict[str, bytes]:
     return {f"{BOOT}/wasmhost-full": (programs("full") / "boot" / "wasmhost").read_bytes(), **boot_files()}
 
 
+def archive(variant: build.Build, name: str, files: dict[str, bytes]) -> Path:
+    """The system's boot archive with these files, beside it under that name."""
+    place = variant.folder / name
+    made = place.with_name(f"{name}.{os.getpid()}")
+    made.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, files))
+    os.replace(made, place)  # others may be reading the one before
+    return place
+
+
 def with_apps(variant: build.Build) -> build.Build:
-    """The same system with these in its boot archive."""
+    """The same system with what apps need in its boot archive."""
     packages.require("wasm")
-    archive = variant.folder / "initrd-apps.cpio"
-    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, full_boot_files()))
-    variant.initrd = archive
+    variant.initrd = archive(variant, "initrd-apps.cpio", full_boot_files())
     return variant
 
 

@@ -5,16 +5,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from console import Console
-from guests import built
-from kpio import command, engine, linuxguest, packages
+from kpio import command, engine, packages
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
-from test_appd import CONFIG, disk
+from test_appd import disk
 from test_wasm import HOST_SECONDS, SILENCE, Case, WasmItem, flaw_of
 
 SAMPLES = ROOT / "apps" / "samples"
@@ -141,23 +139,25 @@ def test_a_component_is_one():
     assert all(f"wasi:{name}@0.2.".encode() in made for name in INTERFACES)
 
 
-# (module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))
-ENDLESS = bytes.fromhex("0061736d01000000 010401600000 03020100 0503010001"
-                        "071302066d656d6f72790200065f73746172740000 0a0901070003400c000b0b")
+# (module (memory (export "memory") 1) (func (export "_start") ...)), where it does (loop (br 0)) or (unreachable)
+START = "0061736d01000000 010401600000 03020100 0503010001 071302066d656d6f72790200065f73746172740000"
+ENDLESS, TRAP = bytes.fromhex(f"{START} 0a0901070003400c000b0b"), bytes.fromhex(f"{START} 0a05010300000b")
+MANIFESTS = {"hello": "", "endless": "", "trap": "", "now": "mode = jit\n", "jit-trap": "mode = jit\n", "refused": "mode = jit\n"}
+TRAPPED = r"wasm trap: wasm `unreachable` instruction executed(?s:.*)\nexit status 134"
 
 
 def test_apps_are_installed(tmp_path):
-    """A component and a module, by the monitor, where Ctrl-C ends one that runs."""
+    """A component and modules, compiled before or when they start, by `kpio shell --monitor --apps`; Ctrl-C ends one that runs."""
     source = tmp_path / "root"
     shutil.copytree(made_apps(), source / "m")
-    (source / "m" / "hello.app").write_text("name = hello\nversion = 1\n")
-    (source / "m" / "endless.app").write_text("name = endless\nversion = 1\n")
+    for name, rest in MANIFESTS.items():
+        (source / "m" / f"{name}.app").write_text(f"name = {name}\nversion = 1\n{rest}")
     (source / "m" / "endless.wasm").write_bytes(ENDLESS)
+    (source / "m" / "trap.wasm").write_bytes(TRAP)
     (source / "out").mkdir()
-    variant, archive = built(CONFIG), tmp_path / "initrd"
-    archive.write_bytes(linuxguest.archive(variant.initrd.read_bytes(), [], {}, engine.boot_files()))
-    chosen = replace(CONFIG.machine, disks=disk(tmp_path, "-d", str(source)))
-    console = Console(chosen.arguments(variant.kernel, archive, "kpio.mode=shell root=vda") + ["-serial", "stdio"])
+    image, = disk(tmp_path, "-d", str(source))
+    console = Console([sys.executable, str(ROOT / "kpio"), "shell", "--monitor", "--apps", "--smp", "2", "--disk", str(image.file),
+                       "--append", "root=vda"])
     survey = SURVEY.replace("here", "unknown").replace("\n", r"\r?\n")
     try:
         console.begin(SILENCE)
@@ -166,11 +166,20 @@ def test_apps_are_installed(tmp_path):
                              ("app run survey first.txt", survey),
                              ("app install /m/hello.wasm /m/hello.app", r"hello 1"),
                              ("app run hello Ada", "Hello, Ada!"),
+                             ("app run hello", r"\nexit status 2"),
+                             ("app install /m/trap.wasm /m/trap.app", r"trap 1"),
+                             ("app run trap", TRAPPED),
+                             ("app install /m/hello.wasm /m/now.app jit", r"now 1"),
+                             ("app run now Grace", "Hello, Grace!"),
+                             ("app install /m/trap.wasm /m/jit-trap.app jit", r"jit-trap 1"),
+                             ("app run jit-trap", TRAPPED),
                              ("app", r"usage: app install (?s:.*)usage: app run NAME"),
+                             ("app install /m/hello.wasm /m/refused.app", r"refused 1"),
+                             ("app run refused Ada", r"no right to make executable memory(?s:.*)\nexit status 2"),
                              ("app install /m/endless.wasm /m/endless.app", r"endless 1"),
                              ("app list", r"survey +1\.0 +aot +valid")):
             said = console.ask(line, rf"{answer}(?s:.*)kpio> ", SILENCE)
-            assert line == "app" or "usage" not in said, said
+            assert line == "app" or "usage: app" not in said, said
         console.type("app run endless\n\x03")
         console.read_until(r"\^C\r?\n(?s:.*)kpio> ", SILENCE)
     finally:

@@ -51,10 +51,13 @@ static void memory_info(struct kpio_system_info *info) {
     info->page_tables = aspace_table_count();
 }
 
-void system_get_info(struct kpio_system_info *info) {
+void system_settle(void) {
     // What a callback frees may itself wait for a grace period (a job after its last object, tables after a space).
     for (unsigned i = 0; i < 3; i++) rcu_barrier();
     (void)slub_shrink_all();
+}
+
+void system_get_info(struct kpio_system_info *info) {
     memset(info, 0, sizeof(*info));
     memory_info(info);
     for (unsigned kind = 0; kind < KPIO_KIND_COUNT; kind++) info->objects[kind] = object_count(kind);

@@ -10,5 +10,7 @@ void system_object_init(void);
 extern uint64_t system_boot_ticks;
 void system_note_boot(void);
 
-// Exact: finishes what is being freed first. Blocks; no lock held.
+// Finishes what is being freed. Blocks; no lock held.
+void system_settle(void);
+// What is being freed is still counted, unless system_settle came before.
 void system_get_info(struct kpio_system_info *info);

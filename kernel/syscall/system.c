@@ -37,14 +37,25 @@ int64_t sys_random_get(uint64_t buffer, uint64_t size, uint64_t c, uint64_t d, u
     return error;
 }
 
-int64_t sys_system_info(uint64_t system, uint64_t info_at, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+static int64_t tell_info(uint64_t system, uint64_t info_at, bool exact) {
     struct object *o;
     int error = handle_get((kpio_handle)system, KPIO_KIND_SYSTEM, KPIO_RIGHT_INSPECT, &o);
     if (error) return error;
     struct kpio_system_info info;
-    vfs_worker_flush();
+    if (exact) {
+        vfs_worker_flush();
+        system_settle();
+    }
     system_get_info(&info);
     return copy_to_user(user_ptr(info_at), &info, sizeof(info));
+}
+
+int64_t sys_system_info(uint64_t system, uint64_t info_at, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    return tell_info(system, info_at, true);
+}
+
+int64_t sys_system_look(uint64_t system, uint64_t info_at, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    return tell_info(system, info_at, false);
 }
 
 enum { BOOT_CMDLINE, BOOT_FRAMEBUFFER, BOOT_VIRTIO_MMIO };

@@ -63,10 +63,26 @@ KT_TEST(info_counts_objects_handles_and_pages) {
     kt_close(vmo);
 }
 
+// A look finishes nothing that is being freed; all else is as in the exact one.
+KT_TEST(a_look_costs_nobody) {
+    struct kpio_system_info look = {0}, exact = info_now();
+    KT_EQUAL(kpio_system_look(kt_system(), &look), 0);
+    KT_EQUAL(look.memory_total, exact.memory_total);
+    KT_EQUAL(look.tsc_hz, exact.tsc_hz);
+    KT_EQUAL(look.cpu_online, exact.cpu_online);
+    KT_CHECK(look.uptime_ns >= exact.uptime_ns && look.memory_free > 0 && look.memory_free <= look.memory_total);
+    for (unsigned i = 0; i < 300; i++) kt_close(KT_HANDLE(kpio_event_create()));
+    KT_EQUAL(kpio_system_look(kt_system(), &look), 0);
+    KT_CHECK(look.objects[KPIO_KIND_EVENT] >= exact.objects[KPIO_KIND_EVENT]);
+    KT_EQUAL(info_now().objects[KPIO_KIND_EVENT], exact.objects[KPIO_KIND_EVENT]);
+}
+
 KT_TEST(info_arguments) {
     struct kpio_system_info info;
     kpio_handle weak = KT_HANDLE(kpio_handle_dup(kt_system(), KPIO_RIGHT_LOG));
     KT_ERROR(kpio_system_info(weak, &info), EACCES);
+    KT_ERROR(kpio_system_look(weak, &info), EACCES);
+    KT_ERROR(kpio_system_look(kt_system(), KT_UNMAPPED_ADDRESS), EFAULT);
     KT_ERROR(kpio_system_info(kt_job(), &info), EWRONGTYPE);
     KT_ERROR(kpio_system_info(0, &info), EBADF);
     KT_ERROR(kpio_system_info(kt_system(), KT_KERNEL_ADDRESS), EFAULT);

@@ -40,7 +40,7 @@ _Static_assert(sizeof(struct sysinfo) == 112, "ABI");
 // ABI sysinfo: no loads; memory only for who may look at the system
 LX_CALL(sysinfo) {
     struct kpio_system_info info = {.uptime_ns = (uint64_t)kpio_clock_get(0)};
-    if (lx_process(t)->system > 0) (void)kpio_system_info(lx_process(t)->system, &info);
+    if (lx_process(t)->system > 0) (void)kpio_system_look(lx_process(t)->system, &info);
     const struct sysinfo out = {
         .uptime = (int64_t)(info.uptime_ns / 1000000000),
         .total = info.memory_total,

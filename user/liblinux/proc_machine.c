@@ -13,7 +13,7 @@
 #define TICK (SECOND / 100) // of the times that are told
 
 static bool look(struct lx_thread *t, struct lx_text *text, struct kpio_system_info *info) {
-    text->error = lx_process(t)->system > 0 ? kpio_system_info(lx_process(t)->system, info) : -EACCES;
+    text->error = lx_process(t)->system > 0 ? kpio_system_look(lx_process(t)->system, info) : -EACCES;
     return text->error == 0;
 }
 
@@ -57,7 +57,7 @@ static void uptime(struct lx_thread *t, struct lx_text *text) {
 
 static void loadavg(struct lx_thread *t, struct lx_text *text) {
     struct kpio_system_info info = {.objects = {0}};
-    if (lx_process(t)->system > 0) (void)kpio_system_info(lx_process(t)->system, &info);
+    if (lx_process(t)->system > 0) (void)kpio_system_look(lx_process(t)->system, &info);
     lx_text_add(text, "0.00 0.00 0.00 1/%lu %u\n", (unsigned long)info.objects[KPIO_KIND_THREAD], lx_process(t)->pid);
 }
 
@@ -131,7 +131,7 @@ static void one_cpu(struct lx_text *text, unsigned number, unsigned count, uint6
 static void cpuinfo(struct lx_thread *t, struct lx_text *text) {
     struct kpio_system_info info = {.tsc_hz = 0};
     struct kpio_thread_info thread;
-    if (lx_process(t)->system > 0) (void)kpio_system_info(lx_process(t)->system, &info);
+    if (lx_process(t)->system > 0) (void)kpio_system_look(lx_process(t)->system, &info);
     text->error = kpio_thread_info(t->handle, &thread);
     if (text->error != 0) return;
     const unsigned count = (unsigned)log2_floor(thread.online) + 1;

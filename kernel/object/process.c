@@ -3,12 +3,17 @@
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/log.h"
+#include "kernel/core/rcu.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/page.h"
+#include "kernel/mm/reaper.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/id.h"
 #include "kernel/object/thread_memory.h"
 #include "kernel/sched/sched.h"
 #include "lib/string.h"
+
+#define SCARCE 64u  // memory is, when less than this part of its pages is free
 
 static struct kmem_cache process_cache;
 
@@ -112,7 +117,17 @@ void process_abandon(struct process *p) {
     object_put(&p->object);
 }
 
-int process_create(struct job *job, const char *name, bool jit, struct process **out) {
+bool process_wait_for_memory(void) {
+    struct page_stats pages;
+    page_get_stats(&pages);
+    if (pages.free > pages.total / SCARCE) return false;
+    rcu_barrier();
+    while (reaper_end_next() && !sched_preempt_point()) continue;
+    rcu_barrier();
+    return true;
+}
+
+static int create(struct job *job, const char *name, bool jit, struct process **out) {
     struct aspace *space;
     int error = aspace_create(job, jit, &space);
     if (error != 0) return error;
@@ -124,6 +139,11 @@ int process_create(struct job *job, const char *name, bool jit, struct process *
     if (error != 0) process_abandon(p);
     else *out = p;
     return error;
+}
+
+int process_create(struct job *job, const char *name, bool jit, struct process **out) {
+    int error = create(job, name, jit, out);
+    return unlikely(error == -ENOMEM) && process_wait_for_memory() ? create(job, name, jit, out) : error;
 }
 
 struct aspace *process_aspace_get(struct process *p) {

@@ -128,6 +128,9 @@ void thread_discard(struct thread_object *t);
 // Preemptible. process_set_dead follows when its last thread has left its CPU.
 void process_end(struct process *p);
 void process_set_dead(struct process *p);
+// For who found no memory for a process: where the machine has none either, ends what dead processes still hold, which may be all of
+// it, and returns true. No lock held; preemptible.
+[[nodiscard]] bool process_wait_for_memory(void);
 // A process that nobody can find yet, in state NEW; it uses `space`, which gets a reference. -ENFILE, -ENOMEM.
 [[nodiscard]] int process_make(struct job *job, const char *name, bool jit, struct aspace *space, struct process **out);
 // Lets it be found. -EDESTROYED when its job was killed, -ENFILE, -ENOMEM: then process_abandon is what is left to do.

@@ -7,7 +7,8 @@ import time
 from contextlib import contextmanager
 
 verbose = False  # set by -v: the output of every program run goes through
-silent = False  # steps are not told: the output is a program's
+silent = False  # the output is a program's: only a step that takes long is told, on a terminal, where it leaves no trace
+SOON = 1  # seconds after which a silent step is told
 
 
 def say(text: str) -> None:
@@ -20,7 +21,8 @@ class Step:
     def __init__(self, title: str):
         self.title = title
         self.started = time.monotonic()
-        self.on_terminal = sys.stderr.isatty() and not verbose and not silent
+        self.on_terminal = sys.stderr.isatty() and not verbose
+        self.shown = False
         if self.on_terminal:
             self.detail("")
         elif not silent:
@@ -30,12 +32,15 @@ class Step:
         if not self.on_terminal:
             return
         seconds = int(time.monotonic() - self.started)
+        if silent and seconds < SOON:
+            return
+        self.shown = True
         line = f"{self.title} ({seconds} s) {text}" if seconds else f"{self.title} {text}"
         width = shutil.get_terminal_size().columns - 1
         print(f"\r\033[K{line.rstrip()[:width]}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        if self.on_terminal:
+        if self.shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 

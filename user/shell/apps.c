@@ -113,8 +113,7 @@ static void follow(kpio_handle process, kpio_handle output, kpio_handle error) {
     unsigned open = 2;
     while (open > 0) {
         for (unsigned i = 0; i < open; i++) items[i].signals = KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE;
-        int64_t result = kpio_handle_wait_many(items, open, time_now() + KEYS_NS);
-        if (result < 0 && result != -ETIMEDOUT) return;
+        if (kpio_handle_wait_many(items, open, time_now() + KEYS_NS) < 0) return;
         if (line_interrupted() && process > 0) (void)kpio_process_kill(process, KILLED);
         for (unsigned i = open; i-- > 0;) {
             uint8_t bytes[512];

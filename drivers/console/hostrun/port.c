@@ -125,8 +125,8 @@ static int take_received(struct port *p) {
     uint32_t i, written;
     int taken;
     while ((taken = virtq_take(&p->receive, &i, &written)) > 0) {
-        p->order[p->received_count] = (uint8_t)i;
-        p->received[p->received_count++] = written;
+        p->received[p->received_count].piece = i;
+        p->received[p->received_count++].bytes = written;
     }
     return taken;
 }
@@ -172,16 +172,12 @@ int port_send(struct port *p, const uint8_t *piece, uint32_t bytes) {
 
 const uint8_t *port_received(const struct port *p, uint32_t *bytes) {
     if (p->received_count == 0) return NULL;
-    *bytes = p->received[0];
-    return p->memory->receive[p->order[0]];
+    *bytes = p->received[0].bytes;
+    return p->memory->receive[p->received[0].piece];
 }
 
 int port_release(struct port *p) {
-    uint32_t i = p->order[0];
-    p->received_count--;
-    for (unsigned n = 0; n < p->received_count; n++) {
-        p->order[n] = p->order[n + 1];
-        p->received[n] = p->received[n + 1];
-    }
+    uint32_t i = p->received[0].piece;
+    memmove(&p->received[0], &p->received[1], --p->received_count * sizeof p->received[0]);
     return give(p, &p->receive, QUEUE_RECEIVE, p->memory->receive[i], PORT_RECEIVE_BYTES, true, i);
 }

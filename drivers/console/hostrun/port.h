@@ -6,10 +6,9 @@
 #pragma once
 #include "drivers/virtio.h"
 
-#define PORT_SEND_BYTES 8192u    // of a piece that is sent
-#define PORT_RECEIVE_BYTES 4096u
-
-#define PORT_SENDS 5u
+#define PORT_SEND_BYTES 8192u     // of a piece that is sent
+#define PORT_RECEIVE_BYTES 4096u  // of one that comes: QEMU gives no more at a time
+#define PORT_SENDS 5u             // pieces of each: with the messages of the console's own they fill 64 KiB
 #define PORT_RECEIVES 5u
 
 struct port {
@@ -20,8 +19,9 @@ struct port {
     uint8_t control_next;            // the message that is sent next
     bool is_open;
     uint32_t sending;                // bit set of pieces that the device has
-    uint32_t received[PORT_RECEIVES];  // their bytes, in the order in which they came
-    uint8_t order[PORT_RECEIVES];    // which pieces these are
+    struct {
+        uint32_t piece, bytes;
+    } received[PORT_RECEIVES];       // in the order in which they came
     uint8_t received_count;
 };
 

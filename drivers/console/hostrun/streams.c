@@ -27,12 +27,16 @@ static int64_t forward(struct streams *s, kpio_handle pipe, uint32_t kind) {
     return error != 0 ? error : got;
 }
 
+static int wait_for_room(struct streams *s) {
+    int error = 0;
+    while (error == 0 && port_room(&s->port) == NULL) error = port_wait(&s->port, KPIO_TIME_NEVER);
+    return error;
+}
+
 static int drain(struct streams *s, kpio_handle pipe, uint32_t kind) {
     for (;;) {
-        while (port_room(&s->port) == NULL) {
-            int error = port_wait(&s->port, KPIO_TIME_NEVER);
-            if (error != 0) return error;
-        }
+        int error = wait_for_room(s);
+        if (error != 0) return error;
         int64_t got = forward(s, pipe, kind);
         if (got == 0 || got == -EAGAIN) return 0;
         if (got < 0 && got != -EINTR) return (int)got;
@@ -40,13 +44,12 @@ static int drain(struct streams *s, kpio_handle pipe, uint32_t kind) {
 }
 
 int streams_tell(struct streams *s, uint32_t kind, const void *bytes, uint32_t size) {
-    uint8_t *piece;
-    while ((piece = port_room(&s->port)) == NULL) {
-        int error = port_wait(&s->port, KPIO_TIME_NEVER);
-        if (error != 0) return error;
-    }
+    int error = wait_for_room(s);
+    if (error != 0) return error;
+    uint8_t *piece = port_room(&s->port);
+    if (piece == NULL) return -EIO;
     memcpy(piece + HEADER_BYTES, bytes, size);
-    int error = send_frame(s, piece, kind, size);
+    error = send_frame(s, piece, kind, size);
     if (error == 0) error = port_flush(&s->port);
     return error;
 }
@@ -108,11 +111,11 @@ static uint64_t want(struct waiting *w, kpio_handle handle, uint32_t signals) {
 
 // The wait status of a process that ended so. One that the system ended says nothing itself: that is said for it.
 static int64_t wait_status(struct streams *s, int64_t status) {
-    static const char memory[] = "kpio: the program was ended: there is no memory for a page that it used\n";
-    static const char other[] = "kpio: the program was ended by the system; -v shows why\n";
     if (status >= 0) return (int64_t)((uint64_t)status & 0xffff);
     bool is_memory = status == KPIO_STATUS_FAULT - KPIO_EXC_NO_MEMORY;
-    int error = is_memory ? streams_tell(s, FRAME_ERROR, memory, sizeof memory - 1) : streams_tell(s, FRAME_ERROR, other, sizeof other - 1);
+    const char *text = is_memory ? "kpio: the program was ended: there is no memory for a page that it used\n"
+                                 : "kpio: the program was ended by the system; -v shows why\n";
+    int error = streams_tell(s, FRAME_ERROR, text, (uint32_t)strlen(text));
     if (error != 0) return error;
     return is_memory || status > KPIO_STATUS_FAULT ? SIGNAL_KILL : SIGNAL_SEGV;
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import accel, build, demo, folders, guest, hostrun, libraries, linuxguest, machine, packages, progress, wasm, wasmfs
 from ..errors import FAILED, HANG, OK, USAGE, KpioError
 
-HALVED_MIB = 512
+HALVED_MIB = 512  # a guest's memory from which on half of it goes to a program's
 HELP = "boot the system and run the demonstration, or a WebAssembly or Linux program"
 EXAMPLES = """  kpio run                             the demonstration: 4 CPUs, 1 GiB, release build
   kpio run -v                          the same with all that the system says

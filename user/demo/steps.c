@@ -3,7 +3,9 @@
 #include "protocols/gen/rng.h"
 #include "user/demo/demo.h"
 
-static struct client counter = {.name = "counter", .timeout_ns = 3000000000ull};
+#define PATIENCE_NS 30000000000ull  // for what must come, however busy the machine is
+
+static struct client counter = {.name = "counter", .timeout_ns = PATIENCE_NS};
 static struct counter_add_reply last;
 
 static int64_t add(uint64_t amount) {
@@ -51,7 +53,7 @@ static void recovered(const char *what, uint64_t start, uint64_t total, uint64_t
 
 void demo_crash(void) {
     uint64_t total = last.total, pid = last.pid, start = time_now();
-    int64_t result = fail(0, 3000000000ull);
+    int64_t result = fail(0, PATIENCE_NS);
     row("it writes through a bad pointer", result == -EPIPE, "its caller gets %s in %lu us", error_name(result),
         (unsigned long)microseconds_since(start));
     recovered("... and is started again", start, total, pid);
@@ -66,31 +68,37 @@ void demo_hang(void) {
     start = time_now();
     int64_t error = -1;
     // The watchdog needs a moment: until then the old endpoint still answers to nobody.
-    for (unsigned i = 0; i < 50 && error != 0; i++) {
-        counter.timeout_ns = 200000000ull;
+    counter.timeout_ns = 200000000ull;
+    for (uint64_t deadline = time_now() + PATIENCE_NS; error != 0 && time_now() < deadline;) {
         error = add(0);
         if (error != 0) client_close(&counter);
     }
-    counter.timeout_ns = 3000000000ull;
+    counter.timeout_ns = PATIENCE_NS;
     row("... its watchdog kills it", error == 0 && last.pid != pid && last.total == total,
         "runs again after %lu us, process %lu", (unsigned long)microseconds_since(start), (unsigned long)last.pid);
 }
 
 void demo_replace(void) {
-    enum { CALLS = 2000 };
-    uint64_t total = last.total, version = last.version, start = time_now(), slowest = 0;
-    int64_t error = control("counter", "replace");
+    enum { CALLS_BEFORE = 500, CALLS_AFTER = 500 };
+    uint64_t total = last.total, version = last.version, start = time_now(), slowest = 0, calls = 0;
+    uint64_t end = UINT64_MAX, deadline = time_now() + PATIENCE_NS;
     unsigned failed = 0;
-    for (unsigned i = 0; i < CALLS; i++) {
+    int64_t error = 0;
+    // The new version starts beside the calls; how many the old one still answers is the machine's business.
+    for (; calls < end && time_now() < deadline; calls++) {
+        if (calls == CALLS_BEFORE) error = control("counter", "replace");
+        if (error) break;
         uint64_t before = time_now();
         failed += add(1) != 0;
         uint64_t took = microseconds_since(before);
         if (took > slowest) slowest = took;
+        if (end == UINT64_MAX && last.version != version) end = calls + 1 + CALLS_AFTER;
     }
-    row("a new version takes over under 2,000 calls", error == 0 && failed == 0 && last.version == version + 1,
-        "version %lu, %u failed, slowest call %lu us", (unsigned long)last.version, failed, (unsigned long)slowest);
-    row("... with the state of the old one", last.total == total + CALLS, "%lu of %lu counted, %lu ms in all",
-        (unsigned long)(last.total - total), (unsigned long)CALLS, (unsigned long)(microseconds_since(start) / 1000));
+    row("a new version takes over while it is called", error == 0 && failed == 0 && last.version == version + 1,
+        "%s, version %lu, %u calls failed, slowest %lu us", error_name(error), (unsigned long)last.version, failed,
+        (unsigned long)slowest);
+    row("... with the state of the old one", last.total == total + calls, "%lu of %lu counted, %lu ms in all",
+        (unsigned long)(last.total - total), (unsigned long)calls, (unsigned long)(microseconds_since(start) / 1000));
 }
 
 void demo_other_program(void) {
@@ -101,7 +109,7 @@ void demo_other_program(void) {
         error_name(error));
     if (path == NULL) return;
     error = control_program("counter", "replace", path);
-    for (uint64_t deadline = time_after_ms(3000); error == 0 && last.version == version && time_now() < deadline;) {
+    for (uint64_t deadline = time_now() + PATIENCE_NS; error == 0 && last.version == version && time_now() < deadline;) {
         error = add(1);
         total++;
     }
@@ -111,7 +119,7 @@ void demo_other_program(void) {
 
 void demo_rng(void) {
     enum { CALLS = 300, KILLS = 3 };
-    static struct client rng = {.name = "rng", .timeout_ns = 3000000000ull};
+    static struct client rng = {.name = "rng", .timeout_ns = PATIENCE_NS};
     static struct rng_read_reply reply;
     struct rng_read_request request = {64};
     int64_t error = rng_read(&rng, &request, &reply);

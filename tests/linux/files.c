@@ -21,6 +21,43 @@ LT_TEST(open_errors) {
     LT_ERRNO(open("missing/file", O_CREAT | O_RDWR, 0644), ENOENT);
 }
 
+// A slash behind the last name: what is made is no directory, whatever is there.
+LT_TEST(open_creates_no_directory) {
+    static const char *const names[] = {"new/", "file/", "file//", "folder/", "link/", "to_folder/", "dangling/", "ring/", "slash", "far/link/"};
+    static const int ways[] = {0, O_EXCL, O_NOFOLLOW, O_TRUNC, O_EXCL | O_NOFOLLOW};
+    char long_name[302];
+    lt_make("file", "text");
+    LT_OK(mkdir("folder", 0755));
+    LT_OK(symlink("file", "link"));
+    LT_OK(symlink("folder", "to_folder"));
+    LT_OK(symlink("new", "dangling"));
+    LT_OK(symlink("ring", "ring"));
+    LT_OK(symlink("made/", "slash"));
+    LT_OK(symlink(".", "far"));
+    memset(long_name, 'n', 300);
+    memcpy(long_name + 300, "/", 2);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        for (unsigned k = 0; k < sizeof ways / sizeof ways[0]; k++) {
+            // A link of which only the text has a slash is one that is there, where it is not followed.
+            const int error = strcmp(names[i], "slash") != 0 ? EISDIR : ways[k] & O_EXCL ? EEXIST : ways[k] & O_NOFOLLOW ? ELOOP : EISDIR;
+            LT_ERRNO(open(names[i], O_RDWR | O_CREAT | ways[k], 0644), error);
+        }
+    }
+    LT_ERRNO(open(long_name, O_RDWR | O_CREAT, 0644), EISDIR);
+    LT_ERRNO(open("link/", O_RDWR), ENOTDIR);
+    LT_ERRNO(open("link/.", O_RDWR | O_CREAT, 0644), ENOTDIR);
+    LT_ERRNO(open("link/more/", O_RDWR | O_CREAT, 0644), ENOTDIR);
+    LT_ERRNO(open("missing/more/", O_RDWR | O_CREAT, 0644), ENOENT);
+    LT_ERRNO(open("folder/.", O_RDWR | O_CREAT, 0644), EISDIR);
+    LT_ERRNO(open("/proc/version/", O_RDONLY | O_CREAT, 0644), EISDIR);
+    LT_ERRNO(open("/proc/missing/", O_RDONLY | O_CREAT, 0644), EISDIR);
+    LT_ERRNO(open("/proc/version/", O_RDONLY), ENOTDIR);
+    struct stat st;
+    LT_ERRNO(stat("/proc/version/", &st), ENOTDIR);
+    LT_OK(stat("/proc/self/", &st));
+    LT_ERRNO(lstat("made", &st), ENOENT);
+}
+
 LT_TEST(open_links) {
     lt_make("file", "text");
     LT_OK(symlink("file", "link"));

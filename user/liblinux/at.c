@@ -13,7 +13,7 @@ static void start(struct lx_at *at, kpio_handle handle, uint64_t path) {
     at->path = (const char *)path;
     at->mount = NULL;
     at->led = at->refuse = 0;
-    at->refused = false;
+    at->refused = at->slash = false;
 }
 
 // A path below a local directory: the same path from the root.
@@ -127,7 +127,8 @@ bool lx_at_remote(struct lx_thread *t, struct lx_at *at, bool follow) {
     if (at->mount == NULL || at->led++ >= LED_MAX) return false;
     memcpy(at->text, (const char *)block->message, block->path_bytes + 1);
     const uint64_t bytes = block->path_bytes;
-    if (bytes > 0 && at->text[bytes - 1] == '/') follow = true;  // who says that it is a directory means what a link leads to
+    at->slash = bytes > 0 && at->text[bytes - 1] == '/';
+    if (at->slash) follow = true;  // who says that it is a directory means what a link leads to
     if (clean(at->text)) return lead_out(lx_process(t), at);
     if (at->refuse != 0 && lx_local_has_link(t, at, follow)) {
         at->refused = true;

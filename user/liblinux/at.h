@@ -21,6 +21,7 @@ struct lx_at {
     uint32_t led;                         // times that a local mount led elsewhere
     uint8_t refuse;                       // LX_AT_NO_*: links of local mounts that are not followed; set after lx_at_begin
     bool refused;                         // there was one
+    bool slash;                           // after EREMOTE: the path said that it means a directory, which `text` does not
     char text[KPIO_PATH_MAX];             // not touched while the kernel alone serves the path
 };
 

@@ -48,6 +48,7 @@ int64_t lx_local_stat(struct lx_thread *t, const struct lx_at *at, bool follow, 
     if (at->mount == NULL || at->mount->stat == NULL) return -ENOENT;
     lx_local_stat_begin(at->mount, out);
     const int64_t error = at->mount->stat(t, at->text, follow, out);
+    if (error == 0 && at->slash && (out->mode & LX_S_IFMT) != LX_S_IFDIR) return -ENOTDIR;
     return error == -ENOENT ? missing(t, at, out) : error;
 }
 
@@ -55,6 +56,7 @@ int64_t lx_local_open(struct lx_thread *t, const struct lx_at *at, uint64_t flag
     struct kpio_stat stat;
     const uint32_t link = LX_S_IFLNK;
     int64_t error = lx_local_stat(t, at, !(flags & LX_O_NOFOLLOW), &stat);
+    if (flags & LX_O_CREAT && at->slash) return -EISDIR;
     if (error == -ENOENT && flags & LX_O_CREAT) return -EROFS;
     if (error != 0) return error;
     bool directory = (stat.mode & LX_S_IFMT) == LX_S_IFDIR;

@@ -57,7 +57,7 @@ static int begin(struct opening *o, uint32_t walk_flags) {
     if (error != 0) return error;
     o->have = h->rights;
     o->wanted = (o->r->rights == KPIO_RIGHTS_SAME ? h->rights : o->r->rights) & FS_RIGHTS_ACCESS;
-    walk_begin(&o->walk, d, o->r->path, walk_flags);
+    walk_begin(&o->walk, d, o->r->path, walk_flags | (o->r->flags & KPIO_OPEN_CREATE ? WALK_CREATE : 0));
     return 0;
 }
 
@@ -93,7 +93,6 @@ static int create(struct opening *o) {
     error = run_and_hold(&o->walk);
     if (error != 0) return error;
     if (o->walk.last_kind != LAST_NAME) return exclusive ? -EEXIST : -EISDIR;
-    if (o->walk.slash) return -EISDIR;
     return make(o, &o->walk.last);
 }
 

@@ -344,6 +344,7 @@ static int run(struct walk *w) {
         enum last_kind kind = kind_of(&c);
         w->slash = next != end || kind != LAST_NAME;
         if (unlikely(FS_TYPE(w->at.inode->mode) != FS_DIRECTORY)) return -ENOTDIR;
+        if (unlikely(last && w->flags & WALK_CREATE && w->slash && kind == LAST_NAME)) return -EISDIR;
         if (unlikely(c.bytes > FS_NAME_MAX)) return -ENAMETOOLONG;
         if (last && w->flags & WALK_PARENT && !(kind == LAST_NAME && w->flags & WALK_FOLLOW)) return stop_at(w, &c, kind);
         w->rest = end;

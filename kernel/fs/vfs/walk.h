@@ -22,6 +22,7 @@ enum {
     WALK_NO_MOUNTS = 1 << 3, // -EXDEV at any
     WALK_BENEATH = 1 << 4,   // -EXDEV for absolute paths and links, and ".." at the start
     WALK_IN_ROOT = 1 << 5,   // the start is the root
+    WALK_CREATE = 1 << 6,    // -EISDIR where a slash follows the last name: what is made is no directory, whatever is there
 };
 enum last_kind { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
 
@@ -42,7 +43,7 @@ struct walk {
 
 // The path is the caller's, until walk_end. To be called in the RCU section in which `from` was looked up.
 void walk_begin(struct walk *w, struct directory *from, const char *path, uint32_t flags);
-// 0, or -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EXDEV, -EIO, -ENOMEM, -EREMOTE: w->at.mount is a local mount, and w->rest
+// 0, or -ENOENT, -ENOTDIR, -EISDIR, -ELOOP, -ENAMETOOLONG, -EXDEV, -EIO, -ENOMEM, -EREMOTE: w->at.mount is a local mount, and w->rest
 // what is left of the path.
 [[nodiscard]] int walk_run(struct walk *w);
 // Holds where it stands. -EAGAIN: that went away since; walk again (walk_restart).

@@ -107,6 +107,7 @@ KT_TEST(rings_of_links) {
     KT_OK(kpio_path_symlink(dir, "self", "self", 0));
     KT_ERROR(kpio_path_stat(dir, "self", 0, &stat), ELOOP);
     KT_ERROR(file_open(dir, "self", KPIO_OPEN_CREATE, RW), ELOOP);
+    KT_ERROR(file_open(dir, "self/", KPIO_OPEN_CREATE, RW), EISDIR);
     KT_OK(kpio_path_symlink(dir, "one", "two/x", 0));
     KT_OK(kpio_path_symlink(dir, "two", "one/y", 0));
     KT_ERROR(kpio_path_stat(dir, "one", 0, &stat), ELOOP);
@@ -132,6 +133,11 @@ KT_TEST(opening) {
     KT_ERROR(file_open(dir, "d", KPIO_OPEN_CREATE | KPIO_OPEN_EXCLUSIVE, RW), EEXIST);
     KT_ERROR(file_open(dir, "d", KPIO_OPEN_TRUNCATE, RW), EISDIR);
     KT_ERROR(file_open(dir, "new/", KPIO_OPEN_CREATE, RW), EISDIR);
+    KT_ERROR(file_open(dir, "new//", KPIO_OPEN_CREATE | KPIO_OPEN_EXCLUSIVE, RW), EISDIR);
+    KT_ERROR(file_open(dir, "file/", KPIO_OPEN_CREATE, RW), EISDIR);
+    KT_ERROR(file_open(dir, "file/", 0, RW), ENOTDIR);
+    KT_ERROR(file_open(dir, "d/.", KPIO_OPEN_CREATE, RW), EISDIR);
+    KT_ERROR(file_open(dir, "file/.", KPIO_OPEN_CREATE, RW), ENOTDIR);
     KT_ERROR(file_open(dir, "none/new", KPIO_OPEN_CREATE, RW), ENOENT);
     KT_ERROR(file_open(dir, "file/new", KPIO_OPEN_CREATE, RW), ENOTDIR);
     KT_ERROR(file_open(dir, "file", 1u << 30 | 1u << 21, RW), EINVAL);

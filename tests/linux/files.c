@@ -23,7 +23,8 @@ LT_TEST(open_errors) {
 
 // A slash behind the last name: what is made is no directory, whatever is there.
 LT_TEST(open_creates_no_directory) {
-    static const char *const names[] = {"new/", "file/", "file//", "folder/", "link/", "to_folder/", "dangling/", "ring/", "slash", "far/link/"};
+    static const char *const names[] = {"new/",       "file/",     "file//", "folder/", "link/",
+                                        "to_folder/", "dangling/", "ring/",  "slash",   "far/link/"};
     static const int ways[] = {0, O_EXCL, O_NOFOLLOW, O_TRUNC, O_EXCL | O_NOFOLLOW};
     char long_name[302];
     lt_make("file", "text");

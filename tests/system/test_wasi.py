@@ -17,8 +17,9 @@ from test_wasm import HOST_SECONDS, Case, WasmItem, flaw_of
 SAMPLES = [ROOT / "tests" / "wasm" / name for name in ("preview1", "preview2")]
 API = Path("/usr/include/wasm32-wasi/wasi/api.h")
 CLANG = ["clang-19", "--target=wasm32-wasi", "-std=gnu17", "-Os", "-Wall", "-Werror", f"-I{ROOT}", "-Wl,--strip-all"]
-ENDED = {"files": 0, "paths": 0, "rest": 42}  # the status of each program of preview 1
+ENDED = {"files": 0, "paths": 0, "rest": 42, "across": 0}  # the status of each program of preview 1
 SHOWN = ("--dir", "@/data::/data", "--dir", "@/shown::/shown,ro", "--env", "A=b", "--env", "LONG=value=x=y")
+ACROSS = ("--dir", "@/data::/data", "--dir", "/dev/shm::/other")  # a file system of its own, here and there
 WORDS = ("one", "", "\u00e4 b")
 INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr", "terminal-input", "terminal-output", "terminal-stdin",
                       "terminal-stdout", "terminal-stderr"),
@@ -28,7 +29,24 @@ INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr",
 TEXTS = {"rest": "preview2", "descriptors": "descriptors", "sockets": "sockets"}  # of tests/wasm/preview2, and what they are called here
 making = threading.Lock()
 
-# What faults.c does, by its number: the reason of the trap, or the errno.
+INVALID = r"exit with invalid exit status outside of \[0..126\)"
+EXITS = (125, 126, 255, -1)  # of proc_exit
+EXIT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)
+  (func (export "_start") (call $exit (i32.const {}))))
+"""
+CODES = (0, 126, 255)  # of wasi:cli/exit, which takes any byte
+COMPONENT_EXIT = """(component
+  (import "wasi:cli/exit@0.2.6" (instance $exit (export "exit-with-code" (func (param "status-code" u8)))))
+  (core func $code (canon lower (func $exit "exit-with-code")))
+  (core module $m (import "exit" "code" (func $code (param i32)))
+    (func (export "run") (result i32) (call $code (i32.const {})) (unreachable)))
+  (core instance $i (instantiate $m (with "exit" (instance (export "code" (func $code))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $shown (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.6" (instance $shown)))
+"""
+
+# What faults.c does, by its number: the reason why it ends, or the errno.
 BOUNDS, TOO_MANY = r"Pointer out of bounds: .*", 48
 FAULTS = [BOUNDS, TOO_MANY, BOUNDS, TOO_MANY, BOUNDS, BOUNDS, TOO_MANY, TOO_MANY, BOUNDS, r"requested len 4294967295 exceeds limit \d+",
           BOUNDS, r"Pointer not aligned to 8: .*", BOUNDS, BOUNDS, BOUNDS, TOO_MANY, "Invalid enum value Whence",
@@ -42,20 +60,27 @@ def in_mode(mode, name):
     def case(title, *program, output="", status=0, options=SHOWN):
         return Case(f"{name}_{title}", ("--mode", mode, *options), program, output, status)
 
-    said = {"files": "every file function works", "paths": "every path function works", "rest": "every other function works"}
-    yield from (case(f"preview1_{program}", f"{program}.{made}", *WORDS, output=said[program], status=status)
-                for program, status in ENDED.items())
-    # Of statuses only success and failure come through preview 2.
-    yield from (case(f"component_{program}", f"{program}_component.{made}", *WORDS, output=said[program], status=min(status, 1))
-                for program, status in ENDED.items())
+    said = {"files": "every file function works", "paths": "every path function works", "rest": "every other function works",
+            "across": "what crosses file systems works"}
+    shown = {"across": ACROSS}
+    yield from (case(f"preview1_{program}", f"{program}.{made}", *WORDS, output=said[program], status=status,
+                     options=shown.get(program, SHOWN)) for program, status in ENDED.items())
+    # Of statuses only success and failure come through the adapter.
+    yield from (case(f"component_{program}", f"{program}_component.{made}", *WORDS, output=said[program], status=min(status, 1),
+                     options=shown.get(program, SHOWN)) for program, status in ENDED.items())
     yield case("preview2", f"preview2.{text}", output="preview 2 works", options=())
     yield case("descriptors", f"descriptors.{text}", output="descriptors work", options=("--dir", "@/data::/data"))
     yield case("sockets", f"sockets.{text}", options=())
-    for number, told in enumerate(FAULTS):
-        trap = isinstance(told, str)
-        output = rf"wasmhost: \S+: {told}(\n +\d+: .*)+" if trap else f"refused: {told}"
-        yield case(f"fault_{number}", f"faults.{made}", str(number), output=output, status=134 if trap else 0,
+    for number, told in enumerate(FAULTS):  # not 134 as after a trap: the wasmtime command makes the same difference
+        ends = isinstance(told, str)
+        output = rf"wasmhost: \S+: {told}(\n +\d+: .*)+" if ends else f"refused: {told}"
+        yield case(f"fault_{number}", f"faults.{made}", str(number), output=output, status=1 if ends else 0,
                    options=("--dir", "@/data::/data"))
+    for status in EXITS:
+        ends = not 0 <= status < 126
+        yield case(f"exit_{status}", f"exit_{status}.{text}", output=rf"wasmhost: \S+: {INVALID}(\n +\d+: .*)+" if ends else "",
+                   status=1 if ends else status, options=())
+    yield from (case(f"component_exit_{code}", f"component_exit_{code}.{text}", status=code, options=()) for code in CODES)
 
 
 JIT = [*in_mode("jit", "jit"), *in_mode("interp", "interp"), *in_mode("aot", "aot")]
@@ -97,6 +122,10 @@ def make_programs(folder, host):
     command.check([*CLANG, "-nostdlib", "-Wl,--no-entry", str(SAMPLES[0] / "faults.c"), "-o", str(folder / "faults.wasm")])
     for name, called in TEXTS.items():
         shutil.copy(SAMPLES[1] / f"{name}.wat", folder / f"{called}.wat")
+    for status in EXITS:
+        (folder / f"exit_{status}.wat").write_text(EXIT.format(status))
+    for code in CODES:
+        (folder / f"component_exit_{code}.wat").write_text(COMPONENT_EXIT.format(code))
     for source in [*folder.glob("*.wasm"), *folder.glob("*.wat")]:
         command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(source), str(source.with_suffix(".aot"))])
 

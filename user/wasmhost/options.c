@@ -26,7 +26,7 @@ static const char usage[] =
     "  --argv0 NAME    what the program is called, by itself and in messages, in place of FILE\n"
     "  --verbose       tells which compiler made its code\n"
     "\n"
-    "exit status: the program's; 2 wrong usage or no program, 124 time over, 134 a trap\n";
+    "exit status: the program's; 1 a call that cannot be answered, 2 wrong usage or no program, 124 time over, 134 a trap\n";
 
 #define STACK_MAX (256 << 20)
 #define TABLE_MAX 10000000

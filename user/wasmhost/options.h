@@ -6,6 +6,7 @@
 
 // Exit statuses besides the program's own.
 enum {
+    STATUS_REFUSED = 1,    // it called a function of the host as none can be called: no errno tells of that
     STATUS_USAGE = 2,      // the command line, or a file that cannot be run as asked
     STATUS_TIMEOUT = 124,  // its wall time or CPU time is over
     STATUS_TRAP = 134,     // as a shell shows SIGABRT, and the wasmtime command a trap

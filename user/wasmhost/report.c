@@ -3,6 +3,7 @@
 #include "user/wasmhost/options.h"
 
 #include <ctype.h>
+#include <kpio_wasmtime.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,13 +88,12 @@ static void print_reason(const wasm_byte_vec_t *text) {
 }
 
 // Takes text and frames over; the names of frames are the error's or trap's, which must still be there.
-static int end_by_trap(const char *file, wasm_byte_vec_t *text, wasm_frame_vec_t *frames) {
+static void print_end(const char *file, wasm_byte_vec_t *text, wasm_frame_vec_t *frames) {
     fprintf(stderr, "wasmhost: %s: ", file);
     print_reason(text);
     print_frames(frames);
     wasm_frame_vec_delete(frames);
     wasm_byte_vec_delete(text);
-    return STATUS_TRAP;
 }
 
 static int end_by_error(const char *file, wasmtime_error_t *error) {
@@ -106,7 +106,8 @@ static int end_by_error(const char *file, wasmtime_error_t *error) {
     }
     wasmtime_error_message(error, &text);
     wasmtime_error_wasm_trace(error, &frames);
-    status = end_by_trap(file, &text, &frames);
+    status = kpio_wasmtime_error_is_trap(error) ? STATUS_TRAP : STATUS_REFUSED;
+    print_end(file, &text, &frames);
     wasmtime_error_delete(error);
     return status;
 }
@@ -118,7 +119,7 @@ int report_end(const char *file, wasmtime_error_t *error, wasm_trap_t *trap) {
     if (trap == NULL) return 0;
     wasm_trap_message(trap, &text);
     wasm_trap_trace(trap, &frames);
-    int status = end_by_trap(file, &text, &frames);
+    print_end(file, &text, &frames);
     wasm_trap_delete(trap);
-    return status;
+    return STATUS_TRAP;
 }

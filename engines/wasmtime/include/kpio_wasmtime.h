@@ -3,6 +3,9 @@
 #include <stdbool.h>
 #include <wasmtime.h>
 
+// Whether it is a trap, and not what a function of the host gave in place of an answer. The error stays the caller's.
+bool kpio_wasmtime_error_is_trap(const wasmtime_error_t *error);
+
 #ifdef WASMTIME_FEATURE_COMPILER
 // Compiles a module or component into an artifact, without loading it: no executable memory is made. NULL and *artifact, which the caller
 // deletes (wasm_byte_vec_delete), or an error.

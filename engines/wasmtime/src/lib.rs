@@ -1,8 +1,18 @@
 //! Wasmtime's C API, re-exported so that a static library holds it, and what it lacks (include/kpio_wasmtime.h).
 pub use wasmtime_c_api::*;
 
+mod across;
 mod wasi;
 mod wasi_component;
+
+/// Whether the program trapped, and did not call what the host refuses.
+#[unsafe(no_mangle)]
+pub extern "C" fn kpio_wasmtime_error_is_trap(error: &wasmtime_error_t) -> bool {
+    // An error of the C API is a structure of C's layout with this as its only member.
+    const { assert!(size_of::<wasmtime_error_t>() == size_of::<wasmtime::Error>()) };
+    let error = unsafe { &*core::ptr::from_ref(error).cast::<wasmtime::Error>() };
+    error.is::<wasmtime::Trap>()
+}
 
 #[cfg(feature = "full")]
 mod precompile {

@@ -3,10 +3,12 @@
 //!
 //! What the functions are is wasmtime-wasi's, which also checks all that a program hands over; here is how they are called. The context is
 //! the store's data.
+use crate::across;
 use core::ffi::c_void;
 use wasmtime::{AsContext, AsContextMut, Caller, Error, Extern, Linker, Module, Result};
 use wasmtime_c_api::{WasmtimeStoreData, wasi_config_t, wasmtime_context_get_data, wasmtime_error_t, wasmtime_linker_t, wasmtime_module_t};
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::types::Errno;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPreview1};
 use wasmtime_wasi::runtime::in_tokio;
 use wiggle::GuestMemory;
@@ -24,9 +26,17 @@ fn context<'a>(caller: &mut Program<'_>) -> Result<&'a mut WasiP1Ctx> {
     Ok(context)
 }
 
+/// The answer to a call that names two places.
+fn across(call: impl FnOnce() -> Result<i32>) -> Result<i32> {
+    let (result, crossed) = across::crossed(call);
+    let errno = result?;
+    Ok(if crossed && errno == Errno::Io as i32 { Errno::Xdev as i32 } else { errno })
+}
+
 macro_rules! finished {
     (now, $made:expr) => { $made };
     (waits, $made:expr) => { in_tokio($made) };
+    (names, $made:expr) => { across(|| in_tokio($made)) };
 }
 
 /// `define(linker, name)`, of these functions; what has another name is left undefined.
@@ -84,11 +94,11 @@ functions! {
     waits path_create_directory(fd: i32, path: i32, size: i32) -> i32;
     waits path_filestat_get(fd: i32, follow: i32, path: i32, size: i32, out: i32) -> i32;
     waits path_filestat_set_times(fd: i32, follow: i32, path: i32, size: i32, accessed: i64, modified: i64, which: i32) -> i32;
-    waits path_link(fd: i32, follow: i32, path: i32, size: i32, to: i32, name: i32, name_size: i32) -> i32;
+    names path_link(fd: i32, follow: i32, path: i32, size: i32, to: i32, name: i32, name_size: i32) -> i32;
     waits path_open(fd: i32, follow: i32, path: i32, size: i32, how: i32, rights: i64, inherited: i64, flags: i32, out: i32) -> i32;
     waits path_readlink(fd: i32, path: i32, size: i32, buffer: i32, room: i32, out: i32) -> i32;
     waits path_remove_directory(fd: i32, path: i32, size: i32) -> i32;
-    waits path_rename(fd: i32, path: i32, size: i32, to: i32, name: i32, name_size: i32) -> i32;
+    names path_rename(fd: i32, path: i32, size: i32, to: i32, name: i32, name_size: i32) -> i32;
     waits path_symlink(text: i32, size: i32, fd: i32, name: i32, name_size: i32) -> i32;
     waits path_unlink_file(fd: i32, path: i32, size: i32) -> i32;
     waits poll_oneoff(subscriptions: i32, events: i32, count: i32, out: i32) -> i32;

@@ -2,13 +2,16 @@
 //! interface has up to some dozen functions, of which each costs its place in the linker's tables.
 //!
 //! The interfaces are wasmtime-wasi's, as its own `p2::add_to_linker_sync` adds them all.
-use wasmtime::Result;
-use wasmtime::component::{Component, HasData, Linker, ResourceTable};
+use crate::across;
+use wasmtime::component::{Component, HasData, Linker, Resource, ResourceTable};
+use wasmtime::{Result, StoreContextMut};
 use wasmtime_c_api::{WasmtimeStoreData, wasmtime_component_linker_t, wasmtime_component_t, wasmtime_error_t};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::sync::filesystem::types::{Descriptor, ErrorCode, HostDescriptor, PathFlags};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets, sync};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
@@ -29,6 +32,38 @@ fn resources(data: &mut Data) -> &mut ResourceTable {
 
 fn random_numbers(data: &mut Data) -> &mut WasiRandomCtx {
     data.ctx().ctx.random()
+}
+
+const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12"; // as wasmtime-wasi names it, of the versions that it serves
+type Answer = (core::result::Result<(), ErrorCode>,);
+
+/// The answer to a call that names two places.
+fn across(call: impl FnOnce() -> FsResult<()>) -> Result<Answer> {
+    let (result, crossed) = across::crossed(call);
+    let Err(error) = result else { return Ok((Ok(()),)) };
+    let code: ErrorCode = error.downcast()?.into();
+    Ok((Err(if crossed && code == ErrorCode::Io { ErrorCode::CrossDevice } else { code }),))
+}
+
+/// In place of wasmtime-wasi's functions of these names.
+fn define_names(linker: &mut Linker<Data>) -> Result<()> {
+    type Place = Resource<Descriptor>;
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(FILESYSTEM)?;
+    types.func_wrap(
+        "[method]descriptor.rename-at",
+        |mut store: StoreContextMut<'_, Data>, (from, path, to, name): (Place, String, Place, String)| {
+            across(|| store.data_mut().filesystem().rename_at(from, path, to, name))
+        },
+    )?;
+    types.func_wrap(
+        "[method]descriptor.link-at",
+        |mut store: StoreContextMut<'_, Data>, (from, follow, path, to, name): (Place, PathFlags, String, Place, String)| {
+            across(|| store.data_mut().filesystem().link_at(from, follow, path, to, name))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// `define(linker, interface)`, of these interfaces; what has another name is left undefined.
@@ -81,6 +116,9 @@ fn define_imports(linker: &mut Linker<Data>, component: &Component) -> Result<()
         let interface = name.split('@').next().unwrap_or(name);
         if !defined.contains(&interface) {
             define(linker, interface)?;
+            if interface == "wasi:filesystem/types" {
+                define_names(linker)?;
+            }
             defined.push(interface);
         }
     }

@@ -1,5 +1,5 @@
-// WASI preview 1 with pointers and lengths that leave linear memory, and values that its types have not: the program is ended as by an
-// access of its own, and nothing is done. The first argument says which.
+// WASI preview 1 with pointers and lengths that leave linear memory, and values that its types have not: the program is ended, and
+// nothing is done. The first argument says which.
 #include "tests/wasm/preview1/preview1.h"
 
 static char text[64];

@@ -120,6 +120,11 @@ static void links(void) {
     OPEN("up", PERM);
     OPEN("round", PERM);
     OPEN("loop", LOOP);
+    expect(try_open(DATA, TEXT("near/"), 0), __WASI_ERRNO_NOTDIR, "a link to a file as a directory", __LINE__);
+    // What is made is no directory, whatever is there.
+    static const char *const slashed[] = {"near/", "file/", "d/", "loop/", "new/"};
+    for (unsigned i = 0; i < sizeof slashed / sizeof slashed[0]; i++)
+        expect(try_open(DATA, TEXT(slashed[i]), __WASI_OFLAGS_CREAT), __WASI_ERRNO_ISDIR, slashed[i], __LINE__);
     OPEN("d/parent/file", SUCCESS);
     OPEN("d/parent/../file", PERM);
     EXPECT(path_open(DATA, 0, TEXT("near"), 0, READ_RIGHTS, 0, 0, &opened), LOOP);

@@ -128,7 +128,9 @@ def split(words: list[str], before: argparse.Namespace) -> tuple[argparse.Namesp
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] != "--":
         at += 1 if "=" in words[at] or words[at] in FLAGS else 2
-    options = parser().parse_args(words[:at])
+    options, unknown = parser().parse_known_args(words[:at])
+    if unknown:
+        raise KpioError(f"{unknown[0]}: no option of `kpio run`; the program's own arguments stand behind a --", USAGE)
     for name in ("mode", "cpu_time", "files", "argv0", "timeout"):
         if getattr(options, name) is None:
             setattr(options, name, getattr(before, name))

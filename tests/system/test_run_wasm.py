@@ -56,7 +56,10 @@ def test_limits_may_stand_before_the_program():
                                      "max-table-elements"),
     (("-Wtimeout",), "-W timeout: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements"),
     (("--env", "=red"), "--env =red: KEY=VALUE is expected, or KEY to pass this command's own on"),
-], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env"])
+    (("--mode", "interp", "-n", "word"), "-n: no option of `kpio run`; the program's own arguments stand behind a --"),
+    (("--colour=red", "word"), "--colour=red: no option of `kpio run`; the program's own arguments stand behind a --"),
+], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env",
+        "short_of_the_program", "long_of_the_program"])
 def test_wrong_options(words, said):
     """They are told before anything is booted."""
     done = kpio_run(samples() / "wasi.wasm", *words)

@@ -57,19 +57,41 @@ TABLE_MAX = 10_000_000  # elements, as user/wasmhost has it
 ENGINE_LIMITS = {  # behind -W, as the wasmtime command has them
     "timeout": (r"(?=.*[1-9])\d*\.?\d*(s|ms|us|ns)?", "a time is expected, such as 500ms"),
     "max-memory-size": SIZE, "max-wasm-stack": SIZE, "max-table-elements": COUNT,
+    "max-tables": COUNT, "max-memories": COUNT, "max-instances": COUNT,
+    "trap-on-grow-failure": (r"y|yes|true|n|no|false", "y or n is expected"),
 }
+SWITCHES = ("trap-on-grow-failure",)  # which may stand without a value
+# The wasmtime command has them, too; and one for each feature of the language.
+NOT_OFFERED = {
+    "fuel": "--cpu-time bounds what a program may use", "epoch-interruption": "--timeout and --cpu-time stop a program",
+    "async-stack-size": "max-wasm-stack is what a program has", "async-stack-zeroing": "no stack is used again",
+    "unknown-exports-allow": "exports of any name are", "unknown-imports-trap": "an import that is not there is an error",
+    "unknown-imports-default": "an import that is not there is an error", "nan-canonicalization": "NaNs are the processor's",
+    "wmemcheck": "clang's sanitizers check a C program before",
+}
+FEATURE = (r"all-proposals|bulk-memory|multi-memory|multi-value|reference-types|simd|relaxed-simd(-deterministic)?|tail-call|threads|"
+           r"shared-memory|shared-everything-threads|memory64|component-model(-[a-z0-9-]+)?|function-references|stack-switching|gc|"
+           r"custom-page-sizes|wide-arithmetic|branch-hinting|extended-const|exceptions|gc-support|concurrency-support")
 
 
 def seconds(text: str) -> float:
     return float(matching(*SECONDS, "--timeout ")(text))
 
 
+def refuse_engine_option(word: str, name: str) -> None:
+    why = NOT_OFFERED.get(name) or ("each feature is on where it runs (docs/webassembly.md)" if re.fullmatch(FEATURE, name) else None)
+    if why:
+        raise KpioError(f"-W {name}: not offered: {why}", USAGE)
+    raise KpioError(f"-W {word}: NAME=VALUE is expected, NAME one of {', '.join(ENGINE_LIMITS)}", USAGE)
+
+
 def engine_limits(text: str) -> str:
     for word in text.split(","):
         name, equals, value = word.partition("=")
-        if name not in ENGINE_LIMITS or not equals:
-            raise KpioError(f"-W {word}: NAME=VALUE is expected, NAME one of {', '.join(ENGINE_LIMITS)}", USAGE)
-        matching(*ENGINE_LIMITS[name], f"-W {name}=")(value)
+        if name not in ENGINE_LIMITS or not (equals or name in SWITCHES):
+            refuse_engine_option(word, name)
+        if equals:
+            matching(*ENGINE_LIMITS[name], f"-W {name}=")(value)
     return text
 
 

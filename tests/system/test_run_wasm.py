@@ -16,6 +16,8 @@ from terminal import Terminal
 from test_wasm import samples
 
 LIMIT = 600  # of a busy machine
+EXPECTED = ("NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements, max-tables, max-memories, "
+            "max-instances, trap-on-grow-failure")
 CPU_OVER = r"wasmhost: \S+: stopped: its CPU time of 0\.3 s is over"
 
 
@@ -30,8 +32,12 @@ def kpio_run(*words):
     (("--timeout", "3"), ("trap.wasm", "sleep"), 124, "", r"kpio: \S+/trap\.wasm was stopped after 3 s"),
     (("--files", "20", "--dir", "@::/data"), ("trap.wasm", "open"), 0, "stopped at the limit\n", ""),
     (("-W", "timeout=500ms", "--argv0", "sleeper"), ("trap.wasm", "sleep"), 124, "", r"wasmhost: sleeper: stopped: its time of 0\.5 s .*"),
+    (("-W", "trap-on-grow-failure", "--memory", "16M"), ("trap.wasm", "grow"), 1, "",
+     r"wasmhost: \S+: forcing trap when growing memory to \d+ bytes \(-W trap-on-grow-failure\)(?s:\n.*)"),
+    (("-W", "max-tables=0"), ("wasi.wasm", "exit", "7"), 2, "",
+     r"wasmhost: wasi\.wasm: resource limit exceeded: table count too high at 1 \(-W max-tables\)"),
     (("-W", "max-wasm-stack=64K"), ("trap.wasm", "descend"), 134, "", r"wasmhost: \S+: wasm trap: call stack exhausted(?s:\n.*)"),
-], ids=["cpu_time", "memory", "timeout", "files", "time", "stack"])
+], ids=["cpu_time", "memory", "timeout", "files", "time", "trap_on_grow", "tables", "stack"])
 def test_limits(tmp_path, options, program, status, output, error):
     done = kpio_run(samples() / program[0], *(word.replace("@", str(tmp_path)) for word in options), "--", *program[1:])
     assert (done.returncode, done.stdout) == (status, output), done.stderr
@@ -52,14 +58,19 @@ def test_limits_may_stand_before_the_program():
     (("--files=many",), "--files many: a number is expected"),
     (("--memory", "64X"), "--memory 64X: a size such as 64M is expected"),
     (("-W", "max-memory-size=big"), "-W max-memory-size=big: a size such as 64M is expected"),
-    (("-W", "timeout=1,colour=red"), "-W colour=red: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, "
-                                     "max-table-elements"),
-    (("-Wtimeout",), "-W timeout: NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements"),
+    (("-W", "timeout=1,colour=red"), f"-W colour=red: {EXPECTED}"),
+    (("-Wtimeout",), f"-W timeout: {EXPECTED}"),
+    (("-W", "max-tables=few"), "-W max-tables=few: a number is expected"),
+    (("-W", "max-memories="), "-W max-memories=: a number is expected"),
+    (("-W", "max-instances=-1"), "-W max-instances=-1: a number is expected"),
+    (("-W", "trap-on-grow-failure=maybe"), "-W trap-on-grow-failure=maybe: y or n is expected"),
+    (("-W", "max-tables=1,fuel=1000"), "-W fuel: not offered: --cpu-time bounds what a program may use"),
+    (("-W", "relaxed-simd=n"), "-W relaxed-simd: not offered: each feature is on where it runs (docs/webassembly.md)"),
     (("--env", "=red"), "--env =red: KEY=VALUE is expected, or KEY to pass this command's own on"),
     (("--mode", "interp", "-n", "word"), "-n: no option of `kpio run`; the program's own arguments stand behind a --"),
     (("--colour=red", "word"), "--colour=red: no option of `kpio run`; the program's own arguments stand behind a --"),
-], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "env",
-        "short_of_the_program", "long_of_the_program"])
+], ids=["word", "no_time", "negative_time", "time_word", "zero", "files", "size", "engine_size", "engine_name", "engine_value", "tables",
+        "memories", "instances", "switch", "fuel", "feature", "env", "short_of_the_program", "long_of_the_program"])
 def test_wrong_options(words, said):
     """They are told before anything is booted."""
     done = kpio_run(samples() / "wasi.wasm", *words)

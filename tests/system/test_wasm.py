@@ -19,6 +19,9 @@ SAMPLES = ROOT / "tests" / "wasm"
 CONFIG = Config("release", machine=Machine(cpus=2, memory_mib=2048, net="none"))
 SILENCE = 300  # of a busy machine
 making = threading.Lock()
+# What many.wat and parts.wat make, and how the engine names it.
+COUNTS = [("max-tables", 3, "table count"), ("max-memories", 2, "memory count"), ("max-instances", 1, "instance count")]
+PARTS = [("max-tables", 2, "table count"), ("max-memories", 2, "memory count"), ("max-instances", 3, "instance count")]
 HOST_SECONDS = 120
 PLACE = "/w"
 WASMHOST = f"{PLACE}/wasmhost"
@@ -55,6 +58,7 @@ def in_mode(mode):
     def case(name, *program, output="", status=0, options=()):
         return Case(f"{mode}_{name}", ("--mode", mode, *options), program, output, status)
 
+    many, parts, table = (f"{name}.aot" if mode == "aot" else f"{name}.wat" for name in ("many", "parts", "table"))
     trap = ("trap.aot" if mode == "aot" else "trap.wasm")
     wasi = ("wasi.aot" if mode == "aot" else "wasi.wasm")
     frames = r"(\n +\d+: +(0x[0-9a-f]{6} )?\S+( \+ 0x[0-9a-f]+)?)+"
@@ -83,6 +87,21 @@ def in_mode(mode):
              options=("-W", "max-wasm-stack=16M")),
         case("open", trap, "open", output="stopped at the limit", options=("--dir", "@/data::/data", "--files", "20")),
         case("grow", trap, "grow", output="stopped at the limit", options=("--memory", "16M")),
+        *(case(f"within_{name}", many, options=("-W", f"{name}={count}")) for name, count, _ in COUNTS),
+        *(case(f"beyond_{name}", many, status=2, options=("-W", f"{name}={count - 1}"),
+               output=rf"wasmhost: \S+: .*{said} too high at {count} \(-W {name}\)") for name, count, said in COUNTS),
+        *(case(f"component_{name}", parts, status=2, options=("-W", f"{name}={count - 1}"),
+               output=rf"wasmhost: \S+: .*{said} too high at {count} \(-W {name}\)") for name, count, said in PARTS),
+        case("component_within", parts, options=("-W", ",".join(f"{name}={count}" for name, count, _ in PARTS))),
+        case("small_table", many, status=2, options=("-W", "max-table-elements=4"),
+             output=r"wasmhost: \S+: table minimum size of 5 elements exceeds table limits \(-W max-table-elements\)"),
+        case("small_memory", many, status=2, options=("-W", "max-memory-size=64K"),
+             output=r"wasmhost: \S+: memory minimum size of 2 pages exceeds memory limits \(--memory\)"),
+        case("grow_or_trap", trap, "grow", status=1, options=("-W", "max-memory-size=16M,trap-on-grow-failure"),
+             output=rf"wasmhost: \S+: forcing trap when growing memory to \d+ bytes \(-W trap-on-grow-failure\){frames}"),
+        case("grow_table_or_trap", table, status=1, options=("-W", "trap-on-grow-failure=y,max-table-elements=1000"),
+             output=r"wasmhost: \S+: forcing trap when growing table to \d+ elements \(-W trap-on-grow-failure\)(\n +0: .*)"),
+        case("grow_and_go_on", trap, "grow", output="stopped at the limit", options=("-W", "trap-on-grow-failure=n", "--memory", "16M")),
         case("spawn", "spawn.aot" if mode == "aot" else "spawn.wat",  # neither threads nor processes: what WASI has of them is not there
              output=r"wasmhost: \S+: unknown import: `wasi::thread-spawn` has not been defined", status=2),
     ]
@@ -141,7 +160,7 @@ def make_samples(folder, host):
         made = folder / f"{source.stem}.wasm"
         command.check(["clang-19", "--target=wasm32-wasi", "-std=gnu17", "-O1", "-Wall", "-Werror", str(source), "-o", str(made)])
         command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(made), str(folder / f"{source.stem}.aot")])
-    for source in (SAMPLES / "features").glob("*.wat"):
+    for source in [*(SAMPLES / "features").glob("*.wat"), *(SAMPLES / "limits").glob("*.wat")]:
         shutil.copy(source, folder)
     (folder / "empty.wasm").write_bytes(b"")
     (folder / "text.wasm").write_text("this is no program\n")
@@ -149,7 +168,8 @@ def make_samples(folder, host):
     (folder / "import.wat").write_text('(module (import "env" "absent" (func)) (memory (export "memory") 1) (func (export "_start")))\n')
     (folder / "spawn.wat").write_text('(module (import "wasi" "thread-spawn" (func (param i32) (result i32))) (memory (export "memory") 1) '
                                       '(func (export "_start")))\n')
-    command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(folder / "spawn.wat"), str(folder / "spawn.aot")])
+    for name in ("spawn", "many", "parts", "table"):
+        command.check([str(host / "wasmc"), "--cpu", "x86-64-v3", str(folder / f"{name}.wat"), str(folder / f"{name}.aot")])
     (folder / "library.wat").write_text('(module (func (export "answer") (result i32) (i32.const 42)))\n')
 
 

@@ -22,7 +22,8 @@ static const char usage[] =
     "  --timeout S     stops the program after that time, with status 124\n"
     "  --cpu-time S    stops the program when it used so much time of processors, with status 124\n"
     "  --files N       about how many files it may have open at a time\n"
-    "  -W NAME=VALUE   as the wasmtime command: timeout=, max-memory-size=, max-wasm-stack=, max-table-elements=\n"
+    "  -W NAME=VALUE   as the wasmtime command: timeout=, max-memory-size=, max-wasm-stack=, max-table-elements=, max-tables=,\n"
+    "                  max-memories=, max-instances=, trap-on-grow-failure[=y|n]\n"
     "  --argv0 NAME    what the program is called, by itself and in messages, in place of FILE\n"
     "  --verbose       tells which compiler made its code\n"
     "\n"
@@ -127,17 +128,41 @@ static int64_t stack_of(const char *text) {
     return bytes;
 }
 
-// NAME=VALUE,...
+static bool yes_of(const char *name, const char *text) {
+    static const char *const words[] = {"y", "yes", "true", "n", "no", "false"};
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i]) == 0) return i < 3;
+    wrong("%s %s: not y or n", name, text);
+}
+
+static bool take_count(struct options *o, const char *name, const char *value) {
+    const struct {
+        const char *name;
+        int64_t *count;
+    } counts[] = {{"max-table-elements", &o->table_elements}, {"max-tables", &o->tables}, {"max-memories", &o->memories},
+                  {"max-instances", &o->instances}};
+    for (unsigned i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        if (strcmp(name, counts[i].name) != 0) continue;
+        *counts[i].count = count_of(name, value);
+        return true;
+    }
+    return false;
+}
+
+// NAME=VALUE,... where a NAME that is to be or not to be may stand alone
 static void take_wasm(struct options *o, char *words) {
     for (char *word; (word = strsep(&words, ",")) != NULL;) {
         char *value = strchr(word, '=');
+        if (value != NULL) *value++ = '\0';
+        if (strcmp(word, "trap-on-grow-failure") == 0) {
+            o->trap_on_grow_failure = value == NULL || yes_of(word, value);
+            continue;
+        }
         if (value == NULL) wrong("-W %s: no value", word);
-        *value++ = '\0';
         if (strcmp(word, "timeout") == 0) o->timeout_nanos = nanos_of("-W timeout", value);
         else if (strcmp(word, "max-memory-size") == 0) o->memory = size_of("-W max-memory-size", value);
         else if (strcmp(word, "max-wasm-stack") == 0) o->stack = stack_of(value);
-        else if (strcmp(word, "max-table-elements") == 0) o->table_elements = count_of("-W max-table-elements", value);
-        else wrong("-W %s: no such option", word);
+        else if (!take_count(o, word, value)) wrong("-W %s: no such option", word);
     }
 }
 
@@ -183,7 +208,8 @@ static int64_t table_elements(int64_t memory) {
 }
 
 void options_parse(int argc, char **argv, struct options *out) {
-    *out = (struct options){.mode = MODE_JIT, .memory = -1, .files = -1, .stack = -1, .table_elements = -1};
+    *out = (struct options){.mode = MODE_JIT, .memory = -1, .files = -1, .stack = -1, .table_elements = -1, .tables = -1, .memories = -1,
+                            .instances = -1};
     int i = 1;
     while (i < argc && (strcmp(argv[i], "-W") == 0 || (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0'))) i += option(out, argv + i);
     if (out->table_elements < 0) out->table_elements = table_elements(out->memory);

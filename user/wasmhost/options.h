@@ -35,6 +35,8 @@ struct options {
     int64_t files;                // most files that are open at a time; -1: as the system says
     int64_t stack;                // bytes of the program's stack; -1: the engine's
     int64_t table_elements;       // most elements of a table
+    int64_t tables, memories, instances;  // most that are made; -1: the engine's
+    bool trap_on_grow_failure;    // what cannot grow ends the program
     bool verbose;                 // tells by what it is run
 };
 

@@ -159,8 +159,9 @@ int program_run(struct program *p, const struct options *options) {
     wasmtime_store_t *store = wasi != NULL ? make_store(p, wasi) : NULL;
     if (store == NULL) return STATUS_USAGE;
     wasmtime_context_t *context = wasmtime_store_context(store);
-    if (options->memory >= 0 || options->table_elements >= 0)
-        wasmtime_store_limiter(store, options->memory, options->table_elements, -1, -1, -1);
+    const struct kpio_wasmtime_limits limits = {options->memory, options->table_elements, options->instances, options->tables,
+                                                options->memories, options->trap_on_grow_failure};
+    kpio_wasmtime_store_limit(store, &limits);
     if (options->files >= 0) limit_files(options->files);
     int status = p->component != NULL ? run_component(p, context) : run_module(p, context);
     wasmtime_store_delete(store);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE  // memmem
 #include "user/wasmhost/report.h"
 
 #include "user/wasmhost/options.h"
@@ -50,11 +51,24 @@ static void print_joined(const char *text, size_t bytes) {
     }
 }
 
+// Which option set the limit that the engine speaks of.
+static void print_option(const wasm_byte_vec_t *text) {
+    static const struct {
+        const char *said, *option;
+    } limits[] = {{"instance count too high", "-W max-instances"}, {"table count too high", "-W max-tables"},
+                  {"memory count too high", "-W max-memories"}, {"exceeds table limits", "-W max-table-elements"},
+                  {"exceeds memory limits", "--memory"}, {"forcing trap when growing", "-W trap-on-grow-failure"},
+                  {"growth failure to be a trap", "-W trap-on-grow-failure"}};
+    for (unsigned i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (memmem(text->data, text->size, limits[i].said, strlen(limits[i].said)) != NULL) fprintf(stderr, " (%s)", limits[i].option);
+}
+
 void report_error(const char *file, wasmtime_error_t *error) {
     wasm_byte_vec_t text;
     wasmtime_error_message(error, &text);
     fprintf(stderr, "wasmhost: %s: ", file);
     print_joined(text.data, text.size);
+    print_option(&text);
     fputc('\n', stderr);
     wasm_byte_vec_delete(&text);
     wasmtime_error_delete(error);
@@ -84,7 +98,9 @@ static void print_reason(const wasm_byte_vec_t *text) {
     while (start < end && (isspace((unsigned char)text->data[start]) || isdigit((unsigned char)text->data[start]) ||
                            text->data[start] == ':'))
         start++;
-    fprintf(stderr, "%.*s\n", (int)(end - start), text->data + start);
+    fprintf(stderr, "%.*s", (int)(end - start), text->data + start);
+    print_option(text);
+    fputc('\n', stderr);
 }
 
 // Takes text and frames over; the names of frames are the error's or trap's, which must still be there.

@@ -1,7 +1,16 @@
 // What the C API of Wasmtime lacks.
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 #include <wasmtime.h>
+
+// Of one store; -1: no limit. What a module or component declares counts, not what it imports.
+struct kpio_wasmtime_limits {
+    int64_t memory_size, table_elements;  // bytes of each memory, elements of each table
+    int64_t instances, tables, memories;  // how many are made
+    bool trap_on_grow_failure;            // what cannot grow ends the program, which else is told
+};
+void kpio_wasmtime_store_limit(wasmtime_store_t *store, const struct kpio_wasmtime_limits *limits);
 
 // Whether it is a trap, and not what a function of the host gave in place of an answer. The error stays the caller's.
 bool kpio_wasmtime_error_is_trap(const wasmtime_error_t *error);

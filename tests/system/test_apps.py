@@ -13,7 +13,7 @@ from console import Console
 from kpio import command, engine, packages
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
 from test_appd import disk
-from test_wasm import HOST_SECONDS, SILENCE, Case, WasmItem, flaw_of
+from test_wasm import HOST_SECONDS, SILENCE, Case, WasmItem, flaw_of, samples
 
 SAMPLES = ROOT / "apps" / "samples"
 LIMIT = 600  # of a busy machine
@@ -142,14 +142,33 @@ def test_a_component_is_one():
 # (module (memory (export "memory") 1) (func (export "_start") ...)), where it does (loop (br 0)) or (unreachable)
 START = "0061736d01000000 010401600000 03020100 0503010001 071302066d656d6f72790200065f73746172740000"
 ENDLESS, TRAP = bytes.fromhex(f"{START} 0a0901070003400c000b0b"), bytes.fromhex(f"{START} 0a05010300000b")
-MANIFESTS = {"hello": "", "endless": "", "trap": "", "now": "mode = jit\n", "jit-trap": "mode = jit\n", "refused": "mode = jit\n"}
+MANIFESTS = {"streams": "", "hello": "", "endless": "", "trap": "", "now": "mode = jit\n", "jit-trap": "mode = jit\n",
+             "refused": "mode = jit\n"}
 TRAPPED = r"wasm trap: wasm `unreachable` instruction executed(?s:.*)\nexit status 134"
+
+
+def talk_to_an_app(console):
+    """What is typed is its input, by lines, until Ctrl-D; what nobody read is the monitor's."""
+    prompt = r"(?s:.*)kpio> "
+    console.ask("app run streams copy", "", SILENCE)
+    console.ask("first words", "first words\r?\n", SILENCE)
+    console.type("thrx\x7fee\x1b[Hnot \x1b[F th")  # erased, at the beginning, at the end
+    console.read_until(r"\nnot three th\r?\n", SILENCE)
+    console.type("")
+    console.type("\x04")
+    console.read_until(prompt, SILENCE)
+    console.ask("app run streams copy", "", SILENCE)
+    console.type("thrown away\x03")
+    console.read_until(rf"\^C\r?\n{prompt}", SILENCE)
+    console.type("app run streams none\nls /out 'for the monitor'\nls '/o'\\ut")
+    console.read_until(rf"exit status 7\r?\n(?s:.*)usage: ls \[PATH\]{prompt}(?s:.*)first\.txt{prompt}", SILENCE)
 
 
 def test_apps_are_installed(tmp_path):
     """A component and modules, compiled before or when they start, by `kpio shell --monitor --apps`; Ctrl-C ends one that runs."""
     source = tmp_path / "root"
     shutil.copytree(made_apps(), source / "m")
+    shutil.copy(samples() / "streams.wasm", source / "m")
     for name, rest in MANIFESTS.items():
         (source / "m" / f"{name}.app").write_text(f"name = {name}\nversion = 1\n{rest}")
     (source / "m" / "endless.wasm").write_bytes(ENDLESS)
@@ -166,6 +185,9 @@ def test_apps_are_installed(tmp_path):
                              ("app run survey first.txt", survey),
                              ("app install /m/hello.wasm /m/hello.app", r"hello 1"),
                              ("app run hello Ada", "Hello, Ada!"),
+                             ("app run hello 'Ada Lovelace'", "Hello, Ada Lovelace!"),
+                             ("app run hello Ada\\ L\"ove \\\"lace\\\"\"", 'Hello, Ada Love "lace"!'),
+                             ("app run hello 'Ada", "this line cannot be understood: a ' is not closed"),
                              ("app run hello", r"\nexit status 2"),
                              ("app install /m/trap.wasm /m/trap.app", r"trap 1"),
                              ("app run trap", TRAPPED),
@@ -180,6 +202,8 @@ def test_apps_are_installed(tmp_path):
                              ("app list", r"survey +1\.0 +aot +valid")):
             said = console.ask(line, rf"{answer}(?s:.*)kpio> ", SILENCE)
             assert line == "app" or "usage: app" not in said, said
+        console.ask("app install /m/streams.wasm /m/streams.app", r"streams 1(?s:.*)kpio> ", SILENCE)
+        talk_to_an_app(console)
         console.type("app run endless\n\x03")
         console.read_until(r"\^C\r?\n(?s:.*)kpio> ", SILENCE)
     finally:

@@ -4,12 +4,12 @@
 #include "lib/text.h"
 #include "protocols/gen/appd.h"
 #include "user/libkpio/appd.h"
-#include "user/shell/line.h"
+#include "user/shell/input.h"
 #include "user/shell/shell.h"
 
 #define COMPILE_NS 1800000000000ull  // a large module takes minutes
 
-#define KEYS_NS 100000000ull             // between two looks at what was typed while an app runs
+#define KEYS_NS 20000000ull              // between two looks at what was typed while an app runs
 #define KILLED ((uint64_t)(int64_t)-ECANCELED)
 
 static struct client client = {.name = "appd"};
@@ -107,21 +107,30 @@ static void close_if(kpio_handle handle) {
     if (handle > 0) (void)kpio_handle_close((uint64_t)handle);
 }
 
-// Its pipes here: what it writes goes to the console until both are closed on its side. Ctrl-C ends it.
-static void follow(kpio_handle process, kpio_handle output, kpio_handle error) {
-    struct kpio_wait_item items[2] = {{.handle = output}, {.handle = error}};
+// What it writes goes to the console until both pipes are closed on its side.
+static unsigned show_output(struct kpio_wait_item *items, unsigned open) {
+    for (unsigned i = open; i-- > 0;) {
+        uint8_t bytes[512];
+        if (items[i].asserted == 0) continue;
+        int64_t got = kpio_pipe_read(items[i].handle, bytes, sizeof bytes, KPIO_PIPE_NOWAIT, 0);
+        if (got > 0) print_text((const char *)bytes, (size_t)got);
+        else if (got != -EAGAIN) items[i] = items[--open];
+    }
+    return open;
+}
+
+// To its end, with what is typed as its input. Ctrl-C ends it.
+static void follow(kpio_handle process, struct input *input, kpio_handle output, kpio_handle error) {
+    struct kpio_wait_item items[3] = {{.handle = output}, {.handle = error}, {.handle = process}};
+    const unsigned ends = process > 0;
     unsigned open = 2;
-    while (open > 0) {
+    for (bool ended = ends == 0; open > 0 || !ended;) {
         for (unsigned i = 0; i < open; i++) items[i].signals = KPIO_SIGNAL_READABLE | KPIO_SIGNAL_PEER_GONE;
-        if (kpio_handle_wait_many(items, open, time_now() + KEYS_NS) < 0) return;
-        if (line_interrupted() && process > 0) (void)kpio_process_kill(process, KILLED);
-        for (unsigned i = open; i-- > 0;) {
-            uint8_t bytes[512];
-            if (items[i].asserted == 0) continue;
-            int64_t got = kpio_pipe_read(items[i].handle, bytes, sizeof bytes, KPIO_PIPE_NOWAIT, 0);
-            if (got > 0) print_text((const char *)bytes, (size_t)got);
-            else if (got != -EAGAIN) items[i] = items[--open];
-        }
+        items[open] = (struct kpio_wait_item){.handle = process, .signals = KPIO_SIGNAL_TERMINATED};
+        if (kpio_handle_wait_many(items, open + !ended, time_now() + KEYS_NS) < 0) return;
+        ended = ended || items[open].asserted != 0;
+        if (!ended && !input_step(input)) (void)kpio_process_kill(process, KILLED);
+        open = show_output(items, open);
     }
 }
 
@@ -147,20 +156,20 @@ static void tell_end(int64_t status) {
     else if (status != 0) print("exit status %ld\n", (long)(status >> 8));
 }
 
-// Without an input.
 static int64_t run(unsigned count, char **words) {
+    static struct input input;
     struct appd_run_request request = {};
-    kpio_handle process = KPIO_HANDLE_NONE, unused = KPIO_HANDLE_NONE;
-    int64_t status = 0, input = kpio_pipe_create(KPIO_PIPE_STREAM, 0, &unused);
-    int64_t output = input < 0 ? input : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &request.output);
+    kpio_handle process = KPIO_HANDLE_NONE;
+    int64_t status = 0, reader = input_begin(&input);
+    int64_t output = reader < 0 ? reader : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &request.output);
     int64_t error = output < 0 ? output : kpio_pipe_create(KPIO_PIPE_STREAM, 0, &request.error), result = error;
-    close_if(unused);
-    request.input = (kpio_handle)input;
+    request.input = reader > 0 ? (kpio_handle)reader : KPIO_HANDLE_NONE;
     if (result > 0) result = ask_to_run(count, words, &request, &process);
     close_if(request.input);
     close_if(request.output);
     close_if(request.error);
-    if (error > 0) follow(process, (kpio_handle)output, (kpio_handle)error);
+    if (error > 0) follow(process, &input, (kpio_handle)output, (kpio_handle)error);
+    input_end(&input);
     close_if((kpio_handle)output);
     close_if((kpio_handle)error);
     if (result == 0) result = wait_terminated(process, KPIO_TIME_NEVER, &status);

@@ -1,11 +1,15 @@
 #include "lib/string.h"
 #include "user/shell/line.h"
 #include "user/shell/shell.h"
+#include "user/shell/words.h"
+
+_Static_assert(WORDS_MAX >= LINE_MAX / 2, "the words of any line");
 
 static int64_t run_help(unsigned count, char **words) {
     for (size_t i = 0; i < command_count; i++)
         print("  %-28s %s\n", commands[i].usage, commands[i].help);
-    print("Arrows move and recall, Ctrl-C drops the line, Ctrl-U and Ctrl-K cut it.\n");
+    print("Arrows move and recall, Ctrl-C drops the line, Ctrl-U and Ctrl-K cut it.\n"
+          "'A B' and \"A B\" are one word, and so is A\\ B.\n");
     return 0;
 }
 
@@ -56,17 +60,6 @@ int64_t word_number(const char *word, uint64_t *number) {
     return 0;
 }
 
-static unsigned split(char *line, char **words) {
-    unsigned count = 0;
-    for (char *at = line; *at != 0;) {
-        while (*at == ' ') *at++ = 0;
-        if (*at == 0 || count == WORDS_MAX) break;
-        words[count++] = at;
-        while (*at != 0 && *at != ' ') at++;
-    }
-    return count;
-}
-
 // Whether the usage allows that many words: [PATH] may be left out, "..." stands for more.
 static bool suits(const char *usage, unsigned count) {
     unsigned least = 1, most = 1;
@@ -84,7 +77,9 @@ static bool suits(const char *usage, unsigned count) {
 
 static void run_line(char *line) {
     char *words[WORDS_MAX];
-    unsigned count = split(line, words);
+    const char *wrong = NULL;
+    unsigned count = words_split(line, words, WORDS_MAX, &wrong);
+    if (wrong != NULL) print("this line cannot be understood: %s\n", wrong);
     if (count == 0) return;
     for (size_t i = 0; i < command_count; i++) {
         if (strcmp(commands[i].name, words[0]) != 0) continue;

@@ -2,7 +2,7 @@
 #pragma once
 #include "user/libkpio/kpio.h"
 
-#define WORDS_MAX 8u
+#define WORDS_MAX 128u  // as many as a line has
 
 struct command {
     const char *name, *usage, *help;

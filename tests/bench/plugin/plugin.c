@@ -1,12 +1,13 @@
 // A QEMU plugin that counts, between the marks of lib/bench_mark.h, what an instruction count hides.
 //
-//   -plugin bench.so,out=FILE[,lines=on][,profile=on]
+//   -plugin bench.so,out=FILE[,lines=on][,profile=on][,stretches=LEAST]
 //
 // For each report mark it writes a line of JSON to FILE: how many CR3 and MSR writes, XSAVEs and XRSTORs, locked
 // operations and iterations of repeated string instructions ran between begin and end; with lines=on also the cache
 // lines that two or more CPUs wrote in that time, and how often: a line's writes by all CPUs but the one that wrote it
 // most, so that one visit to another CPU's line is one write. The worst of them come with the code that wrote them.
-// Counting lines takes a call at each store, which is why it is an option. So is a profile: how often each instruction ran.
+// Counting lines takes a call at each store, which is why it is an option. So is a profile: how often each instruction ran. And
+// stretches of at least so many instructions without interrupts, of the whole run, as a last line with the mark -1.
 //
 // Each CPU counts for itself, without locks. A report adds up, which is why it must not be made while a window is open.
 #include "tests/bench/plugin/qemu_plugin_api.h"
@@ -15,8 +16,10 @@
 #include "lib/bench_mark.h"
 #include "tests/bench/plugin/lines.h"
 #include "tests/bench/plugin/profile.h"
+#include "tests/bench/plugin/stretch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -35,7 +38,7 @@ struct cpu {
 
 static struct cpu cpus[MAX_CPUS];
 static unsigned cpu_count;
-static bool count_lines, profile;
+static bool count_lines, profile, stretches;
 static FILE *out;
 
 // ---- reports ----
@@ -191,6 +194,8 @@ static void on_store(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
+    if (stretches)
+        stretch_translate(tb);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint8_t mark = 0;
@@ -214,6 +219,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 static void on_end(qemu_plugin_id_t id, void *userdata)
 {
     (void)id, (void)userdata;
+    if (stretches) {
+        fputs("{\"mark\":-1", out);
+        stretch_write(out);
+        fputs("}\n", out);
+    }
     fclose(out);
 }
 
@@ -228,6 +238,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
             count_lines = true;
         else if (strcmp(argv[i], "profile=on") == 0)
             profile = true;
+        else if (strncmp(argv[i], "stretches=", 10) == 0)
+            stretch_init(strtoull(argv[i] + 10, NULL, 10)), stretches = true;
         else
             return fprintf(stderr, "kpio bench plugin: unknown option %s\n", argv[i]), -1;
     }

@@ -31,13 +31,15 @@ static coldpath void prune_all(struct aspace *a) {
         spin_lock(&a->lock);
         struct mapping *m = mapping_tree_from(&a->mappings, position);
         uint64_t end = m ? m->start : USER_MAX;
-        if (end > position) aspace_prune_locked(a, position, end);
-        position = m ? m->end : USER_MAX;
+        bool done = end <= position || aspace_prune_locked(a, position, end);
+        if (done) position = m ? m->end : USER_MAX;
         if (position == USER_MAX) a->prune_at = MAX((uint64_t)PRUNE_TABLES, 2 * a->tables);
         spin_unlock(&a->lock);
         (void)sched_preempt_point();
     }
 }
+
+static inline bool is_prune_due(const struct aspace *a) { return a->tables >= a->prune_at; }
 
 // ---- life ------------------------------------------------------------------------------------------------------------
 
@@ -87,7 +89,9 @@ __attribute__((noinline)) bool mapping_clear_step(struct mapping *m) {
     struct tlb_batch batch;
     tlb_batch_init(&batch, m->aspace);
     spin_lock(m->vmo->lock);
-    bool done = mapping_clear(m, &(uint64_t){m->start}, m->end, false, STEP_ENTRIES, &batch);
+    uint64_t at = mapping_not_emptied(m);
+    bool done = mapping_clear(m, &at, m->end, false, STEP_ENTRIES, &batch);
+    mapping_set_emptied(m, at);
     tlb_batch_flush(&batch);
     if (done) m->flags &= (uint8_t)~MAPPING_TOUCHED;
     spin_unlock(m->vmo->lock);
@@ -134,7 +138,7 @@ static inline bool unmap_step_locked(struct aspace *a, struct mapping *m) {
             uint64_t below = MAX(m->prev->end, align_down(m->start, TABLE_SPAN));
             uint64_t above = MIN(next ? next->start : USER_MAX, align_up(m->end, TABLE_SPAN));
             aspace_remove_locked(a, m);
-            aspace_prune_locked(a, below, above);
+            (void)aspace_prune_locked(a, below, above);
             return true;
         }
     }
@@ -178,7 +182,10 @@ static int unmap_whole(struct aspace *a, uint64_t start, uint64_t end) {
     struct mapping *gone[UNMAPPED_AT_ONCE];
     while (start < end) {
         int count = unmap_some(a, &start, end, gone);
-        for (int i = 0; i < count; i++) mapping_end(gone[i]);
+        for (int i = 0; i < count; i++) {
+            mapping_end(gone[i]);
+            if (i % 4 == 3) (void)sched_preempt_point();  // each may free some pages
+        }
         if (count < 0) return count;
         if (unlikely(__atomic_load_n(&a->replaced, __ATOMIC_RELAXED))) aspace_end_replaced(a);
         (void)sched_preempt_point();
@@ -194,10 +201,9 @@ static __attribute__((noinline)) int unmap_range(struct aspace *a, uint64_t star
     spin_lock(&a->lock);
     int error = aspace_cut_locked(a, start);
     if (!error) error = aspace_cut_locked(a, end);
-    bool prune = a->tables >= a->prune_at;
     spin_unlock(&a->lock);
     if (!error) error = unmap_whole(a, start, end);
-    if (unlikely(prune)) prune_all(a);
+    if (unlikely(is_prune_due(a))) prune_all(a);
     aspace_settle(a);
     return error;
 }
@@ -210,6 +216,7 @@ static inline bool unmap_recent(struct aspace *a, uint64_t start, uint64_t end) 
     spin_unlock(&a->lock);
     if (gone) {
         mapping_end(m);
+        if (unlikely(is_prune_due(a))) prune_all(a);
         aspace_settle(a);
     }
     return gone;
@@ -329,7 +336,7 @@ static inline int64_t insert(struct aspace *a, const struct aspace_map *r, struc
 
 static coldpath int64_t insert_replacing(struct aspace *a, const struct aspace_map *r, struct mapping *m) {
     int64_t address = aspace_replace(a, r->address, r->address + r->size, m);
-    if (unlikely(a->tables >= a->prune_at)) prune_all(a);
+    if (unlikely(is_prune_due(a))) prune_all(a);
     return address;
 }
 
@@ -413,14 +420,15 @@ int64_t aspace_map(struct aspace *a, const struct aspace_map *r) {
 uint64_t aspace_pages(struct aspace *a) {
     uint64_t count = 0, at = USER_MIN;
     for (bool done = false; !done; (void)sched_preempt_point()) {
+        unsigned tables = STEP_TABLES;
         spin_lock(&a->lock);
-        for (unsigned n = 0; n < STEP_ENTRIES && !done; n++) {
+        for (unsigned n = 0; n < STEP_ENTRIES && !a->dead; n++) {
             uint64_t size;
-            done = a->dead || !pte_next(a->root, &at, USER_MAX, &size);
-            if (done) break;
+            if (!pte_next_few(a->root, &at, USER_MAX, &size, &tables)) break;
             count += size >> PAGE_SHIFT;
             at = align_down(at, size) + size;
         }
+        done = a->dead || at >= USER_MAX;
         spin_unlock(&a->lock);
     }
     return count;

@@ -61,20 +61,21 @@ static inline void set_entry(struct aspace *a, pte_t *pte, pte_t fresh, uint64_t
     if (unlikely(old & PTE_PRESENT)) entry_changed(a, old, fresh, address);
 }
 
-// Maps the 2 MiB around address in one entry, where the VMO has such a page and nothing is in the way.
-static coldpath bool map_large_locked(struct mapping *m, uint64_t address, bool write) {
+// Maps the 2 MiB around address in one entry, where the VMO has such a page and nothing is in the way: 0, -ENOENT, or -EBUSY, to
+// be tried again after vmo_prepare_large.
+static coldpath int map_large_locked(struct mapping *m, uint64_t address, bool write) {
     uint64_t start = align_down(address, LARGE_PAGE_SIZE);
-    if (start < m->start || m->end - start < LARGE_PAGE_SIZE) return false;
+    if (start < m->start || m->end - start < LARGE_PAGE_SIZE) return -ENOENT;
     uint64_t index = m->first + ((start - m->start) >> PAGE_SHIFT);
-    if (!is_aligned(index << PAGE_SHIFT, LARGE_PAGE_SIZE) && m->vmo->kind != VMO_PHYSICAL) return false;
+    if (!is_aligned(index << PAGE_SHIFT, LARGE_PAGE_SIZE) && m->vmo->kind != VMO_PHYSICAL) return -ENOENT;
     struct vmo_frame frame = vmo_large_frame_locked(m->vmo, index, write);
-    if (frame.error) return false;
+    if (frame.error) return frame.error;
     struct aspace *a = m->aspace;
     m->writable |= frame.writable;
     pte_t *pte = paging_entry(a, a->root, start, LARGE_PAGE_SIZE, true);
-    if (!pte || (*pte & PTE_PRESENT && !(*pte & PTE_LARGE))) return false;
+    if (!pte || (*pte & PTE_PRESENT && !(*pte & PTE_LARGE))) return -ENOENT;
     set_entry(a, pte, entry_for(m, frame, may_execute(m, frame)) | PTE_LARGE, start);
-    return true;
+    return 0;
 }
 
 // What stands where a 4 KiB entry has no room: a 2 MiB leaf, to be taken away, or no memory.
@@ -103,7 +104,10 @@ static coldpath int entry_make(struct mapping *m, uint64_t address, pte_t entry)
 static inline int map_page_locked(struct aspace *a, struct mapping *m, uint64_t address, uint64_t index, unsigned prot) {
     bool write = prot & PROT_WRITE;
     m->flags |= MAPPING_TOUCHED;
-    if (unlikely(m->vmo->flags & VMO_LARGE) && map_large_locked(m, address, write)) return 0;
+    if (unlikely(m->vmo->flags & VMO_LARGE)) {
+        int error = map_large_locked(m, address, write);
+        if (error != -ENOENT) return error;
+    }
     struct vmo_frame frame = vmo_frame_locked(m->vmo, index, write);
     if (unlikely(frame.error)) return frame.error;
     bool execute = may_execute(m, frame);
@@ -131,7 +135,8 @@ static coldpath int wait_for_clone(struct aspace *a) {
     return -EAGAIN;
 }
 
-// One try; -EAGAIN when a pager must be asked first, what was there before must end, or a clone is being made: unless between_clones.
+// One try; -EAGAIN when a pager must be asked first, what was there before must end, or a clone is being made: unless between_clones;
+// -EBUSY when 2 MiB must be zeroed first.
 static inline __attribute__((always_inline)) int fault_once(struct aspace *a, uint64_t address, unsigned prot, bool between_clones) {
     spin_lock(&a->lock);
     if (unlikely(a->clones != 0) && !between_clones) return wait_for_clone(a);
@@ -146,35 +151,43 @@ static inline __attribute__((always_inline)) int fault_once(struct aspace *a, ui
     return error;
 }
 
-// Until the pager, if there is one, has the page.
-static int wait_page(struct aspace *a, uint64_t address, unsigned prot) {
+// What a try said that it waits for, without locks: the pager, if there is one, or zeroing.
+static int wait_page(struct aspace *a, uint64_t address, unsigned prot, int reason) {
     struct vmo *vmo;
     uint64_t offset;
     int error = aspace_resolve(a, address, &vmo, &offset);
     if (error) return error;
-    error = vmo_wait_page(vmo, offset >> PAGE_SHIFT, prot & PROT_WRITE);
+    error = (reason == -EBUSY ? vmo_prepare_large : vmo_wait_page)(vmo, offset >> PAGE_SHIFT, prot & PROT_WRITE);
     vmo_put(vmo);
     return error;
 }
 
-static coldpath int fault_slowly(struct aspace *a, uint64_t address, unsigned prot) {
-    int error;
+static inline bool is_to_wait(int error) { return error == -EAGAIN || error == -EBUSY; }
+
+static coldpath int fault_slowly(struct aspace *a, uint64_t address, unsigned prot, int reason) {
     do {
-        error = 0;
+        int error = 0;
         if (__atomic_load_n(&a->replaced, __ATOMIC_RELAXED)) aspace_end_replaced(a);
-        else error = wait_page(a, address, prot);
+        else error = wait_page(a, address, prot, reason);
         if (error) return error;
         rw_mutex_lock_shared(&a->cloning);
-        error = fault_once(a, address, prot, true);
+        reason = fault_once(a, address, prot, true);
         rw_mutex_unlock_shared(&a->cloning);
-    } while (error == -EAGAIN);
-    return error;
+    } while (is_to_wait(reason));
+    return reason;
 }
 
 int aspace_fault(struct aspace *a, uint64_t address, unsigned prot) {
     address = align_down(address, PAGE_SIZE);
     int error = fault_once(a, address, prot, false);
-    return likely(error != -EAGAIN) ? error : fault_slowly(a, address, prot);
+    return likely(!is_to_wait(error)) ? error : fault_slowly(a, address, prot, error);
+}
+
+// Behind the page that shows address, which may be a large one.
+static uint64_t behind(const struct aspace *a, uint64_t address) {
+    uint64_t size;
+    (void)pte_next(a->root, &address, address + 1, &size);
+    return align_down(address, size) + size;
 }
 
 // As long as pages are there at once, in one mapping, and as many as one hold of the locks allows: the first address that is left.
@@ -183,10 +196,12 @@ static uint64_t fault_run(struct aspace *a, uint64_t address, uint64_t end, unsi
     struct mapping *m = aspace_find(a, address);
     if (m && m->vmo && !a->clones && !(m->flags & (MAPPING_REVOKED | MAPPING_DYING)) && !(prot & ~m->prot)) {
         struct spinlock *lock = m->vmo->lock;
-        uint64_t stop = MIN(end, m->end), index = m->first + ((address - m->start) >> PAGE_SHIFT);
+        uint64_t stop = MIN(end, m->end);
         stop = MIN(stop, address + RUN_PAGES * PAGE_SIZE);
+        bool large = m->vmo->flags & VMO_LARGE;
         spin_lock(lock);
-        for (; address < stop && !map_page_locked(a, m, address, index, prot); index++) address += PAGE_SIZE;
+        while (address < stop && !map_page_locked(a, m, address, m->first + ((address - m->start) >> PAGE_SHIFT), prot))
+            address = unlikely(large) ? behind(a, address) : address + PAGE_SIZE;
         spin_unlock(lock);
     }
     spin_unlock(&a->lock);
@@ -207,8 +222,8 @@ int aspace_populate(struct aspace *a, uint64_t start, uint64_t end, unsigned pro
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
     bool may_wait = frame->cs & 3 || !kernel_faults[cpu_id()].no_wait;
-    if (error == -EAGAIN && may_wait) {
-        error = fault_slowly(a, align_down(address, PAGE_SIZE), prot);
+    if (is_to_wait(error) && may_wait) {
+        error = fault_slowly(a, align_down(address, PAGE_SIZE), prot, error);
         if (frame->cs & 3) sched_note_pause();
     }
     if (error == 0) return true;

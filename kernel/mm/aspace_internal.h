@@ -7,6 +7,7 @@
 #include "kernel/mm/slub.h"
 
 #define STEP_ENTRIES 512  // page-table entries changed without a preemption point
+#define STEP_TABLES 16u   // page tables looked through
 
 static inline pte_t mapping_entry(unsigned prot) {
     return PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX | (prot & PROT_WRITE ? PTE_WRITE | PTE_DIRTY : 0);
@@ -31,6 +32,7 @@ extern struct kmem_cache mapping_cache;
     m->flags = (uint8_t)flags;
     m->writable = false;
     m->refs = 1;
+    m->emptied = 0;
     m->link.mapping = m;
     *out = m;
     return 0;
@@ -70,8 +72,14 @@ static inline void aspace_remove_locked(struct aspace *a, struct mapping *m) {
     m->flags &= (uint8_t)~MAPPING_IN_TREE;
     if (a->recent == m) a->recent = NULL;
 }
-// Clears a piece of m from its start on; true when its page tables are empty. a->lock held.
+// Clears a piece of m, which takes no faults any more, from its start on; true when its page tables are empty. a->lock held.
 bool mapping_clear_step(struct mapping *m);
+static inline uint64_t mapping_not_emptied(const struct mapping *m) {
+    return MIN(m->start + ((uint64_t)m->emptied << LARGE_PAGE_SHIFT), m->end);
+}
+static inline void mapping_set_emptied(struct mapping *m, uint64_t address) {
+    m->emptied = (uint32_t)((address - m->start) >> LARGE_PAGE_SHIFT);
+}
 // Puts m, which is in no tree yet, at [start, end) in place of all that is there, in one step as others see it: its address,
 // or an error (-EDESTROYED, -ENOMEM, -ENFILE) with nothing changed. No lock held; preemptible.
 [[nodiscard]] int64_t aspace_replace(struct aspace *a, uint64_t start, uint64_t end, struct mapping *m);
@@ -116,8 +124,9 @@ void mapping_end(struct mapping *m);
 [[nodiscard]] int aspace_populate(struct aspace *a, uint64_t start, uint64_t end, unsigned prot);
 // Empties the page tables in [start, end): faults fill them again. Preemptible, no lock held.
 void aspace_forget(struct aspace *a, uint64_t start, uint64_t end);
-// Frees page tables without entries in [start, end), where no mapping is. a->lock held.
-void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end);
+// Frees page tables without entries in [start, end), as many as one hold of a->lock allows: true when those were all. Else a look
+// at all of them is due.
+bool aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end);
 // Frees what paging_table_free has gathered, once hardware has forgotten it.
 void aspace_free_tables(struct aspace *a);
 // Frees all of them, the root too, which no CPU has loaded any more and no mapping has entries in.

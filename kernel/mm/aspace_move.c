@@ -204,13 +204,14 @@ static pte_t *new_entry(const struct move *mv, uint64_t at) {
 // Takes entries over, as many as the budget allows. True: none is left. Locks of address space and VMO are held.
 static bool carry_over(struct move *mv, unsigned budget) {
     struct mapping *old = mv->old;
-    uint64_t at = old->start, size;
+    uint64_t at = mapping_not_emptied(old), size;
+    unsigned tables = STEP_TABLES;
     struct tlb_batch batch;
     tlb_batch_init(&batch, mv->a);
     pte_t *entry = NULL, lost = mv->a->clones > 0 ? PTE_WRITE : 0;
     mv->fresh->flags |= MAPPING_TOUCHED;
     mv->fresh->writable |= old->writable;
-    while (budget-- > 0 && (entry = pte_next(mv->a->root, &at, old->end, &size)) != NULL) {
+    while (budget-- > 0 && (entry = pte_next_few(mv->a->root, &at, old->end, &size, &tables)) != NULL) {
         pte_t value = *entry, *to = size == PAGE_SIZE ? new_entry(mv, at) : NULL;
         __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
         if (to) __atomic_store_n(to, value & ~(PTE_ACCESSED | lost), __ATOMIC_RELAXED);
@@ -218,7 +219,8 @@ static bool carry_over(struct move *mv, unsigned budget) {
         at = align_down(at, size) + size;
     }
     tlb_batch_flush(&batch);
-    return !entry;
+    mapping_set_emptied(old, MIN(at, old->end));
+    return at >= old->end;
 }
 
 // Ends the old mapping, unless another thread that found it marked has done so.

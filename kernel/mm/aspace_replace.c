@@ -40,7 +40,7 @@ static void settle_locked(struct aspace *a) {
     for (; m && m->start < a->replaced_end; m = mapping_next(m)) {
         if (!(m->flags & MAPPING_DYING)) continue;
         m->flags &= (uint8_t)~MAPPING_DYING;
-        if (m->end - m->start >= LARGE_PAGE_SIZE) aspace_prune_locked(a, m->start, m->end);
+        if (m->end - m->start >= LARGE_PAGE_SIZE) (void)aspace_prune_locked(a, m->start, m->end);
     }
     a->replaced_start = a->replaced_end = 0;
 }

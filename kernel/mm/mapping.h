@@ -41,6 +41,7 @@ struct mapping {
     bool writable;               // page tables may hold entries with the right to write
     uint16_t rank;               // random: a mapping's is not below those in its subtree
     uint32_t refs;               // the tree's, and one while a revocation or a fork looks at it; atomic
+    uint32_t emptied;            // being unmapped: so many times 2 MiB from the start on have no entries any more
     struct vmo_link link;        // in vmo_root(vmo)->mappings
     uint64_t glue[MAPPING_GLUE_WORDS];  // struct handle; belongs to kernel/object/aspace_object.c
 };

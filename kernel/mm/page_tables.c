@@ -6,7 +6,7 @@
 #include "kernel/mm/charge.h"
 #include "kernel/mm/tlb.h"
 
-#define TABLES_AT_ONCE 16u
+#define TABLES_AT_ONCE 4u
 
 // Page tables made less those freed, by each CPU: only the sum means something.
 static struct {
@@ -73,11 +73,15 @@ void aspace_end_tables(struct aspace *a) {
 }
 _Static_assert(sizeof(struct rcu_head) <= sizeof(((struct page *)0)->word), "an RCU head fits struct page");
 
-void aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end) {
-    if (paging_prune(a, a->root, start, end) == 0) return;
+bool aspace_prune_locked(struct aspace *a, uint64_t start, uint64_t end) {
+    unsigned budget = STEP_TABLES;
+    size_t freed = paging_prune(a, a->root, start, end, &budget);
+    if (freed == 0) return true;
     struct tlb_batch batch = {.aspace = a, .count = TLB_BATCH + 1};
     tlb_batch_flush(&batch);
     aspace_free_tables(a);
+    if (budget == 0) a->prune_at = 0;
+    return budget != 0;
 }
 
 uint64_t aspace_table_count(void) {

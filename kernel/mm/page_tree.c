@@ -115,6 +115,18 @@ uint64_t page_tree_look(const struct page_tree *tree, uint64_t index) {
     return entry | shared;
 }
 
+const uint64_t *page_tree_leaf(const struct page_tree *tree, uint64_t index, bool *exclusive) {
+    const struct page_node *node = NULL;
+    uint64_t entry = fits(index, tree->height) ? tree->root : 0;
+    *exclusive = true;
+    for (unsigned level = tree->height; level-- > 0 && entry; entry = node->slots[slot_index(index, level)]) {
+        node = slot_node(entry);
+        if (is_shared(node)) *exclusive = false;
+        if (level == 0) return node->slots;
+    }
+    return NULL;
+}
+
 // Adds levels above the root until `index` fits.
 static int tree_grow(struct page_tree *tree, uint64_t index, struct job *job) {
     while (!fits(index, tree->height)) {

@@ -44,6 +44,8 @@ void page_tree_init(void);  // the cache of nodes; once
 uint64_t page_tree_lookup(const struct page_tree *tree, uint64_t index, bool *exclusive);
 // The same in one word, for faults: the entry, with ENTRY_SHARED.
 uint64_t page_tree_look(const struct page_tree *tree, uint64_t index);
+// The 64 entries from `index` on, a multiple of 64, or NULL when there are none. *exclusive as above.
+const uint64_t *page_tree_leaf(const struct page_tree *tree, uint64_t index, bool *exclusive);
 
 // Where the entry of `index` lives, for writing: makes missing nodes and copies shared ones, charged to job as kernel
 // memory. NULL when there is no memory or quota (then nothing visible has changed). index < PAGE_TREE_PAGES_MAX.

@@ -29,7 +29,7 @@ static coldpath uint64_t skip_empty(const pte_t *table, unsigned shift, uint64_t
     return (number - first + i) << shift;
 }
 
-pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size) {
+pte_t *pte_next_few(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size, unsigned *tables) {
     uint64_t at = *address;
     while (at < end) {
         pte_t *table = table_at(root.v);
@@ -38,8 +38,10 @@ pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size) {
             if (unlikely(!(*entry & PTE_PRESENT))) {
                 uint64_t from = at >> (shift + TABLE_BITS);
                 at = skip_empty(table, shift, at, end);
-                if (at >= end || at >> (shift + TABLE_BITS) != from) break;
-                continue;
+                if (at < end && at >> (shift + TABLE_BITS) == from) continue;
+                if (shift != PAGE_SHIFT || --*tables != 0) break;
+                *address = MIN(at, end);
+                return NULL;
             }
             if (shift == PAGE_SHIFT || *entry & PTE_LARGE) {
                 *address = at;
@@ -50,13 +52,22 @@ pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size) {
             shift -= TABLE_BITS;
         }
     }
+    *address = MAX(*address, end);
     return NULL;
+}
+
+pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size) {
+    uint64_t at = *address;
+    pte_t *entry = pte_next_few(root, &at, end, size, &(unsigned){UINT32_MAX});
+    if (entry) *address = at;
+    return entry;
 }
 
 struct change {
     pte_t keep;        // of an entry
     bool source_only;  // leave alone what shows no page of an overlay's source
     unsigned budget;   // entries left to look at
+    unsigned tables;   // empty page tables left to look through
     struct tlb_batch *batch;
 };
 
@@ -70,7 +81,7 @@ static inline void change_entry(struct change *c, pte_t *entry, uint64_t address
 
 static bool change_range(struct mapping *m, uint64_t *start, uint64_t end, struct change *c) {
     uint64_t size;
-    for (pte_t *entry; (entry = pte_next(m->aspace->root, start, end, &size)) != NULL;) {
+    for (pte_t *entry; (entry = pte_next_few(m->aspace->root, start, end, &size, &c->tables)) != NULL;) {
         // Pages that are mapped one behind another lie so in their table: the way down is gone once for all of them.
         uint64_t table_end = size == PAGE_SIZE ? MIN(end, align_down(*start, LARGE_PAGE_SIZE) + LARGE_PAGE_SIZE) : *start + 1;
         do {
@@ -80,18 +91,20 @@ static bool change_range(struct mapping *m, uint64_t *start, uint64_t end, struc
             *start = align_down(*start, size) + size;
         } while (*start < table_end && *entry & PTE_PRESENT);
     }
-    *start = end;
-    return true;
+    return *start >= end;
 }
+
+// What goes with so many entries; a table is looked through in about the time that 32 of them take.
+static unsigned tables_for(unsigned entries) { return MAX(entries / 32, 1u); }
 
 bool mapping_clear(struct mapping *m, uint64_t *start, uint64_t end, bool source_only, unsigned budget,
                    struct tlb_batch *batch) {
-    struct change c = {.keep = 0, .source_only = source_only, .budget = budget, .batch = batch};
+    struct change c = {.keep = 0, .source_only = source_only, .budget = budget, .tables = tables_for(budget), .batch = batch};
     return change_range(m, start, end, &c);
 }
 
 bool mapping_write_protect(struct mapping *m, uint64_t *start, uint64_t end, unsigned *budget, struct tlb_batch *batch) {
-    struct change c = {.keep = ~(pte_t)PTE_WRITE, .budget = *budget, .batch = batch};
+    struct change c = {.keep = ~(pte_t)PTE_WRITE, .budget = *budget, .tables = tables_for(*budget), .batch = batch};
     bool done = change_range(m, start, end, &c);
     *budget = c.budget;
     return done;

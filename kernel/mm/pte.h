@@ -8,6 +8,8 @@
 // The next present leaf at or after *address and below end: its entry, *address set to the first address it maps (or
 // left inside a 2 MiB leaf), *size to its size. NULL: none.
 pte_t *pte_next(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size);
+// The same past no more than *tables empty page tables, which it takes off: NULL with *address below end when it came no further.
+pte_t *pte_next_few(paddr_t root, uint64_t *address, uint64_t end, uint64_t *size, unsigned *tables);
 
 // The 4 KiB entry of address where its tables are all there, else NULL. The way of every fault.
 static inline pte_t *pte_leaf(paddr_t root, uint64_t address) {

@@ -1,9 +1,11 @@
 #include "kernel/mm/reaper.h"
 
+#include "abi/types.h"
 #include "kernel/core/assert.h"
 #include "kernel/sched/sched.h"
 
-#define HELP_STEPS 64
+#define HELP_STEPS 2
+#define REAPER_WEIGHT 64u  // of 1,024: whoever wakes goes before it, and who needs what it frees does its work himself
 
 static struct spinlock reaper_lock = SPINLOCK_INIT("reaper");
 static struct list items = LIST_INIT(items);   // with something that anybody may free
@@ -53,6 +55,7 @@ bool reaper_end_next(void) {
 static void reaper_unlink(struct thread *t) { idle_reaper = NULL; }
 
 static void reaper_main(void *arg) {
+    sched_set_schedule(current_thread(), KPIO_SCHED_FAIR, 0, REAPER_WEIGHT, current_thread()->affinity);
     for (;;) {
         while (reaper_end_next()) (void)sched_preempt_point();
         spin_lock(&reaper_lock);

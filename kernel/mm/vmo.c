@@ -11,7 +11,8 @@
 
 #define LARGE_PAGES (LARGE_PAGE_SIZE / PAGE_SIZE)
 #define LARGE_ORDER (LARGE_PAGE_SHIFT - PAGE_SHIFT)
-#define PUT_NODES 8  // freed on the spot by vmo_put
+#define PUT_NODES 2    // freed on the spot by vmo_put
+#define ZERO_PAGES 16  // without a preemption point
 
 static struct kmem_cache vmo_cache;
 
@@ -200,16 +201,11 @@ static inline struct page *page_adopt(struct page *page, struct job *job, uint64
 }
 struct page *vmo_page_adopt(struct page *page, struct job *job, uint64_t index) { return page_adopt(page, job, index); }
 
-static struct page *pool_page_adopt(struct page *page, struct wasm_account *account) {
-    page->refs = 1;
-    page->owner = account;
-    return page;
-}
-
 static coldpath struct page *page_new_pool(struct vmo *vmo) {
     struct page *page = wasm_pool_take_small(vmo->account);
     verify(page != NULL);  // size is what is reserved
-    return pool_page_adopt(page, vmo->account);
+    page->owner = vmo->account;
+    return page;
 }
 
 static coldpath struct page *page_new_again(struct vmo *vmo, uint64_t index, unsigned flags) {
@@ -323,16 +319,20 @@ struct page *vmo_pin_page(struct vmo *vmo, uint64_t index) {
 }
 
 // ---- 2 MiB pages -----------------------------------------------------------------------------------------------------
+// One is made in two steps, for zeroing it takes long: without locks vmo_prepare_large zeroes it, piece by piece; then whoever
+// faults takes it, with the locks held. In between somebody else may have taken the one of the pool, or filled the place.
 
 // Fills 512 empty slots, whose nodes exist already, from a block.
 static void large_insert(struct vmo *vmo, uint64_t index, struct page *block) {
-    uint64_t *slot = NULL;
-    for (unsigned i = 0; i < LARGE_PAGES; i++, slot++) {
-        if (i % PAGE_TREE_SLOTS == 0) slot = page_tree_slot(&vmo->tree, index + i, vmo->job);  // a leaf's slots lie together
-        verify(slot && !*slot);
-        *slot = (uint64_t)(block + i);
-        if (vmo->kind == VMO_POOL) pool_page_adopt(block + i, vmo->account);
-        else vmo_page_adopt(block + i, vmo->job, index + i);
+    void *owner = vmo->kind == VMO_POOL ? (void *)vmo->account : vmo->job;
+    for (unsigned i = 0; i < LARGE_PAGES; i += PAGE_TREE_SLOTS, block += PAGE_TREE_SLOTS) {
+        uint64_t *slot = page_tree_slot(&vmo->tree, index + i, vmo->job);  // a leaf's slots lie together
+        verify(slot);
+        for (unsigned k = 0; k < PAGE_TREE_SLOTS; k++) {
+            assert(!slot[k]);
+            slot[k] = (uint64_t)(block + k);
+            block[k].owner = owner;
+        }
     }
 }
 
@@ -342,49 +342,98 @@ static bool large_nodes(struct vmo *vmo, uint64_t index) {
     return true;
 }
 
-// Its first page, or NULL.
-static struct page *large_new(struct vmo *vmo, uint64_t index) {
-    if (!large_nodes(vmo, index)) return NULL;
-    if (vmo->kind == VMO_POOL) {
-        struct page *head = wasm_pool_take_large(vmo->account);
-        if (!head) return NULL;
-        wasm_pool_split_large(head);
-        large_insert(vmo, index, head);
-        return head;
-    }
-    if (job_charge(vmo->job, JOB_PAGES, LARGE_PAGES)) return NULL;
-    struct page *block = page_alloc_block(LARGE_ORDER, PAGE_ALLOC_ZERO);
-    if (!block) {
-        job_uncharge(vmo->job, JOB_PAGES, LARGE_PAGES);
-        return NULL;
-    }
-    page_split_block(block, LARGE_ORDER);
+static bool large_is_empty(const struct vmo *vmo, uint64_t index) {
+    return page_tree_next(&vmo->tree, index, index + LARGE_PAGES) == index + LARGE_PAGES;
+}
+
+// Nothing is there: what the pool has ready, or word that something must be made ready.
+static struct vmo_frame large_frame_new(struct vmo *vmo, uint64_t index) {
+    if (vmo->kind != VMO_POOL) return no_frame(-EBUSY);
+    bool dirty = false;
+    struct page *block = large_nodes(vmo, index) ? wasm_pool_take_large(vmo->account, &dirty) : NULL;
+    if (!block) return no_frame(dirty ? -EBUSY : -ENOENT);
     large_insert(vmo, index, block);
-    return block;
+    return frame_of(block, true);
+}
+
+// Whether the 512 slots from index on have the pages of one block; *writable: and nobody else has them.
+static bool large_is_whole(const struct vmo *vmo, uint64_t index, bool *writable) {
+    const struct page *page = NULL;
+    *writable = true;
+    for (unsigned i = 0; i < LARGE_PAGES; i += PAGE_TREE_SLOTS) {
+        bool exclusive;
+        const uint64_t *slots = page_tree_leaf(&vmo->tree, index + i, &exclusive);
+        if (!slots) return false;
+        if (i == 0) page = entry_page(slots[0]);
+        if (!page || (i == 0 && !is_aligned(page_to_phys(page).v, LARGE_PAGE_SIZE))) return false;
+        *writable = *writable && exclusive;
+        for (unsigned k = 0; k < PAGE_TREE_SLOTS; k++, page++) {
+            if (slots[k] != (uint64_t)page) return false;
+            *writable = *writable && !page_is_shared(page);
+        }
+    }
+    return true;
 }
 
 static struct vmo_frame large_tree_frame(struct vmo *vmo, uint64_t index, bool write) {
-    if (page_tree_next(&vmo->tree, index, index + LARGE_PAGES) == index + LARGE_PAGES) {
-        struct page *fresh = large_new(vmo, index);
-        return fresh ? frame_of(fresh, true) : no_frame(-ENOENT);
-    }
-    bool exclusive, writable = true;
-    uint64_t first = page_tree_lookup(&vmo->tree, index, &exclusive);
-    if (!first || !is_aligned(page_to_phys(entry_page(first)).v, LARGE_PAGE_SIZE)) return no_frame(-ENOENT);
-    for (unsigned i = 0; i < LARGE_PAGES; i++) {
-        uint64_t entry = page_tree_lookup(&vmo->tree, index + i, &exclusive);
-        if (entry_page(entry) != entry_page(first) + i || entry & ENTRY_FRESH) return no_frame(-ENOENT);
-        writable = writable && exclusive && !entry_is_shared(entry);
-        if (write && !writable) return no_frame(-ENOENT);
-    }
-    return frame_of(entry_page(first), writable);
+    if (large_is_empty(vmo, index)) return large_frame_new(vmo, index);
+    bool writable;
+    if (!large_is_whole(vmo, index, &writable) || (write && !writable)) return no_frame(-ENOENT);
+    return frame_of(entry_page(page_tree_look(&vmo->tree, index)), writable);
+}
+
+static bool has_room_for_large(const struct vmo *vmo, uint64_t index) {
+    return vmo->pages >= LARGE_PAGES && index <= vmo->pages - LARGE_PAGES;
 }
 
 struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write) {
-    if (vmo->pages < LARGE_PAGES || index > vmo->pages - LARGE_PAGES) return no_frame(-ENOENT);
+    if (!has_room_for_large(vmo, index)) return no_frame(-ENOENT);
     if (vmo->kind == VMO_ANONYMOUS || vmo->kind == VMO_POOL) return large_tree_frame(vmo, index, write);
     if (vmo->kind != VMO_PHYSICAL && vmo->kind != VMO_CONTIGUOUS) return no_frame(-ENOENT);
     uint64_t base = vmo->base.v + (index << PAGE_SHIFT);
     if (!is_aligned(base, LARGE_PAGE_SIZE)) return no_frame(-ENOENT);
     return (struct vmo_frame){.address = paddr(base), .writable = true};
+}
+
+static bool large_put_in(struct vmo *vmo, uint64_t index, struct page *block) {
+    spin_lock(vmo->lock);
+    bool fits = has_room_for_large(vmo, index) && large_is_empty(vmo, index) && large_nodes(vmo, index);
+    if (fits) large_insert(vmo, index, block);
+    spin_unlock(vmo->lock);
+    return fits;
+}
+
+// 512 zeroed pages at index, unless something is there meanwhile. False: no memory for them.
+static bool large_make(struct vmo *vmo, uint64_t index) {
+    if (job_charge(vmo->job, JOB_PAGES, LARGE_PAGES)) return false;
+    struct page *block = page_alloc_block(LARGE_ORDER, 0);
+    if (!block) {
+        job_uncharge(vmo->job, JOB_PAGES, LARGE_PAGES);
+        return false;
+    }
+    for (unsigned i = 0; i < LARGE_PAGES; i += ZERO_PAGES) {
+        page_zero_range(page_to_virt(block + i), ZERO_PAGES);
+        (void)sched_preempt_point();
+    }
+    page_split_block(block, LARGE_ORDER);
+    for (unsigned i = 0; i < LARGE_PAGES; i++) (void)page_adopt(block + i, vmo->job, index + i);
+    if (large_put_in(vmo, index, block)) return true;
+    for (unsigned i = 0; i < LARGE_PAGES; i++) {
+        page_set_type(block + i, PAGE_VMO, PAGE_USED);
+        page_free(block + i);
+    }
+    job_uncharge(vmo->job, JOB_PAGES, LARGE_PAGES);
+    return false;
+}
+
+int vmo_prepare_large(struct vmo *vmo, uint64_t index, bool write) {
+    if (vmo->kind == VMO_POOL) {
+        for (struct pool_block *mine = NULL; wasm_pool_clean_step(&mine); (void)sched_preempt_point()) continue;
+        return 0;
+    }
+    if (large_make(vmo, align_down(index, LARGE_PAGES))) return 0;
+    spin_lock(vmo->lock);  // a small page there keeps the next try from asking for a large one again
+    int error = vmo_frame_locked(vmo, index, write).error;
+    spin_unlock(vmo->lock);
+    return error;
 }

@@ -190,8 +190,12 @@ struct vmo_frame {     // two registers
 // What a page table is to show at index. `write`: makes it the VMO's own. Errors: -EFAULT beyond the end; -ENOMEM;
 // -EAGAIN: call vmo_wait_page without locks and try again.
 [[nodiscard]] struct vmo_frame vmo_frame_locked(struct vmo *vmo, uint64_t index, bool write);
-// The same for 512 pages from index (a multiple of 512): error -ENOENT when they are not one 2 MiB frame.
+// The same for 512 pages from index (a multiple of 512): error -ENOENT when they are not one 2 MiB frame; -EBUSY: they may be
+// one after vmo_prepare_large, without locks.
 [[nodiscard]] struct vmo_frame vmo_large_frame_locked(struct vmo *vmo, uint64_t index, bool write);
+// Zeroes 2 MiB for the pages around index, of which none is there; or makes the page at index, for want of memory for all:
+// 0 (try again), -EFAULT, -ENOMEM. Preemptible, no lock held.
+[[nodiscard]] int vmo_prepare_large(struct vmo *vmo, uint64_t index, bool write);
 // Whether there is a page at index, loaded, its own or the source's.
 bool vmo_is_resident_locked(const struct vmo *vmo, uint64_t index);
 // Asks the pager, if there is one. May block.

@@ -8,6 +8,7 @@
 #include "lib/string.h"
 
 #define PREEMPT_PAGES 16
+#define SETTLE_PAGES 64  // of which nothing is written
 
 // ---- read and write --------------------------------------------------------------------------------------------------
 // User memory is copied through a buffer on the stack where it may fault: a fault takes the locks of the very VMO that is
@@ -126,21 +127,25 @@ static int check_range(const struct vmo *vmo, uint64_t offset, uint64_t size, ui
     return range_fits(offset, size, vmo->pages << PAGE_SHIFT) ? 0 : -EINVAL;
 }
 
+// Keeps a page that a commit has made, or takes it back.
+static void settle_page_locked(struct vmo *vmo, uint64_t index, bool keep) {
+    bool exclusive;
+    uint64_t entry = page_tree_lookup(&vmo->tree, index, &exclusive);
+    uint64_t *slot = entry & ENTRY_FRESH && exclusive ? page_tree_slot(&vmo->tree, index, vmo->job) : NULL;
+    if (!slot) return;
+    *slot = keep ? entry & ~(uint64_t)ENTRY_FRESH : 0;
+    if (keep) return;
+    vmo_unmap_locked(vmo, index, index + 1);  // it may have been read
+    page_entry_put(entry);
+}
+
 // Ends a commit: keeps the pages that it made, or takes those back that nobody has touched.
 static void commit_settle(struct vmo *vmo, uint64_t first, uint64_t end, bool keep) {
     unsigned walked = 0;
     spin_lock(vmo->lock);
     for (uint64_t i = page_tree_next(&vmo->tree, first, end); i < end; i = page_tree_next(&vmo->tree, i + 1, end)) {
-        bool exclusive;
-        uint64_t entry = page_tree_lookup(&vmo->tree, i, &exclusive);
-        if (!(entry & ENTRY_FRESH)) continue;
-        uint64_t *slot = exclusive ? page_tree_slot(&vmo->tree, i, vmo->job) : NULL;
-        if (slot) {
-            *slot = keep ? entry & ~(uint64_t)ENTRY_FRESH : 0;
-            if (!keep) vmo_unmap_locked(vmo, i, i + 1);  // it may have been read
-            if (!keep) page_entry_put(entry);
-        }
-        if (++walked % PREEMPT_PAGES != 0) continue;
+        settle_page_locked(vmo, i, keep);
+        if (++walked % SETTLE_PAGES != 0) continue;
         spin_unlock(vmo->lock);
         (void)sched_preempt_point();
         spin_lock(vmo->lock);
@@ -161,20 +166,27 @@ static int commit_page(struct vmo *vmo, uint64_t index) {
     return error;
 }
 
+// 0, -ENOENT (page by page then), or why not.
+static int commit_large(struct vmo *vmo, uint64_t index) {
+    for (;;) {
+        spin_lock(vmo->lock);
+        int error = vmo_large_frame_locked(vmo, index, false).error;
+        spin_unlock(vmo->lock);
+        if (error != -EBUSY) return error;
+        error = vmo_prepare_large(vmo, index, false);
+        if (error) return error;
+    }
+}
+
 int vmo_commit(struct vmo *vmo, uint64_t offset, uint64_t size) {
     int error = check_range(vmo, offset, size, PAGE_SIZE);
     if (error || vmo->kind == VMO_PHYSICAL || vmo->kind == VMO_CONTIGUOUS) return error;
     uint64_t first = offset >> PAGE_SHIFT, end = first + (size >> PAGE_SHIFT);
     if (vmo->kind == VMO_PAGED) return -EINVAL;
     for (uint64_t i = first; i < end; i++) {
-        bool large = vmo->flags & VMO_LARGE && i % 512 == 0 && end - i >= 512;
-        if (large) {
-            spin_lock(vmo->lock);
-            large = vmo_large_frame_locked(vmo, i, false).error == 0;
-            spin_unlock(vmo->lock);
-        }
-        if (large) i += 511;
-        else error = commit_page(vmo, i);
+        int large = vmo->flags & VMO_LARGE && i % 512 == 0 && end - i >= 512 ? commit_large(vmo, i) : -ENOENT;
+        if (large == 0) i += 511;
+        else error = large == -ENOENT ? commit_page(vmo, i) : large;
         if (error == -EAGAIN) error = vmo_wait_page(vmo, i--, false);
         if (!error && i % PREEMPT_PAGES == PREEMPT_PAGES - 1 && sched_preempt_point()) error = -EINTR;
         if (!error) continue;

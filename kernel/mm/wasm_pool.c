@@ -1,13 +1,14 @@
 // The pool is a few ranges of whole 2 MiB blocks. A block is
 //
 //   fresh    never used since boot: nothing about it is initialised
-//   dirty    free as a whole; its first `clean` pages are zero (an idle CPU is at it, or nobody)
+//   dirty    free as a whole; its first `clean` pages are zero
+//   busy     a dirty one while a CPU zeroes a few pages more: on no list, for as long as a lock might be held
 //   clean    free as a whole and zero
-//   large    taken as one 2 MiB page
-//   broken   taken in 4 KiB pages: [0, next) have been taken, those of them that came back are on the `returned` stack
+//   broken   taken in 4 KiB pages: [0, next) have been taken, those of them that came back are on the `returned` stack. One that
+//            is taken as a 2 MiB page is such a block of which all pages are taken at once
 //
 // Since the pages promised never exceed the pages there are, and a page that is not taken is in a block that is free as a
-// whole or broken, a small page is always found for a promise.
+// whole, busy or broken, a small page is always found for a promise, if need be after a busy block has become dirty again.
 #include "kernel/mm/wasm_pool.h"
 
 #include "kernel/core/spinlock.h"
@@ -15,11 +16,12 @@
 #define MAX_RANGES 8
 #define CLEAN_BLOCKS_WANTED 32  // what idle CPUs keep ready: 64 MiB
 #define IDLE_STEP_PAGES 8
+#define CLEAN_STEP_PAGES 32
 
-enum block_state { BLOCK_DIRTY, BLOCK_CLEAN, BLOCK_LARGE, BLOCK_BROKEN };
+enum block_state { BLOCK_DIRTY, BLOCK_BUSY, BLOCK_CLEAN, BLOCK_BROKEN };
 
 struct pool_block {
-    struct list_node link;   // on the dirty, clean or broken list; not linked when large or broken and full
+    struct list_node link;   // on the dirty, clean or broken list; not linked when busy, or broken and full
     struct page *returned;   // broken: small pages that came back, linked by page->owner
     uint16_t state;
     uint16_t used;           // broken: pages taken now
@@ -36,7 +38,7 @@ static struct {
     struct pool_block *blocks;  // of all ranges; [0, fresh) are initialised
     uint64_t block_count, fresh;
     struct list dirty, clean, broken;
-    uint64_t clean_count;
+    uint64_t clean_count, busy_count;
     uint64_t reserved, taken;  // bytes
 } pool = {.lock = SPINLOCK_INIT("wasm pool")};
 
@@ -84,9 +86,9 @@ static struct pool_block *block_of(const struct page *page) {
     panic("page %#lx is not of the WASM pool", number);
 }
 
-static void take_header(struct page *page, unsigned order) {
+static inline void take_header(struct page *page) {
     page->type = PAGE_POOL;
-    page->order = (uint8_t)order;
+    page->order = 0;
     page->flags = 0;
     page->refs = 1;
 }
@@ -161,14 +163,26 @@ static void uncharge(struct wasm_account *account, uint64_t size) {
 
 // ---- taking and giving ------------------------------------------------------------------------------------------------
 
-// The broken block to take from, broken now if need be.
+// One that is free as a whole; busy ones are waited for, as for a lock. What is promised is there, see the head of this file.
+static struct pool_block *take_promised(void) {
+    struct pool_block *block;
+
+    while ((block = take_whole()) == NULL) {
+        verify(pool.busy_count != 0);
+        spin_unlock(&pool.lock);
+        cpu_relax();
+        spin_lock(&pool.lock);
+    }
+    return block;
+}
+
+// The broken block to take from, broken now if need be. The lock may have been let go.
 static struct pool_block *open_broken(void) {
     struct list_node *first = list_first(&pool.broken);
     struct pool_block *block;
 
     if (first != NULL) return list_entry(first, struct pool_block, link);
-    block = take_whole();
-    verify(block != NULL);  // see the head of this file
+    block = take_promised();
     block->state = BLOCK_BROKEN;
     block->used = 0;
     block->next = 0;
@@ -205,30 +219,35 @@ struct page *wasm_pool_take_small(struct wasm_account *account) {
         return NULL;
     }
     page = take_from_broken(open_broken(), &zero);
-    take_header(page, 0);
+    take_header(page);
     spin_unlock(&pool.lock);
     if (zero) page_zero(page);
     return page;
 }
 
-struct page *wasm_pool_take_large(struct wasm_account *account) {
+struct page *wasm_pool_take_large(struct wasm_account *account, bool *dirty) {
     struct pool_block *block = NULL;
     struct page *page;
-    unsigned clean;
 
+    *dirty = false;
     spin_lock(&pool.lock);
-    if (account->reserved - account->current >= LARGE_PAGE_SIZE) block = take_whole();
+    if (account->reserved - account->current >= LARGE_PAGE_SIZE) {
+        block = list_pop_front_entry(&pool.clean, struct pool_block, link);
+        *dirty = block == NULL && (!list_is_empty(&pool.dirty) || pool.busy_count != 0 || pool.fresh != pool.block_count);
+    }
     if (block == NULL) {
         spin_unlock(&pool.lock);
         return NULL;
     }
+    pool.clean_count--;
     (void)charge(account, LARGE_PAGE_SIZE);
-    block->state = BLOCK_LARGE;
-    clean = block->clean;
-    page = block_page(block);
-    take_header(page, LARGE_PAGE_SHIFT - PAGE_SHIFT);
+    block->state = BLOCK_BROKEN;
+    block->used = WASM_POOL_BLOCK_PAGES;
+    block->next = WASM_POOL_BLOCK_PAGES;
+    block->returned = NULL;
     spin_unlock(&pool.lock);
-    if (clean < WASM_POOL_BLOCK_PAGES) page_zero_range(page_to_virt(page + clean), WASM_POOL_BLOCK_PAGES - clean);
+    page = block_page(block);
+    for (unsigned i = 0; i < WASM_POOL_BLOCK_PAGES; i++) take_header(page + i);
     return page;
 }
 
@@ -236,7 +255,7 @@ void wasm_pool_give_small(struct wasm_account *account, struct page *page) {
     struct pool_block *block = block_of(page);
 
     spin_lock(&pool.lock);
-    verify(page->type == PAGE_POOL && page->order == 0 && block->state == BLOCK_BROKEN && block->used != 0);
+    verify(page->type == PAGE_POOL && block->state == BLOCK_BROKEN && block->used != 0);
     page->type = PAGE_FREE;
     uncharge(account, PAGE_SIZE);
     page->owner = block->returned;
@@ -249,62 +268,67 @@ void wasm_pool_give_small(struct wasm_account *account, struct page *page) {
     spin_unlock(&pool.lock);
 }
 
-void wasm_pool_give_large(struct wasm_account *account, struct page *page) {
-    struct pool_block *block = block_of(page);
-
-    spin_lock(&pool.lock);
-    verify(page->type == PAGE_POOL && block->state == BLOCK_LARGE && page == block_page(block));
-    page->type = PAGE_FREE;
-    uncharge(account, LARGE_PAGE_SIZE);
-    put_whole(block);
-    spin_unlock(&pool.lock);
-}
-
-void wasm_pool_split_large(struct page *page) {
-    struct pool_block *block = block_of(page);
-
-    spin_lock(&pool.lock);
-    verify(page->type == PAGE_POOL && block->state == BLOCK_LARGE && page == block_page(block));
-    for (unsigned i = 0; i < WASM_POOL_BLOCK_PAGES; i++) take_header(page + i, 0);
-    block->state = BLOCK_BROKEN;
-    block->used = WASM_POOL_BLOCK_PAGES;
-    block->next = WASM_POOL_BLOCK_PAGES;
-    block->returned = NULL;
-    spin_unlock(&pool.lock);
-}
-
 // ---- zeroing ahead ------------------------------------------------------------------------------------------------------
 
-// The dirty block that is being cleaned: the first of its list.
-static struct pool_block *block_to_clean(void) {
-    struct list_node *first = list_first(&pool.dirty);
-    struct pool_block *block;
+// A dirty block, off its list: *mine, if it still is one, or the first, and then *mine is that.
+static struct pool_block *take_dirty(struct pool_block **mine) {
+    struct pool_block *block = *mine;
 
-    if (pool.clean_count >= CLEAN_BLOCKS_WANTED) return NULL;
-    if (first != NULL) return list_entry(first, struct pool_block, link);
-    block = open_fresh();
-    if (block != NULL) list_push_front(&pool.dirty, &block->link);
+    if (block != NULL && block->state == BLOCK_DIRTY) {
+        list_remove(&block->link);
+        return block;
+    }
+    block = list_pop_front_entry(&pool.dirty, struct pool_block, link);
+    if (block == NULL) block = open_fresh();
+    *mine = block;
     return block;
 }
 
-// The lock is held while a step's pages are zeroed: so the block can be taken from between two steps.
+static void end_busy(struct pool_block *block, uint64_t cleaned) {
+    block->clean += (uint16_t)cleaned;
+    pool.busy_count--;
+    if (block->clean == WASM_POOL_BLOCK_PAGES) {
+        block->state = BLOCK_CLEAN;
+        list_push_back(&pool.clean, &block->link);
+        pool.clean_count++;
+    } else {
+        block->state = BLOCK_DIRTY;
+        list_push_front(&pool.dirty, &block->link);
+    }
+}
+
+// Zeroes `pages` more of a dirty block, unless `wanted` blocks are clean. The lock is held before and after, not meanwhile.
+static bool clean_some(struct pool_block **mine, uint64_t pages, uint64_t wanted) {
+    struct pool_block *block = pool.clean_count < wanted ? take_dirty(mine) : NULL;
+
+    if (block == NULL) return false;
+    pages = MIN(pages, WASM_POOL_BLOCK_PAGES - block->clean);
+    block->state = BLOCK_BUSY;
+    pool.busy_count++;
+    spin_unlock(&pool.lock);
+    page_zero_range(page_to_virt(block_page(block) + block->clean), pages);
+    spin_lock(&pool.lock);
+    end_busy(block, pages);
+    return true;
+}
+
 bool wasm_pool_idle_step(void) {
-    struct pool_block *block;
+    struct pool_block *any = NULL;
+    bool more;
 
     if (pool.block_count == 0 || !spin_trylock(&pool.lock)) return false;
-    block = block_to_clean();
-    if (block != NULL) {
-        page_zero_range(page_to_virt(block_page(block) + block->clean), IDLE_STEP_PAGES);
-        block->clean += IDLE_STEP_PAGES;
-        if (block->clean == WASM_POOL_BLOCK_PAGES) {
-            list_remove(&block->link);
-            block->state = BLOCK_CLEAN;
-            list_push_back(&pool.clean, &block->link);
-            pool.clean_count++;
-        }
-    }
+    more = clean_some(&any, IDLE_STEP_PAGES, CLEAN_BLOCKS_WANTED);
     spin_unlock(&pool.lock);
-    return block != NULL;
+    return more;
+}
+
+bool wasm_pool_clean_step(struct pool_block **mine) {
+    bool more;
+
+    spin_lock(&pool.lock);
+    more = clean_some(mine, CLEAN_STEP_PAGES, 1);
+    spin_unlock(&pool.lock);
+    return more;
 }
 
 void wasm_pool_get_stats(struct wasm_pool_stats *stats) {

@@ -1,6 +1,6 @@
 // The WASM pool: memory set aside at boot for the linear memories of WASM instances, out of reach of everything else, so
 // that growing a memory never competes with the rest of the system. It is handed out in 4 KiB and 2 MiB pages, zeroed:
-// ahead of need where a CPU was idle, else on the spot. An instance reserves before it takes: what is reserved can be
+// ahead of need where a CPU was idle, else by who needs it, 2 MiB in steps. An instance reserves before it takes: what is reserved can be
 // taken without failing, and a grow that cannot be backed fails at the reservation.
 //
 // Lock: the pool's, a leaf. No function blocks.
@@ -29,16 +29,19 @@ void wasm_pool_unreserve(struct wasm_account *account, uint64_t size);
 
 // A zeroed page out of the instance's reservation; type PAGE_POOL. Never NULL while current < reserved.
 [[nodiscard]] struct page *wasm_pool_take_small(struct wasm_account *account);
-// A zeroed 2 MiB page, or NULL when the reservation has not 2 MiB left or the pool is in pieces: take small ones then.
-[[nodiscard]] struct page *wasm_pool_take_large(struct wasm_account *account);
-// Give one back; the reservation stays.
+// 512 zeroed pages, the first of them at a multiple of 2 MiB, each to be given back by itself; or NULL when the reservation has
+// not 2 MiB left or no block is free as a whole: take small ones then. With *dirty set there is such a block, but first it must
+// be zeroed: wasm_pool_clean_step.
+[[nodiscard]] struct page *wasm_pool_take_large(struct wasm_account *account, bool *dirty);
+// Gives one back; the reservation stays.
 void wasm_pool_give_small(struct wasm_account *account, struct page *page);
-void wasm_pool_give_large(struct wasm_account *account, struct page *page);
 
-// Makes a taken 2 MiB page 512 small ones, each to be given back by itself.
-void wasm_pool_split_large(struct page *page);
-
-// Zeroes a bounded piece (32 KiB) ahead of need. Returns whether there is more to do. From idle CPUs.
+// Zeroes a bounded piece (128 KiB) of a 2 MiB page for wasm_pool_take_large, which others may take meanwhile: *mine, NULL at first,
+// is the one that the caller is at. Returns false once there is one that is zeroed, or none to be zeroed. A preemption point
+// belongs between the steps.
+struct pool_block;
+bool wasm_pool_clean_step(struct pool_block **mine);
+// The same ahead of need (32 KiB). Returns whether there is more to do. From idle CPUs.
 bool wasm_pool_idle_step(void);
 
 struct wasm_pool_stats {

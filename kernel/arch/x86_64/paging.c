@@ -105,9 +105,9 @@ static unsigned next_used(const pte_t *table, unsigned i, unsigned end) {
 }
 _Static_assert(ENTRIES % 8 == 0, "eight entries never go past a table");
 
-// Frees the empty tables below `table` that cover only [start, end).
+// Frees the empty tables below `table` that cover only [start, end), until the budget is used up.
 static size_t prune_below(void *context, paddr_t root, pte_t *table, unsigned level, uint64_t base, uint64_t start,
-                          uint64_t end) {
+                          uint64_t end, unsigned *budget) {
     size_t freed = 0;
     uint64_t step = level_size(level), i = start > base ? (start - base) / step : 0;
     unsigned last = (unsigned)MIN(div_round_up(end - base, step), (uint64_t)ENTRIES);
@@ -115,7 +115,9 @@ static size_t prune_below(void *context, paddr_t root, pte_t *table, unsigned le
         uint64_t low = base + i * step;
         if (!(table[i] & PTE_PRESENT) || is_leaf(table[i], level)) continue;
         pte_t *below = table_at(entry_target(table[i]));
-        if (level > 1) freed += prune_below(context, root, below, level - 1, low, start, end);
+        if (level > 1) freed += prune_below(context, root, below, level - 1, low, start, end, budget);
+        if (*budget == 0) break;
+        if (level == 1) --*budget;
         if (low < start || low + step > end || next_used(below, 0, ENTRIES) != ENTRIES) continue;
         paddr_t gone = entry_target(table[i]);
         table[i] = 0;
@@ -126,9 +128,9 @@ static size_t prune_below(void *context, paddr_t root, pte_t *table, unsigned le
     return freed;
 }
 
-size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end) {
+size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end, unsigned *budget) {
     verify(start <= end && end <= 1ull << 47);
-    return prune_below(context, root, table_at(root), TOP_LEVEL, 0, start, end);
+    return prune_below(context, root, table_at(root), TOP_LEVEL, 0, start, end, budget);
 }
 
 int paging_map_kernel(uint64_t address, paddr_t frame, uint64_t flags) {

@@ -35,8 +35,9 @@ paddr_t paging_root_create(void *context);
 pte_t *paging_entry(void *context, paddr_t root, uint64_t address, uint64_t size, bool create);
 // Finds the leaf that covers address; *size gets its size. NULL when none.
 pte_t *paging_find(paddr_t root, uint64_t address, uint64_t *size);
-// Frees user tables that lie wholly inside [start, end) and hold no entry. Returns how many were freed.
-size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end);
+// Frees user tables that lie wholly inside [start, end) and hold no entry, until it has looked at *budget of the lowest level: *budget
+// becomes what is left. Returns how many were freed.
+size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end, unsigned *budget);
 
 // Kernel-half mapping, for stacks, MMIO and KASAN shadow. Atomic against other CPUs (own lock). 0 or -ENOMEM.
 int paging_map_kernel(uint64_t address, paddr_t frame, uint64_t flags);

@@ -110,6 +110,7 @@ struct page *page_alloc_contiguous(size_t count, unsigned flags) {
 void page_free_contiguous(struct page *page, size_t count) {
     for (size_t i = 0; i < count; i++) page_free(page + i);
 }
+void page_zero_range(void *virt, size_t count) { memset(virt, 0, count * PAGE_SIZE); }
 void page_zero(struct page *page) { memset(page_to_virt(page), 0, PAGE_SIZE); }
 void page_free(struct page *page) {
     uint64_t i = page_number(page);
@@ -152,7 +153,6 @@ bool wasm_pool_reserve(struct wasm_account *account, uint64_t size) {
     account->reserved += size;
     return true;
 }
-void wasm_pool_split_large(struct page *page) {}
 void wasm_pool_unreserve(struct wasm_account *account, uint64_t size) {
     CHECK(account->reserved >= size && account->reserved - size >= account->current);
     account->reserved -= size;
@@ -176,7 +176,20 @@ static void pool_give(struct wasm_account *account, struct page *page, uint64_t 
     }
 }
 struct page *wasm_pool_take_small(struct wasm_account *account) { return pool_take(account, 1); }
-struct page *wasm_pool_take_large(struct wasm_account *account) { return pool_take(account, 512); }
+// Each time the pool has a large page, it must be zeroed first.
+static bool large_is_zeroed;
+struct page *wasm_pool_take_large(struct wasm_account *account, bool *dirty) {
+    *dirty = !large_is_zeroed && account->current + LARGE_PAGE_SIZE <= account->reserved;
+    struct page *page = *dirty ? NULL : pool_take(account, 512);
+    large_is_zeroed = false;
+    return page;
+}
+bool wasm_pool_clean_step(struct pool_block **mine) {
+    CHECK(!large_is_zeroed || *mine == NULL);
+    large_is_zeroed = *mine != NULL;
+    *mine = (struct pool_block *)&large_is_zeroed;
+    return !large_is_zeroed;
+}
 void wasm_pool_give_small(struct wasm_account *account, struct page *page) { pool_give(account, page, 1); }
 
 // ---- page tables: plain code with the contract of paging.h -----------------------------------------------------------------
@@ -185,13 +198,15 @@ static pte_t *table_of(uint64_t entry) { return phys_to_virt(paddr(entry & PTE_A
 paddr_t paging_kernel_root(void) { return paddr(0); }
 paddr_t paging_root_create(void *context) { return paging_table_alloc(context); }
 
-static size_t prune_table(void *context, pte_t *table, unsigned shift, uint64_t base, uint64_t start, uint64_t end) {
+static size_t prune_table(void *context, pte_t *table, unsigned shift, uint64_t base, uint64_t start, uint64_t end, unsigned *budget) {
     size_t freed = 0;
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t at = base + ((uint64_t)i << shift), after = at + (1ull << shift);
         if (shift == PAGE_SHIFT || !(table[i] & PTE_PRESENT) || table[i] & PTE_LARGE || after <= start || at >= end) continue;
         pte_t *below = table_of(table[i]);
-        freed += prune_table(context, below, shift - 9, at, start, end);
+        freed += prune_table(context, below, shift - 9, at, start, end, budget);
+        if (*budget == 0) break;
+        if (shift == LARGE_PAGE_SHIFT) --*budget;
         bool empty = at >= start && after <= end;
         for (unsigned k = 0; k < TABLE_ENTRIES && empty; k++) empty = !(below[k] & PTE_PRESENT);
         if (!empty) continue;
@@ -201,8 +216,8 @@ static size_t prune_table(void *context, pte_t *table, unsigned shift, uint64_t 
     }
     return freed;
 }
-size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end) {
-    return prune_table(context, phys_to_virt(root), 39, 0, start, end);
+size_t paging_prune(void *context, paddr_t root, uint64_t start, uint64_t end, unsigned *budget) {
+    return prune_table(context, phys_to_virt(root), 39, 0, start, end, budget);
 }
 pte_t *paging_entry(void *context, paddr_t root, uint64_t address, uint64_t size, bool create) {
     pte_t *table = phys_to_virt(root);
@@ -332,6 +347,7 @@ bool sched_preempt_point(void) {
 int64_t wait_block_slowly(nanos_t deadline) { return 0; }
 __attribute__((weak)) void sched_schedule(void) {}
 void sched_wake(struct thread *t) {}
+void sched_set_schedule(struct thread *t, uint8_t class_, uint8_t priority, uint32_t weight, uint64_t affinity) {}
 struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg) {
     static struct thread never_runs;
     return &never_runs;

@@ -14,6 +14,21 @@
 
 static const struct mem_range machine[] = {{0x100000, 63 * MIB}};
 
+static struct page *take_large(struct wasm_account *account) {
+    struct pool_block *mine = NULL;
+    bool dirty = false;
+    struct page *page = wasm_pool_take_large(account, &dirty);
+
+    if (!dirty) return page;
+    CHECK(page == NULL);
+    while (wasm_pool_clean_step(&mine)) continue;
+    return wasm_pool_take_large(account, &dirty);
+}
+
+static void give_large(struct wasm_account *account, struct page *page) {
+    for (size_t i = 0; i < WASM_POOL_BLOCK_PAGES; i++) wasm_pool_give_small(account, page + i);
+}
+
 // The pool is made once, as at boot; each case leaves it empty.
 static void start(void) {
     static bool started;
@@ -80,12 +95,12 @@ TEST(every_promised_page_is_there_and_zero) {
         CHECK_EQ(account.current, 0);
         // All blocks are whole again.
         for (size_t i = 0; i < POOL_SIZE / LARGE_PAGE_SIZE; i++) {
-            pages[i] = wasm_pool_take_large(&account);
+            pages[i] = take_large(&account);
             CHECK(pages[i] != NULL && is_zero(pages[i], WASM_POOL_BLOCK_PAGES));
             memset(page_to_virt(pages[i]), 0xee, LARGE_PAGE_SIZE);
         }
-        CHECK(wasm_pool_take_large(&account) == NULL);
-        for (size_t i = 0; i < POOL_SIZE / LARGE_PAGE_SIZE; i++) wasm_pool_give_large(&account, pages[i]);
+        CHECK(take_large(&account) == NULL);
+        for (size_t i = 0; i < POOL_SIZE / LARGE_PAGE_SIZE; i++) give_large(&account, pages[i]);
     }
     CHECK_EQ(account.peak, POOL_SIZE);
     wasm_pool_unreserve(&account, POOL_SIZE);
@@ -108,7 +123,7 @@ TEST(pool_in_pieces_gives_small_pages_only) {
             wasm_pool_give_small(&account, pages[i]);
     }
     CHECK_EQ(kept, POOL_SIZE / LARGE_PAGE_SIZE);
-    CHECK(wasm_pool_take_large(&account) == NULL);
+    CHECK(take_large(&account) == NULL);
     for (size_t i = kept; i < ARRAY_SIZE(pages); i++) {
         pages[i] = wasm_pool_take_small(&account);
         CHECK(pages[i] != NULL && is_zero(pages[i], 1));
@@ -118,21 +133,50 @@ TEST(pool_in_pieces_gives_small_pages_only) {
     check_empty();
 }
 
-TEST(split_large_page_comes_back_in_small_ones) {
+TEST(large_page_comes_back_in_small_ones) {
     struct wasm_account account = {.limit = POOL_SIZE};
     struct page *large;
 
     start();
     CHECK(wasm_pool_reserve(&account, 4 * MIB));
-    large = wasm_pool_take_large(&account);
-    CHECK(large != NULL);
-    wasm_pool_split_large(large);
-    for (size_t i = 0; i < WASM_POOL_BLOCK_PAGES; i++) {
-        memset(page_to_virt(large + i), 0xdd, PAGE_SIZE);
-        wasm_pool_give_small(&account, large + i);
-    }
+    large = take_large(&account);
+    CHECK(large != NULL && page_number(large) % WASM_POOL_BLOCK_PAGES == 0);
+    memset(page_to_virt(large), 0xdd, LARGE_PAGE_SIZE);
+    give_large(&account, large);
     CHECK_EQ(account.current, 0);
     wasm_pool_unreserve(&account, 4 * MIB);
+    check_empty();
+}
+
+// Nothing of a block that is being zeroed is lost to anybody between two steps.
+TEST(what_is_being_zeroed_can_be_taken) {
+    static struct page *pages[POOL_SIZE / PAGE_SIZE];
+    struct wasm_account account = {.limit = POOL_SIZE};
+    struct pool_block *mine = NULL, *other = NULL;
+    struct wasm_pool_stats stats;
+    bool dirty;
+
+    start();
+    CHECK(wasm_pool_reserve(&account, POOL_SIZE));
+    CHECK(wasm_pool_take_large(&account, &dirty) == NULL && dirty);
+    CHECK(wasm_pool_clean_step(&mine) && wasm_pool_clean_step(&other));
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+        pages[i] = wasm_pool_take_small(&account);
+        CHECK(pages[i] != NULL && is_zero(pages[i], 1));
+        memset(page_to_virt(pages[i]), 0xff, PAGE_SIZE);
+    }
+    CHECK(!wasm_pool_clean_step(&mine) && !wasm_pool_clean_step(&other));
+    CHECK(wasm_pool_take_large(&account, &dirty) == NULL && !dirty);
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) wasm_pool_give_small(&account, pages[i]);
+    // Steps of both sizes end with the block.
+    CHECK(wasm_pool_idle_step() && wasm_pool_clean_step(&mine));
+    while (wasm_pool_clean_step(&mine)) continue;
+    wasm_pool_get_stats(&stats);
+    CHECK_EQ(stats.zeroed_blocks, 1);
+    pages[0] = wasm_pool_take_large(&account, &dirty);
+    CHECK(pages[0] != NULL && is_zero(pages[0], WASM_POOL_BLOCK_PAGES));
+    give_large(&account, pages[0]);
+    wasm_pool_unreserve(&account, POOL_SIZE);
     check_empty();
 }
 
@@ -145,20 +189,18 @@ TEST(idle_zeroes_ahead_in_bounded_steps) {
     start();
     CHECK(wasm_pool_reserve(&account, POOL_SIZE));
     for (int i = 0; i < 100; i++) CHECK(wasm_pool_idle_step());
-    // Taken while it is being cleaned: what is done counts, the rest is zeroed now.
-    page = wasm_pool_take_large(&account);
+    page = take_large(&account);
     CHECK(page != NULL && is_zero(page, WASM_POOL_BLOCK_PAGES));
     memset(page_to_virt(page), 1, LARGE_PAGE_SIZE);
-    wasm_pool_give_large(&account, page);
+    give_large(&account, page);
     while (wasm_pool_idle_step()) steps++;
     CHECK(steps > 100 && steps <= POOL_SIZE / (8 * PAGE_SIZE));
     wasm_pool_get_stats(&stats);
     CHECK_EQ(stats.zeroed_blocks, POOL_SIZE / LARGE_PAGE_SIZE);
     for (size_t i = 0; i < POOL_SIZE / LARGE_PAGE_SIZE; i++) {
-        page = wasm_pool_take_large(&account);
+        page = take_large(&account);
         CHECK(page != NULL && is_zero(page, WASM_POOL_BLOCK_PAGES));
-        wasm_pool_split_large(page);
-        for (size_t k = 0; k < WASM_POOL_BLOCK_PAGES; k++) wasm_pool_give_small(&account, page + k);
+        give_large(&account, page);
         page = wasm_pool_take_small(&account);
         wasm_pool_give_small(&account, page);
     }

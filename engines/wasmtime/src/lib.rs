@@ -5,6 +5,7 @@ mod across;
 mod limits;
 mod wasi;
 mod wasi_component;
+mod wasi_functions;
 
 /// Whether the program trapped, and did not call what the host refuses.
 #[unsafe(no_mangle)]

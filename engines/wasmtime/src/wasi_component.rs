@@ -1,23 +1,23 @@
-//! WASI preview 2 for one component (include/kpio_wasmtime.h): a linker gets the interfaces that the component imports and no others. An
-//! interface has up to some dozen functions, of which each costs its place in the linker's tables.
+//! WASI preview 2 for one component (include/kpio_wasmtime.h): a linker gets the interfaces that the component imports and no others, and
+//! of those with many functions only these (wasi_functions.rs). Each function costs its place in the linker's tables.
 //!
 //! The interfaces are wasmtime-wasi's, as its own `p2::add_to_linker_sync` adds them all.
-use crate::across;
-use wasmtime::component::{Component, HasData, Linker, Resource, ResourceTable};
-use wasmtime::{Result, StoreContextMut};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasData, Linker, LinkerInstance, ResourceTable};
+use wasmtime::{Engine, Result};
 use wasmtime_c_api::{WasmtimeStoreData, wasmtime_component_linker_t, wasmtime_component_t, wasmtime_error_t};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::FsResult;
-use wasmtime_wasi::p2::bindings::sync::filesystem::types::{Descriptor, ErrorCode, HostDescriptor, PathFlags};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets, sync};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_io::bindings::wasi::io;
 
-type Data = WasmtimeStoreData;
+use crate::wasi_functions::{define_filesystem, define_monotonic_clock, define_streams};
+
+pub type Data = WasmtimeStoreData;
 
 /// What wasi:io works on: the table of the store's resources.
 struct Resources;
@@ -26,44 +26,12 @@ impl HasData for Resources {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-fn resources(data: &mut Data) -> &mut ResourceTable {
+pub fn resources(data: &mut Data) -> &mut ResourceTable {
     data.ctx().table
 }
 
 fn random_numbers(data: &mut Data) -> &mut WasiRandomCtx {
     data.ctx().ctx.random()
-}
-
-const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12"; // as wasmtime-wasi names it, of the versions that it serves
-type Answer = (core::result::Result<(), ErrorCode>,);
-
-/// The answer to a call that names two places.
-fn across(call: impl FnOnce() -> FsResult<()>) -> Result<Answer> {
-    let (result, crossed) = across::crossed(call);
-    let Err(error) = result else { return Ok((Ok(()),)) };
-    let code: ErrorCode = error.downcast()?.into();
-    Ok((Err(if crossed && code == ErrorCode::Io { ErrorCode::CrossDevice } else { code }),))
-}
-
-/// In place of wasmtime-wasi's functions of these names.
-fn define_names(linker: &mut Linker<Data>) -> Result<()> {
-    type Place = Resource<Descriptor>;
-    linker.allow_shadowing(true);
-    let mut types = linker.instance(FILESYSTEM)?;
-    types.func_wrap(
-        "[method]descriptor.rename-at",
-        |mut store: StoreContextMut<'_, Data>, (from, path, to, name): (Place, String, Place, String)| {
-            across(|| store.data_mut().filesystem().rename_at(from, path, to, name))
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.link-at",
-        |mut store: StoreContextMut<'_, Data>, (from, follow, path, to, name): (Place, PathFlags, String, Place, String)| {
-            across(|| store.data_mut().filesystem().link_at(from, follow, path, to, name))
-        },
-    )?;
-    linker.allow_shadowing(false);
-    Ok(())
 }
 
 /// `define(linker, interface)`, of these interfaces; what has another name is left undefined.
@@ -90,13 +58,10 @@ interfaces! {
     "wasi:cli/terminal-stdin" cli::terminal_stdin: WasiCli, Data::cli;
     "wasi:cli/terminal-stdout" cli::terminal_stdout: WasiCli, Data::cli;
     "wasi:cli/terminal-stderr" cli::terminal_stderr: WasiCli, Data::cli;
-    "wasi:clocks/monotonic-clock" clocks::monotonic_clock: WasiClocks, Data::clocks;
     "wasi:clocks/wall-clock" clocks::wall_clock: WasiClocks, Data::clocks;
     "wasi:filesystem/preopens" filesystem::preopens: WasiFilesystem, Data::filesystem;
-    "wasi:filesystem/types" sync::filesystem::types: WasiFilesystem, Data::filesystem;
     "wasi:io/error" io::error: Resources, resources;
     "wasi:io/poll" sync::io::poll: Resources, resources;
-    "wasi:io/streams" sync::io::streams: Resources, resources;
     "wasi:random/random" random::random: WasiRandom, random_numbers;
     "wasi:random/insecure" random::insecure: WasiRandom, random_numbers;
     "wasi:random/insecure-seed" random::insecure_seed: WasiRandom, random_numbers;
@@ -108,17 +73,45 @@ interfaces! {
     "wasi:sockets/udp-create-socket" sync::sockets::udp_create_socket: WasiSockets, Data::sockets;
 }
 
+type Define = fn(&mut LinkerInstance<'_, Data>, &str) -> Result<()>;
+
+/// What defines single functions of the interface that is imported under this name, if it is one of those and of version 0.2.
+fn by_function(name: &str) -> Option<Define> {
+    let (interface, version) = name.split_once('@')?;
+    let patch = version.strip_prefix("0.2.")?;
+    let patch = patch.split('+').next().unwrap_or(patch);
+    if patch.is_empty() || !patch.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    match interface {
+        "wasi:clocks/monotonic-clock" => Some(define_monotonic_clock),
+        "wasi:filesystem/types" => Some(define_filesystem),
+        "wasi:io/streams" => Some(define_streams),
+        _ => None,
+    }
+}
+
+fn define_functions(linker: &mut Linker<Data>, engine: &Engine, name: &str, item: &ComponentItem, define: Define) -> Result<()> {
+    let ComponentItem::ComponentInstance(instance) = item else { return Ok(()) };
+    let mut into = linker.instance(name)?;
+    for (function, _) in instance.exports(engine) {
+        define(&mut into, function)?;
+    }
+    Ok(())
+}
+
 fn define_imports(linker: &mut Linker<Data>, component: &Component) -> Result<()> {
     let kind = component.component_type();
     let mut defined = Vec::new();
-    for (name, _) in kind.imports(component.engine()) {
-        // What is defined serves each version that it is compatible with.
+    for (name, import) in kind.imports(component.engine()) {
+        if let Some(define) = by_function(name) {
+            define_functions(linker, component.engine(), name, &import.ty, define)?;
+            continue;
+        }
+        // What is defined whole serves each version that it is compatible with.
         let interface = name.split('@').next().unwrap_or(name);
         if !defined.contains(&interface) {
             define(linker, interface)?;
-            if interface == "wasi:filesystem/types" {
-                define_names(linker)?;
-            }
             defined.push(interface);
         }
     }

@@ -10,7 +10,7 @@ WASMHOST_OUT := build/wasmhost-$(KIND)
 WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
   -Wno-unused-parameter -I. -I$(WASMHOST_OUT)/gen -isystem $(ENGINE)/include
 WASMHOST_SRC := $(filter-out user/wasmhost/wasmc.c,$(wildcard user/wasmhost/*.c))
-WASMC_SRC := user/wasmhost/wasmc.c user/wasmhost/engine.c user/wasmhost/file.c user/wasmhost/memory.c user/wasmhost/report.c user/wasmhost/text.c
+WASMC_SRC := $(patsubst %,user/wasmhost/%.c,wasmc engine file heap memory report text)
 WASMHOST_LINK = clang-19 -static -fuse-ld=lld-19 -Wl,--gc-sections $^ $(ENGINE)/libkpio_wasmtime.a -lpthread -ldl -lm -o $@
 
 $(WASMHOST_OUT)/gen/abi/gen/.stamp: $(wildcard abi/*.def abi/*.py protocols/*)
@@ -32,12 +32,12 @@ wasmhost: $(WASMHOST_PROGRAMS:%=$(WASMHOST_OUT)/boot/%)
 $(WASMHOST_OUT)/instantiate.o: tests/bench/wasm/instantiate.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp
 	@mkdir -p $(@D)
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
-$(WASMHOST_OUT)/instantiate: $(WASMHOST_OUT)/instantiate.o $(WASMHOST_OUT)/engine.o $(WASMHOST_OUT)/memory.o
+$(WASMHOST_OUT)/instantiate: $(patsubst %,$(WASMHOST_OUT)/%.o,instantiate engine heap memory)
 	$(WASMHOST_LINK)
 $(WASMHOST_OUT)/random.o: tests/wasm/random/random.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp
 	@mkdir -p $(@D)
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
-$(WASMHOST_OUT)/random: $(WASMHOST_OUT)/random.o $(WASMHOST_OUT)/engine.o $(WASMHOST_OUT)/memory.o $(WASMHOST_OUT)/file.o $(WASMHOST_OUT)/report.o
+$(WASMHOST_OUT)/random: $(patsubst %,$(WASMHOST_OUT)/%.o,random engine file heap memory report)
 	$(WASMHOST_LINK)
 .PHONY: wasmrandom
 wasmrandom: $(WASMHOST_OUT)/boot/random

@@ -37,3 +37,7 @@ wasmtime_error_t *kpio_wasmtime_linker_define_wasi(wasmtime_linker_t *linker, co
 // Defines those interfaces of WASI 0.2 that the component imports; others stay undefined. What is granted is the store's, as
 // wasmtime_context_set_wasi sets it.
 wasmtime_error_t *kpio_wasmtime_component_linker_define_wasi(wasmtime_component_linker_t *linker, const wasmtime_component_t *component);
+
+// ---- memory -----------------------------------------------------------------------------------------------------------------------
+
+// The program has to have these four functions (user/wasmhost/heap.h), from which the library takes all of its memory.

@@ -2,6 +2,7 @@
 pub use wasmtime_c_api::*;
 
 mod across;
+mod heap;
 mod limits;
 mod wasi;
 mod wasi_component;

@@ -15,6 +15,7 @@ from test_run_wasm import kpio_run
 from test_wasm import HOST_SECONDS, Case, WasmItem, flaw_of
 
 SAMPLES = [ROOT / "tests" / "wasm" / name for name in ("preview1", "preview2")]
+ALONE = ROOT / "engines" / "wasmtime" / "src" / "wasi_functions.rs"
 API = Path("/usr/include/wasm32-wasi/wasi/api.h")
 CLANG = ["clang-19", "--target=wasm32-wasi", "-std=gnu17", "-Os", "-Wall", "-Werror", f"-I{ROOT}", "-Wl,--strip-all"]
 ENDED = {"files": 0, "paths": 0, "rest": 42, "across": 0}  # the status of each program of preview 1
@@ -155,7 +156,7 @@ def test_on_this_machine(mode, tmp_path):
 
 
 def test_every_function_is_called():
-    """Of preview 1 by the C library's list of them; of preview 2 every interface."""
+    """Of preview 1 by the C library's list of them; of preview 2 every interface, and each function that is defined alone."""
     functions = set(re.findall(r"\b__wasi_(\w+)\($", API.read_text(), re.MULTILINE)) | {"sched_yield", "proc_raise"}
     assert len(functions) == 46, sorted(functions)  # with two that this list may have in another form or not at all
     modules = b"".join((samples() / f"{name}.wasm").read_bytes() for name in ENDED) + (samples() / "faults.wasm").read_bytes()
@@ -166,6 +167,24 @@ def test_every_function_is_called():
     lacking = [f"{package}/{name}" for package, names in INTERFACES.items() for name in names
                if f"wasi:{package}/{name}@0.2.".encode() not in components]
     assert not lacking
+    alone = re.findall(r'"(\[method\][\w.-]+|filesystem-error-code|subscribe-\w+|resolution|now)":', ALONE.read_text())
+    assert len(alone) == 48, alone
+    assert not [name for name in alone if name.encode() not in components]
+
+
+@pytest.mark.parametrize("imported, function, there", [
+    ("wasi:clocks/monotonic-clock@0.2.0", "now", True), ("wasi:clocks/monotonic-clock@0.2.99+x", "now", True),
+    ("wasi:clocks/monotonic-clock@0.3.0", "now", False), ("wasi:clocks/monotonic-clock@0.2.0-rc-1", "now", False),
+    ("wasi:clocks/monotonic-clock", "now", False), ("wasi:clocks/monotonic-clock@0.2.0", "later", False)])
+def test_version_and_function_of_an_import(imported, function, there, tmp_path):
+    """Where single functions are defined: what WASI 0.2 has is there under each of its versions, and nothing else."""
+    source = tmp_path / "program.wat"
+    source.write_text(f'(component (import "{imported}" (instance (export "{function}" (func (result u64))))))')
+    argv = [str(samples() / "wasmhost"), "--mode", "jit", str(source)]
+    ran = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=HOST_SECONDS)
+    lacking = rf"component imports instance `{re.escape(imported)}`, .* export `{function}` .* missing"
+    said = "no program: it exports no wasi:cli/run of version 0.2" if there else lacking
+    assert ran.returncode == 2 and re.search(said, ran.stdout), (ran.returncode, ran.stdout)
 
 
 def items(parent, long):

@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

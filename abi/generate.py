@@ -6,6 +6,7 @@
     abi/generate.py --check-docs FILE   fails when that page is out of date
 """
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -21,10 +22,14 @@ from protocol import read_protocols  # noqa: E402
 
 
 def write(path: Path, text: str) -> None:
-    """Leaves a file that is already right untouched, so that nothing is built again for it."""
+    """Leaves a file that is already right untouched, so that nothing is built again for it. Another make may be reading: it finds the
+    whole file, of before or of now."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    if path.exists() and path.read_text() == text:
+        return
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    made.write_text(text)
+    made.replace(path)
 
 
 def generate(out: Path, calls: list, errors: list, not_yet: list, protocols: list) -> None:

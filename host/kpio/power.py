@@ -35,7 +35,8 @@ ROUND_SECONDS = 3600
 def judge(program, case, on_line=None, **environment):
     """Runs one case of a host program; what it found, nothing when all is well."""
     path = f"build/unit-clang-19/{program}"
-    build.make([path], f"Building {path}", quiet=True)
+    with build.alone("unit-clang-19"):
+        build.make([path], f"Building {path}", quiet=True)
     settings = {f"KPIO_POWER_{key.upper()}": str(value) for key, value in environment.items()}
     result = command.run([str(ROOT / path), case], limit=ROUND_SECONDS, env={**settings, "KPIO_PROGRESS": "1"}, on_line=on_line)
     if result.status == 0:
@@ -65,7 +66,7 @@ def guest_round(system, variant, folder, cuts, seed, steps=60, cpus=4, on_line=N
     suite = ktest.Suite()
     chosen = machine.Machine(cpus=cpus, disks=(machine.Disk(image, log=log),))
     words = f"kpio.test=power kpio.fs={system.name} kpio.steps={steps} kpio.seed={seed}"
-    outcome = guest.boot(chosen, variant.kernel, variant.initrd, words, silence=300, on_line=suite.line)
+    outcome = guest.boot(chosen, variant.kernel, variant.initrd, words, on_line=suite.line)
     failed = [case.name for case in suite.cases if case.result != "passed"]
     if suite.flaw(outcome) or failed or not suite.cases:
         raise KpioError("\n".join([f"the workload failed in the guest: {suite.flaw(outcome)}", *outcome.lines[-30:]]))

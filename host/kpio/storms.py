@@ -17,7 +17,8 @@ SILENCE = 1800  # seconds that a case may take in its long form, on a busy machi
 
 def programs() -> dict[str, Path]:
     """All of tests/linux by name, built."""
-    made = build.make(["-s", "linux-tests"], "Building the Linux programs", quiet=True)
+    with build.alone("linux-tests"):
+        made = build.make(["-s", "linux-tests"], "Building the Linux programs", quiet=True)
     return {Path(line.split()[1]).name: ROOT / line.split()[1] for line in made.lines if line.startswith("LINUX ")}
 
 

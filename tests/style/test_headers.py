@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from kpio import build
+from kpio import build, command
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -18,14 +18,15 @@ ELSEWHERE = ("user/wasmhost/",)  # a Linux program over the engine's headers: it
 
 def flags(target):
     """What make passes to the compiler; the first line of its output that holds flags."""
-    lines = build.make([target], "Asking make for its flags").lines
+    with build.alone(build.Build().folder.name):
+        lines = build.make([target], "Asking make for its flags").lines
     return next(line for line in lines if "-std=" in line and "-I." in line.split()).split()
 
 
 def problems(name, arguments):
     text = f'#include "{name}"\n'
     compiled = subprocess.run(["clang-19", *arguments, "-fsyntax-only", "-x", "c", "-"], input=text, cwd=sources.ROOT,
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=command.LIMIT)
     return f"{name}:\n{compiled.stderr}" if compiled.returncode else None
 
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 from .. import build, command, machine, packages
 from ..errors import OK, USAGE, KpioError
@@ -32,17 +31,33 @@ def add_arguments(verb):
     verb.add_argument("--batch", action="store_true", help="leave GDB after the commands")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def gdb_arguments(kernel, port, commands, batch):
-    argv = ["gdb", "-q", str(kernel), "-ex", "set pagination off", "-ex", f"target remote 127.0.0.1:{port}"]
+def gdb_arguments(kernel, place, commands, batch):
+    argv = ["gdb", "-q", str(kernel), "-ex", "set pagination off", "-ex", f"target remote {place}"]
     for text in commands:
         argv += ["-ex", text]
     return argv + ["-ex", "kill", "-ex", "quit"] if batch else argv
+
+
+def start(argv, place):
+    """QEMU, which GDB reaches by the socket of that name: it listens before QEMU starts, so nobody comes too early."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(place)
+        listening.listen(1)
+        stub = ["-chardev", f"socket,id=gdb,fd={listening.fileno()},server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
+        return subprocess.Popen(argv + stub, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=(listening.fileno(),))
+
+
+def attach(argv, variant, arguments):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for GDB: it stops the guest
+    with tempfile.TemporaryDirectory(prefix="kpio-gdb-") as folder:
+        place = os.path.join(folder, "socket")
+        qemu = start(argv, place)
+        try:
+            subprocess.call(gdb_arguments(variant.kernel, place, arguments.commands, arguments.batch),
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        finally:
+            signal.signal(signal.SIGINT, before)
+            command.kill_group(qemu)
 
 
 def execute(arguments):
@@ -51,36 +66,13 @@ def execute(arguments):
     packages.require("build", "run", "debug")
     variant = build.ensure(build.Build(arguments.build))
     chosen = machine.from_arguments(arguments, "tcg")
-    port = free_port()
     with tempfile.NamedTemporaryFile(prefix="kpio-console-", delete=False) as console:
         pass
     argv = chosen.arguments(variant.kernel, variant.initrd, f"nokaslr kpio.{arguments.mode} {arguments.append}".strip())
-    argv += ["-serial", f"file:{console.name}", "-gdb", f"tcp:127.0.0.1:{port}", "-S"]
     print(f"console: {console.name}", file=sys.stderr)
-    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for GDB: it stops the guest
     try:
-        wait_for_port(port, qemu)
-        subprocess.call(gdb_arguments(variant.kernel, port, arguments.commands, arguments.batch),
-                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        attach(argv + ["-serial", f"file:{console.name}"], variant, arguments)
     finally:
-        signal.signal(signal.SIGINT, before)
-        command.kill_group(qemu)
         if os.path.getsize(console.name) == 0:
             os.unlink(console.name)
     return OK
-
-
-def wait_for_port(port, qemu):
-    """QEMU listens a moment after it starts. The bind test makes no connection, which would be GDB's."""
-    for _ in range(200):
-        if qemu.poll() is not None:
-            raise KpioError(f"QEMU ended with status {qemu.returncode} before GDB could attach")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return
-        time.sleep(0.05)
-    raise KpioError(f"QEMU did not open port {port} for GDB within 10 s")

@@ -9,7 +9,7 @@
 #include "user/libkpio/kpio.h"
 
 // Lock order: collecting, lock.
-#define SETTLE_MS 10000u  // that a process of the compiler's is wholly gone, which held the artifact
+#define SETTLE_MS 120000u  // that a process of the compiler's is wholly gone, which held the artifact
 
 enum state { UNKNOWN, ABSENT, WORKING, SEALED };
 

@@ -8,7 +8,7 @@
 #include "user/libkpio/linux.h"
 
 #define COMPILE_MS 1800000u   // a module of tens of MB takes minutes; this is for a compiler that never ends
-#define ENDED_MS 10000u       // for what is left of its job
+#define ENDED_MS 120000u      // for what is left of its job
 #define SAID_MAX 400u
 
 struct compiling {

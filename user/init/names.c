@@ -7,7 +7,7 @@
 #include "user/init/supervisor.h"
 
 #define WAITERS_MAX 64u
-#define LATE_NS 60000000000ull
+#define LATE_NS 600000000000ull
 
 // Who waits for a service that is not ready: the reply is kept until it is. Guarded by the supervisor's lock.
 static struct waiter {
@@ -28,11 +28,18 @@ static void answer(struct waiter *waiter, int64_t error) {
     waiter->reply = KPIO_HANDLE_NONE;
 }
 
+// Whether it can be called. One whose end the supervisor has not heard of yet cannot: nobody receives from its endpoint any more.
+static bool is_here(const struct supervised *s) {
+    struct kpio_wait_item item = {.handle = s->endpoint, .signals = KPIO_SIGNAL_PEER_GONE};
+    if (s->state != SERVICE_RUNNING || s->replacing || s->hung) return false;
+    return kpio_handle_wait_many(&item, 1, 0) != 1;
+}
+
 void names_flush(uint64_t now) {
     for (struct waiter *waiter = waiters; waiter < waiters + WAITERS_MAX; waiter++) {
         if (waiter->reply == 0) continue;
         enum service_state state = supervisor.services[waiter->service].state;
-        if (state == SERVICE_RUNNING && !supervisor.services[waiter->service].replacing)
+        if (is_here(&supervisor.services[waiter->service]))
             answer(waiter, 0);
         else if (state == SERVICE_FAILED || state == SERVICE_REFUSED || state == SERVICE_STOPPED)
             answer(waiter, -ENOENT);
@@ -67,7 +74,7 @@ static int64_t do_connect(void *context, uint64_t badge, const struct init_conne
     if (s == NULL || !s->manifest.serves) return -ENOENT;
     switch (s->state) {
     case SERVICE_RUNNING:
-        if (s->replacing || s->hung) return wait_for(s, request->timeout_ns);  // the one that runs is on its way out
+        if (!is_here(s)) return wait_for(s, request->timeout_ns);  // the one that ran is on its way out
         reply->endpoint = s->endpoint;
         return 0;
     case SERVICE_STARTING:

@@ -25,9 +25,10 @@ static void say_what_lacks(const struct supervised *s) {
         const struct supervised *need = &supervisor.services[i];
         enum readiness readiness = readiness_of(need);
         if (readiness == READY || !is_needed(s, need) || supervisor_has_no_work_for(need)) continue;
-        print("init: %s: starts without %s, which ", s->manifest.name, need->manifest.name);
-        if (readiness == ABSENT) print("does not run\n");
-        else print("is not ready after %lu ms\n", (unsigned long)(s->manifest.patience / 1000000));
+        const char *service = s->manifest.name, *name = need->manifest.name;
+        const unsigned long patience_ms = (unsigned long)(s->manifest.patience / 1000000);
+        if (readiness == ABSENT) print("init: %s: starts without %s, which does not run\n", service, name);
+        else print("init: %s: starts without %s, which is not ready after %lu ms\n", service, name, patience_ms);
     }
 }
 

@@ -179,6 +179,10 @@ static const char *set_watchdog(struct service_manifest *m, struct text value) {
     return text_to_duration(value, &m->watchdog) && m->watchdog >= MILLISECOND ? NULL : "expected a duration of 1ms or more";
 }
 
+static const char *set_ready(struct service_manifest *m, struct text value) {
+    return text_to_duration(value, &m->ready) && m->ready >= MILLISECOND ? NULL : "expected a duration of 1ms or more";
+}
+
 static const char *set_patience(struct service_manifest *m, struct text value) {
     return text_to_duration(value, &m->patience) ? NULL : "expected a duration, as in 10s";
 }
@@ -203,6 +207,7 @@ static const struct {
     {"serves", set_serves},     {"main", set_main},         {"modes", set_modes},     {"restart", set_restart},
     {"backoff", set_backoff},   {"attempts", set_attempts}, {"watchdog", set_watchdog}, {"update", set_update},
     {"pages", set_pages},       {"handles", set_handles},   {"threads", set_threads}, {"patience", set_patience},
+    {"ready", set_ready},
 };
 
 static const char *set_entry(struct service_manifest *m, const struct manifest_item *item, bool *in_value) {
@@ -222,7 +227,7 @@ static const char *set_entry(struct service_manifest *m, const struct manifest_i
 static void set_defaults(struct service_manifest *m, const char *name) {
     *m = (struct service_manifest){.modes = UINT32_MAX, .backoff_first = 10 * MILLISECOND,
                                    .backoff_longest = 2000 * MILLISECOND, .attempts = 8, .serves = true,
-                                   .patience = 10000 * MILLISECOND};
+                                   .patience = 60000 * MILLISECOND, .ready = 30000 * MILLISECOND};
     m->limits = (struct kpio_job_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     (void)text_copy(m->name, sizeof(m->name), text_of(name));
     (void)text_copy(m->family, sizeof(m->family), text_of(name));

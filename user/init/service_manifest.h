@@ -3,7 +3,8 @@
 //     program  = /drv/virtio_rng        required
 //     argument = TEXT                   more of them: in order
 //     needs    = NAME NAME              services that must be ready before it starts
-//     patience = 10s                    how long it waits for them; then it starts without
+//     patience = 60s                    how long it waits for them; then it starts without
+//     ready    = 30s                    in which one with a watchdog must be ready, and a version that takes over
 //     grant    = console | archive | job | control | framebuffer | system RIGHT ... | root RIGHT ... | memory RIGHT ... |
 //                pci VENDOR:DEVICE ...
 //                                       what it gets beyond itself, "init" and "service"; one line each. The handle's name
@@ -54,7 +55,7 @@ struct service_manifest {
     uint32_t argument_count, need_count, grant_count, setting_count;
     uint32_t modes;                       // bit set of 1 << enum option_mode
     enum restart_rule restart;
-    uint64_t backoff_first, backoff_longest, watchdog, patience;  // ns; watchdog 0: none
+    uint64_t backoff_first, backoff_longest, watchdog, patience, ready;  // ns; watchdog 0: none
     uint32_t attempts;
     bool serves, handover, is_main;
     struct kpio_job_limits limits;

@@ -5,7 +5,7 @@
 #include "user/init/supervisor.h"
 
 #define GRANTS_MAX (2 * SERVICE_GRANTS_MAX + 3)  // a memory-mapped device is two handles
-#define HAND_OVER_NS 2000000000ull
+#define HAND_OVER_NS 10000000000ull
 
 // What the process is given, collected before it is spawned.
 struct grants {

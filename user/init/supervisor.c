@@ -7,7 +7,6 @@ struct supervisor supervisor;
 
 // Packets of the port: ends of processes carry the service's number, commands this bit and the command as value.
 #define KEY_COMMAND (1ull << 32)
-#define READY_NS 5000000000ull  // in which a service with a watchdog must be ready, and a version that takes over
 #define PATIENCE_MAX_NS 3600000000000ull
 
 struct supervised *supervisor_find(const char *name) {
@@ -61,7 +60,7 @@ static void say_how_it_ended(const struct supervised *s, int64_t status) {
     const char *name = s->manifest.name;
     if (s->hung && s->state == SERVICE_STARTING)
         print("init: %s (pid %lu) was not ready within %lu ms: killed\n", name, (unsigned long)s->pid,
-              (unsigned long)(READY_NS / 1000000));
+              (unsigned long)(s->manifest.ready / 1000000));
     else if (s->hung)
         print("init: %s (pid %lu) hung: its watchdog killed it\n", name, (unsigned long)s->pid);
     else if (status <= KPIO_STATUS_FAULT)
@@ -147,7 +146,8 @@ static void run_command(struct supervised *s, enum command command) {
 // ready in time though it promises to answer, or another version could go on.
 static uint64_t due_of(const struct supervised *s) {
     if (s->state == SERVICE_WAITING || s->state == SERVICE_NEEDING) return s->due;
-    if (s->state == SERVICE_STARTING && (s->manifest.watchdog != 0 || s->on_trial) && !s->hung) return s->started + READY_NS;
+    if (s->state == SERVICE_STARTING && (s->manifest.watchdog != 0 || s->on_trial) && !s->hung)
+        return s->started + MIN(s->manifest.ready, PATIENCE_MAX_NS);
     return KPIO_TIME_NEVER;
 }
 

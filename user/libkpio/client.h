@@ -8,11 +8,11 @@ struct client {
     const char *name;                        // of the service; NULL: `endpoint` is all there is
     kpio_handle endpoint;                    // 0: not connected
     uint32_t lost;                           // how often the server was lost
-    uint64_t timeout_ns;                     // of one message, and of connecting; 0: 5 s
+    uint64_t timeout_ns;                     // of one message, and of connecting; 0: 30 s
     int64_t (*replay)(struct client *client);// sets up again what the server knew of this client; for `replay` messages
     bool replaying;
 };
-#define CLIENT_TIMEOUT_DEFAULT 5000000000ull
+#define CLIENT_TIMEOUT_DEFAULT 30000000000ull
 #define CLIENT_ATTEMPTS_MAX 10u
 
 enum client_policy { CLIENT_RETRY, CLIENT_REPLAY, CLIENT_ERROR };

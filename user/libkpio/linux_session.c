@@ -13,7 +13,7 @@
 #define KEPT_MAX 3072u
 #define FAILURES_MAX 10u               // posixds in a row that ended at once, and had answered nobody
 #define AT_ONCE_NS 50000000ull
-#define OPEN_ATTEMPTS 100u             // to open the terminal, 1 ms apart
+#define OPEN_MS 60000u                 // to open the terminal, by whichever posixd; only against hanging
 
 struct linux_session {
     struct linux_session_spec spec;
@@ -260,7 +260,7 @@ int64_t linux_session_console(struct linux_session *s, struct lx_launch_fd *fd) 
     const struct node_open_request request = {.path = "console"};
     struct node_open_reply reply;
     int64_t error = node_open(&client, &request, &reply);
-    for (unsigned i = 0; error == -EPIPE && i < OPEN_ATTEMPTS; i++) {  // posixd ended over it: the next one serves it
+    for (const uint64_t until = time_after_ms(OPEN_MS); error == -EPIPE && time_now() < until;) {  // posixd ended: the next one serves it
         time_sleep_ms(1);
         error = node_open(&client, &request, &reply);
     }

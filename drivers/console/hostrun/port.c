@@ -5,7 +5,7 @@
 #include "user/libkpio/kpio.h"
 
 #define F_MULTIPORT (1ull << 1)
-#define PATIENCE_MS 1000u
+#define PATIENCE_MS 60000u
 #define NUMBER 1u            // of the port
 #define CONTROLS 16u
 #define CONTROL_BYTES 64u    // a message, and the name that may follow it

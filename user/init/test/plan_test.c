@@ -19,7 +19,7 @@ static unsigned parse(struct service_manifest *m, const char *name, const char *
 TEST(manifest_all_keys) {
     struct service_manifest m;
     CHECK_EQ(parse(&m, "rng",
-                   "# comment\nprogram = /drv/virtio_rng\nargument = -v\nneeds = log  net\npatience = 3s\n"
+                   "# comment\nprogram = /drv/virtio_rng\nargument = -v\nneeds = log  net\npatience = 3s\nready = 4s\n"
                    "grant = console\ngrant = pci 1af4:1044 1af4:1005\ngrant = system inspect power\nmodes = demo\n"
                    "restart = failure\nbackoff = 5ms 1s\nattempts = 3\nwatchdog = 500ms\nupdate = handover\n"
                    "pages = 4K\nmain = yes\nserves = no\n[settings]\nrate = 7\n"), 0);
@@ -32,6 +32,7 @@ TEST(manifest_all_keys) {
     CHECK_EQ(m.backoff_longest, 1000000000ull);
     CHECK_EQ(m.limits.pages, 4096);
     CHECK_EQ(m.patience, 3000000000ull);
+    CHECK_EQ(m.ready, 4000000000ull);
     CHECK_EQ(m.setting_count, 1);
     CHECK_EQ(m.is_main && m.handover && !m.serves, 1);
 }
@@ -43,7 +44,7 @@ TEST(manifest_errors_have_line_and_column) {
     } cases[] = {
         {"", 0, 1}, {"program = /a\nfoo = 1\n", 2, 1}, {"program = x\n", 1, 11}, {"program = /a\ngrant = root\n", 2, 9},
         {"program = /a\nbackoff = 1s 1ms\n", 2, 11}, {"program = /a\nwatchdog = soon\n", 2, 12},
-        {"program = /a\npatience = much\n", 2, 12},
+        {"program = /a\npatience = much\n", 2, 12}, {"program = /a\nready = 0s\n", 2, 9},
         {"program = /a\nnonsense\n", 2, 1}, {"program = /a\n[x]\n", 2, 2}, {"program = /a\nprogram = /b\n", 2, 11},
         {"program = /a\ngrant = pci 1af4\n", 2, 9}, {"program = /a\ngrant = console\ngrant = console\n", 3, 9},
     };

@@ -13,6 +13,7 @@ from . import progress
 from .errors import FAILED, KpioError
 
 TAIL_LINES = 40
+LIMIT = 300  # seconds; against hanging, on a busy machine
 
 
 def open_standard_streams() -> None:
@@ -72,7 +73,7 @@ def run(argv: Sequence[str], *, limit: float, cwd: Optional[Path] = None, env: O
     return Result(status, lines)
 
 
-def check(argv: Sequence[str], *, limit: float = 120, status: int = FAILED, **options) -> Result:
+def check(argv: Sequence[str], *, limit: float = LIMIT, status: int = FAILED, **options) -> Result:
     """As run(), but a failure ends the command with the program's last lines."""
     result = run(argv, limit=limit, **options)
     if result.status != 0:

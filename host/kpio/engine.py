@@ -24,7 +24,7 @@ RUST = "Rust 1.95 or later is needed for the WebAssembly engine: https://rustup.
 def rustc_version() -> str:
     if shutil.which("cargo") is None or shutil.which("rustc") is None:
         raise KpioError(f"missing: cargo\n{RUST}", MISSING)
-    return command.check(["rustc", "-vV"], limit=60, status=MISSING).lines[0]
+    return command.check(["rustc", "-vV"], status=MISSING).lines[0]
 
 
 def key(kind: str) -> str:

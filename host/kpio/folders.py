@@ -94,7 +94,7 @@ def find_daemon() -> tuple[str, str]:
 
 
 def works(*argv: str) -> bool:
-    return command.run([*argv, "true"], limit=20).status == 0
+    return command.run([*argv, "true"], limit=command.LIMIT).status == 0
 
 
 # Writes fail on this side already. What is mounted below the folder is not shown then.

@@ -26,7 +26,7 @@ def make_disks(folder: Path) -> tuple:
 
 def flaw(image: Path, check: tuple) -> str:
     """What the program finds wrong with a volume; "": nothing."""
-    result = command.run([*check, str(image)], limit=120)
+    result = command.run([*check, str(image)], limit=command.LIMIT)
     return "" if result.status == 0 else f"{check[0]} exits with {result.status}\n{result.tail()}"
 
 

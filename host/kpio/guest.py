@@ -15,7 +15,7 @@ from .errors import MISSING, KpioError
 from .machine import EXIT_FAILURE, EXIT_SUCCESS, Machine
 
 POLL_SECONDS = 0.02
-HANG_SECONDS = 120.0
+HANG_SECONDS = 600.0  # of a busy machine; more than the limits of suites (kt_soon), which tell more
 TAIL_LINES = 40
 
 

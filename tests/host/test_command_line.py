@@ -9,7 +9,7 @@ from kpio.paths import ROOT
 
 
 def kpio(*arguments):
-    return subprocess.run([sys.executable, str(ROOT / "kpio"), *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, str(ROOT / "kpio"), *arguments], capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("verb", VERBS)

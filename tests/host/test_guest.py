@@ -7,7 +7,7 @@ from kpio.machine import Machine
 SMALL = Machine(memory_mib=64, net="none")
 
 
-def run(scripted_guest, script, silence=60.0, machine=SMALL):
+def run(scripted_guest, script, silence=guest.HANG_SECONDS, machine=SMALL):
     return guest.boot(machine, scripted_guest, None, script, silence=silence)
 
 
@@ -29,7 +29,9 @@ def test_microvm(scripted_guest):
 
 
 def test_silence_is_a_hang(scripted_guest):
-    outcome = run(scripted_guest, "first;second;@", silence=2.0)
+    with guest.Guest(SMALL, scripted_guest, None, "first;second;@") as running:
+        assert "second" in running.follow()  # it may take its time to come so far
+        outcome = running.run(silence=2.0)
     assert outcome.end is End.HUNG
     assert "second" in outcome.report()
 

@@ -9,7 +9,7 @@ import pytest
 from kpio import hostrun
 from kpio.errors import KpioError
 
-LIMIT = 60
+LIMIT = 300
 
 
 def frame(kind, data):

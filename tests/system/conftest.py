@@ -7,7 +7,39 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from guests import GuestItem  # noqa: E402
+from guests import Config, GuestItem, built  # noqa: E402
+from kpio import apps, engine, packages  # noqa: E402
+from kpio.rootfs import image  # noqa: E402
+
+
+# ---- what `./kpio` needs, made before a test limits the time of a command: making it may take longer than any run ------------------
+
+@pytest.fixture(scope="session")
+def system():
+    built(Config("release"))
+
+
+@pytest.fixture(scope="session")
+def root(system):
+    """The Debian root of a shell and of programs with shared libraries."""
+    packages.require("image")
+    image.cached(("shell",))
+
+
+@pytest.fixture(scope="session")
+def webassembly(system):
+    """The engine, in both forms."""
+    packages.require("wasm")
+    for kind in engine.KINDS:
+        engine.programs(kind)
+
+
+@pytest.fixture(scope="session")
+def quickjs(webassembly):
+    apps.script()
+
+
+# ---- tables -------------------------------------------------------------------------------------------------------------------------
 
 
 class BootTable(pytest.File):

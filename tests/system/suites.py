@@ -112,9 +112,9 @@ MACHINES = {
 # More of a suite's boots: silence, total, long, long_append, disks, examine, least_coverage (see Boot).
 OPTIONS = {"disk": {"disks": block_disks},
            "page_cache": {"disks": ext4_disk},
-           "fs_conformance": {"examine": examine, "silence": 300},
+           "fs_conformance": {"examine": examine},
            "power": {"examine": examine},
-           "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "silence": 300, "total": 24 * 3600,
+           "fuzz": {"disks": fuzzed.make_disks, "examine": fuzzed.examine_disks, "total": 24 * 3600,
                     "least_coverage": 70.0}}
 
 # Once more with page tables of their own for user mode, which QEMU's processors do not ask for.

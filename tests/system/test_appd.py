@@ -16,7 +16,7 @@ from suites import examine
 SAMPLES = ROOT / "tests" / "wasm"
 VERSIONS = ("1", "2", "3")
 CONFIG = Config("release", machine=Machine(cpus=2, memory_mib=1024, net="none"))
-SILENCE = 300  # of a busy machine
+SILENCE = 900  # of a busy machine
 CLANG = ["clang-19", "-std=gnu23", "-Wall", "-Werror", "--target=wasm32", "-nostdlib", "-Os", "-Wl,--no-entry,--strip-all"]
 
 

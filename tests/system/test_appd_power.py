@@ -72,13 +72,13 @@ def judge(folder):
 
 def look(image, folder):
     """The state of a disk after its journal was replayed: what is installed, and how many steps were done."""
-    fixed = command.run(["e2fsck", "-fy", str(image)], limit=120)
+    fixed = command.run(["e2fsck", "-fy", str(image)], limit=command.LIMIT)
     assert fixed.status in (0, 1), "\n".join(fixed.lines)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    listed = command.check(["debugfs", "-R", "ls -p /", str(image)], limit=60).lines
+    listed = command.check(["debugfs", "-R", "ls -p /", str(image)]).lines
     done = sum(line.split("/")[5].startswith("done-") for line in listed if line.count("/") > 5)
-    command.check(["debugfs", "-R", f"rdump /var/lib/appd {folder}", str(image)], limit=60)
+    command.check(["debugfs", "-R", f"rdump /var/lib/appd {folder}", str(image)])
     return judge(folder / "appd") if (folder / "appd").exists() else {}, done
 
 

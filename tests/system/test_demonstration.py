@@ -8,6 +8,7 @@ from kpio import demo
 from kpio.paths import ROOT
 
 LIMIT = 1800  # of a busy machine; the first run of these sources compiles and installs
+pytestmark = pytest.mark.usefixtures("webassembly")
 
 
 def shown(*options):

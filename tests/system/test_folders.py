@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from guests import Config, built
-from kpio import command, folders, hostrun, linuxguest, packages
+from kpio import command, folders, hostrun, linuxguest
 from kpio.errors import USAGE, KpioError
 from kpio.machine import Machine
 from kpio.paths import ROOT
 
-LIMIT = 600  # of a busy machine
+LIMIT = 900  # of a busy machine
 PROGRAMS = ROOT / "tests" / "folders"
+pytestmark = pytest.mark.usefixtures("system")
 
 
 def kpio_run(*words, stdin=b"", cwd=None):
@@ -204,8 +205,7 @@ def test_a_dead_daemon_costs_its_mount_only(programs, tmp_path, dying):
 
 
 @pytest.fixture(scope="module")
-def wasm(tmp_path_factory):
-    packages.require("wasm")
+def wasm(tmp_path_factory, webassembly):
     made = tmp_path_factory.mktemp("wasm") / "folder.wasm"
     command.check(["clang-19", "--target=wasm32-wasi", "-O1", "-o", str(made), str(PROGRAMS / "wasi" / "folder.c")], limit=LIMIT)
     return made

@@ -16,8 +16,8 @@ from kpio.rootfs import image
 
 CONFIG = Config("release", machine=Machine(cpus=2, net="none"))
 GROUPS = ("shell", "fuse")
-SILENCE = 300  # of a busy machine
-LIMIT = 120    # seconds, of a tool of this machine's
+SILENCE = 900  # of a busy machine
+LIMIT = 300    # seconds, of a tool of this machine's
 TOOLS = ("mksquashfs", "mkntfs", "ntfscp", "ntfscat", "ntfsfix", "mkfs.ext4", "e2fsck", "debugfs")
 IMAGE_BYTES = 16 << 20
 IMAGES = {"squashfuse": "t.sqfs", "ntfs-3g": "t.ntfs", "fuse2fs": "t.ext4"}

@@ -16,7 +16,7 @@ from kpio.paths import ROOT
 sys.path.insert(0, str(ROOT / "mk"))
 import initrd as archive  # noqa: E402
 
-PROGRAM_SECONDS = 300
+PROGRAM_SECONDS = 600  # of a busy machine
 MEMORY = Path("/dev/shm")  # the guest's root is a tmpfs too
 BEGIN, END = re.compile(r"LINUX begin (\S+)$"), re.compile(r"LINUX end (\S+) (0x[0-9a-f]+)$")
 making = threading.Lock()
@@ -66,7 +66,7 @@ def libraries(path):
     with open(path, "rb") as file:
         if b"ld-linux" not in file.read(4096):
             return []
-    found = command.run(["ldd", str(path)], limit=60).lines
+    found = command.run(["ldd", str(path)], limit=command.LIMIT).lines
     return [(place, Path(place).resolve()) for line in found for place in re.findall(r"(/\S+)", line)[-1:]]
 
 

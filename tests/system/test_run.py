@@ -10,7 +10,8 @@ from kpio import command, libraries
 from kpio.errors import MISSING, USAGE, KpioError
 from kpio.paths import ROOT
 
-LIMIT = 600  # of a busy machine
+LIMIT = 900  # of a busy machine
+pytestmark = pytest.mark.usefixtures("root")
 PROGRAM = r"""
 #include <signal.h>
 #include <stdio.h>
@@ -109,7 +110,7 @@ if (scriptArgs[1] === "fail") throw new Error("as wanted");
 """
 
 
-def test_script(folder):
+def test_script(folder, quickjs):
     """In QuickJS, a WebAssembly program; an exception that nothing catches is its failure."""
     (folder / "add.js").write_text(SCRIPT)
     done = kpio_run(folder / "add.js", "a", "b c")
@@ -133,7 +134,7 @@ setTimeout((text) => std.exit(text.length), 1, "seven..");
 """
 
 
-def test_script_of_modules(folder):
+def test_script_of_modules(folder, quickjs):
     """What it imports comes along; it finds its input, the time, and an error where it recurses without end."""
     deep = folder / "modules" / "deep"
     deep.mkdir(parents=True)
@@ -152,7 +153,7 @@ def test_script_of_modules(folder):
     ("await new Promise(() => {});", r"the script awaits what never comes\n"),
     ("const p = Promise.reject(1); p.catch(() => { throw 'later'; });", r"Uncaught \(in a promise\) later\n"),
 ], ids=["syntax", "import", "rejection", "never", "later"])
-def test_what_is_wrong_in_a_script(folder, text, said):
+def test_what_is_wrong_in_a_script(folder, quickjs, text, said):
     (folder / "s.js").write_text(text)
     done = kpio_run(folder / "s.js")
     assert (done.returncode, done.stdout) == (1, b"") and re.fullmatch(said, done.stderr.decode()), done

@@ -15,7 +15,8 @@ from kpio.paths import ROOT
 from terminal import Terminal
 from test_wasm import samples
 
-LIMIT = 600  # of a busy machine
+LIMIT = 900  # of a busy machine
+pytestmark = pytest.mark.usefixtures("webassembly")
 EXPECTED = ("NAME=VALUE is expected, NAME one of timeout, max-memory-size, max-wasm-stack, max-table-elements, max-tables, max-memories, "
             "max-instances, trap-on-grow-failure")
 CPU_OVER = r"wasmhost: \S+: stopped: its CPU time of 0\.3 s is over"

@@ -28,6 +28,7 @@ INTERFACES = {"cli": ("environment", "exit", "run", "stdin", "stdout", "stderr",
               "random": ("random", "insecure", "insecure-seed"),
               "sockets": ("network", "instance-network", "tcp", "udp", "tcp-create-socket", "udp-create-socket", "ip-name-lookup")}
 TEXTS = {"rest": "preview2", "descriptors": "descriptors", "sockets": "sockets"}  # of tests/wasm/preview2, and what they are called here
+pytestmark = pytest.mark.usefixtures("webassembly")
 making = threading.Lock()
 
 INVALID = r"exit with invalid exit status outside of \[0..126\)"

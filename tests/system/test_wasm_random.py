@@ -17,7 +17,7 @@ from kpio.paths import ROOT
 WAYS = ("aot", "jit", "winch", "pulley", "bytes")
 FIRST, COUNT, COUNT_LONG = 0, 50, 1000
 CONFIG = Config("release", machine=Machine(cpus=2, memory_mib=2048, net="none"))
-SILENCE = 300  # of a busy machine
+SILENCE = 900  # of a busy machine
 HOST_SECONDS = 600
 FAILED = ROOT / "build" / "random-failed"
 RESULT = re.compile(r"(\d+) (refused|[0-9a-f]{16} calls \d+ traps \d+)$")

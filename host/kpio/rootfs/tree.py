@@ -71,7 +71,7 @@ def furnish(folder: Path) -> None:
     shutil.rmtree(folder / "usr/share/man", ignore_errors=True)
     ldconfig = folder / "sbin" / "ldconfig"
     if ldconfig.exists():
-        command.check(["/sbin/ldconfig", "-r", str(folder)], limit=120)
+        command.check(["/sbin/ldconfig", "-r", str(folder)])
 
 
 def packages_of(groups: tuple[str, ...]) -> list[pins.Pin]:

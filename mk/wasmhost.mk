@@ -1,15 +1,14 @@
 # The host of WebAssembly programs and their compiler (user/wasmhost): Linux programs, linked statically with glibc and the engine
 # that lies in ENGINE (host/kpio/engine.py makes it): include/, libkpio_wasmtime.a.
-#   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc; in boot/ as guests get them.
-#                                                    KIND=runtime needs the wasmc of the other
+#   make wasmhost ENGINE=FOLDER KIND=full|runtime    build/wasmhost-KIND/wasmhost, and with KIND=full wasmc; in boot/ as guests get them
 #   make wasmbench ENGINE=FOLDER KIND=full           these and what measures them (tests/bench/wasm)
 #   make wasmrandom ENGINE=FOLDER KIND=full          what runs random modules (tests/wasm/random)
 .PHONY: wasmhost
 ENGINE ?=
 KIND ?= full
 WASMHOST_OUT := build/wasmhost-$(KIND)
-WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -ffunction-sections -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-  -Wvla -Wno-unused-parameter -I. -I$(WASMHOST_OUT)/gen -isystem $(ENGINE)/include
+WASMHOST_FLAGS := -std=gnu2x -O2 -g -fno-common -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+  -Wno-unused-parameter -I. -I$(WASMHOST_OUT)/gen -isystem $(ENGINE)/include
 WASMHOST_SRC := $(filter-out user/wasmhost/wasmc.c,$(wildcard user/wasmhost/*.c))
 WASMC_SRC := $(patsubst %,user/wasmhost/%.c,wasmc engine file heap memory report text)
 WASMHOST_LINK = clang-19 -static -fuse-ld=lld-19 -Wl,--gc-sections $(filter %.o,$^) $(ENGINE)/libkpio_wasmtime.a -lpthread -ldl -lm -o $@
@@ -28,17 +27,9 @@ $(WASMHOST_OUT)/%.o: user/wasmhost/%.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/ge
 	@mkdir -p $(@D)
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
 
-# The host is linked twice. The first runs two programs here, which tells what runs in it as programs start; that lies side by side in the
-# second. What is scattered over 15 MB costs a page fault every 1,200 bytes.
 WASMHOST_OBJ := $(WASMHOST_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o)
-WASMHOST_SAMPLES := module component
-$(WASMHOST_OUT)/unordered: $(WASMHOST_OBJ) $(WASMHOST_OUT)/engine
+$(WASMHOST_OUT)/wasmhost: $(WASMHOST_OBJ) $(WASMHOST_OUT)/engine
 	$(WASMHOST_LINK)
-$(WASMHOST_OUT)/order: $(WASMHOST_OUT)/unordered mk/order.py $(WASMHOST_SAMPLES:%=user/wasmhost/sample/%.wat) | build/wasmhost-full/wasmc
-	for name in $(WASMHOST_SAMPLES); do build/wasmhost-full/wasmc user/wasmhost/sample/$$name.wat $(@D)/$$name.aot || exit 1; done
-	$(PYTHON) mk/order.py $< $(foreach name,$(WASMHOST_SAMPLES),-- --mode aot $(@D)/$(name).aot) > $@
-$(WASMHOST_OUT)/wasmhost: $(WASMHOST_OBJ) $(WASMHOST_OUT)/order
-	$(WASMHOST_LINK) -Wl,--symbol-ordering-file=$(WASMHOST_OUT)/order -Wl,--no-warn-symbol-ordering
 $(WASMHOST_OUT)/wasmc: $(WASMC_SRC:user/wasmhost/%.c=$(WASMHOST_OUT)/%.o) $(WASMHOST_OUT)/engine
 	$(WASMHOST_LINK)
 $(WASMHOST_OUT)/boot/%: $(WASMHOST_OUT)/%
@@ -51,6 +42,15 @@ $(WASMHOST_OUT)/instantiate.o: tests/bench/wasm/instantiate.c mk/wasmhost.mk $(W
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
 $(WASMHOST_OUT)/instantiate: $(patsubst %,$(WASMHOST_OUT)/%.o,instantiate engine heap memory) $(WASMHOST_OUT)/engine
 	$(WASMHOST_LINK)
+# The host again, with its steps measured.
+WASMHOST_STEPS := main engine_make wasmtime_func_call wasmtime_component_func_call wasmtime_module_deserialize_file \
+  wasmtime_component_deserialize_file kpio_wasmtime_linker_define_wasi kpio_wasmtime_component_linker_define_wasi \
+  wasmtime_linker_instantiate wasmtime_component_linker_instantiate
+$(WASMHOST_OUT)/steps.o: tests/bench/wasm/steps.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp $(WASMHOST_OUT)/engine
+	@mkdir -p $(@D)
+	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
+$(WASMHOST_OUT)/steps: $(WASMHOST_OBJ) $(WASMHOST_OUT)/steps.o $(WASMHOST_OUT)/engine
+	$(WASMHOST_LINK) $(WASMHOST_STEPS:%=-Wl,--wrap=%)
 $(WASMHOST_OUT)/random.o: tests/wasm/random/random.c mk/wasmhost.mk $(WASMHOST_OUT)/gen/abi/gen/.stamp $(WASMHOST_OUT)/engine
 	@mkdir -p $(@D)
 	clang-19 $(WASMHOST_FLAGS) -MMD -MP -c $< -o $@
@@ -59,5 +59,5 @@ $(WASMHOST_OUT)/random: $(patsubst %,$(WASMHOST_OUT)/%.o,random engine file heap
 .PHONY: wasmrandom
 wasmrandom: $(WASMHOST_OUT)/boot/random
 .PHONY: wasmbench
-wasmbench: $(WASMHOST_OUT)/instantiate wasmhost
+wasmbench: $(WASMHOST_OUT)/instantiate $(WASMHOST_OUT)/steps wasmhost
 -include $(wildcard $(WASMHOST_OUT)/*.d)

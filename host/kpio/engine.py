@@ -66,8 +66,6 @@ def ensure(kind: str) -> Path:
 @functools.cache
 def programs(kind: str = "full", goal: str = "wasmhost") -> Path:
     """The folder of wasmhost, and with the compilers wasmc, up to date; with the goal `wasmbench` also of what measures them."""
-    if kind != "full":
-        programs()  # compiles what the host runs as it is linked
     with build.alone(f"wasmhost-{kind}"):
         build.make([goal, f"ENGINE={ensure(kind)}", f"KIND={kind}"], f"Building {goal} ({kind})")
     return ROOT / "build" / f"wasmhost-{kind}"

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from guests import CaseItem, Config, built, stopping
 from kpio import command, engine, guest, linuxguest, packages
-from kpio.elf import Elf
 from kpio.machine import Machine
 from kpio.paths import ROOT, cache_folder, inputs_key, keep
 
@@ -212,17 +211,6 @@ class WasmItem(CaseItem):
             else:
                 flaw = f"it did not end\n{outcome.report()}"
             self.report(f"::{case.name}", "failed" if flaw else "passed", flaw, started, 0)
-
-
-def test_what_runs_at_a_start_lies_side_by_side():
-    """In the host, as it was linked (mk/wasmhost.mk): some 1,500 functions in a few hundred KiB, which would be scattered over 15 MB."""
-    host = engine.programs()
-    order = (host / "order").read_text().split()
-    if not order:
-        pytest.skip("programs cannot be traced here")
-    places = sorted(address for address, name in Elf(host / "wasmhost").symbols() if name in set(order))
-    nearly_all = places[len(places) * 19 // 20] - places[0]  # some are in sections of their own, as _init
-    assert len(order) > 1000 and nearly_all < 2 << 20, (len(order), nearly_all)
 
 
 @pytest.mark.parametrize("case", JIT + BAD, ids=lambda case: case.name)

@@ -44,10 +44,20 @@ def wake_rows(kinds: tuple, whom: str, mode: str) -> list[Row]:
             for most, text in (("", f"the same beside {whom} {kind} for ever"), ("_most", "and the most"))]
 
 
+STEPS = {"spawn": "of it, to the host's main()", "engine": "making the engine", "load": "mapping, checking and reading the artifact",
+         "define": "what it imports of WASI", "instantiate": "its instance", "rest": "the host's arguments, WASI context and store"}
+
+
+def step_rows(kind: str) -> list[Row]:
+    return [Row(f"start_{kind}_{step}", None, what, f"start_{kind}") for step, what in STEPS.items()]
+
+
 ROWS = [
     Row(BOOT, 0.04, "power-on to the first byte that hello prints"),
     Row("spawn_to_start_aot", 0.5, "spawn to `_start`, system warm"),
+    *step_rows("aot"),
     Row("spawn_to_start_component", None, "the same of a component (preview 2)"),
+    *step_rows("component"),
     Row("instantiate_warm", 0.6, "one instance made and dropped in a running host"),
     Row("script_jit_output", None, "spawn to the first output of a script, QuickJS in jit"),
     Row("script_first_output", 0.3, "the same in interp, by Winch: over KPIO's jit", over="script_jit_output"),
@@ -131,7 +141,7 @@ def all_files() -> dict[str, bytes]:
     sources = {f"{name}.wasm": found[name] for name in ("qjs", "coremark", "large")}
     files = {f"/wasm/{name}": file.read_bytes() for name, file in {**interpreted, **artifacts, **sources}.items()}
     files["/wasm/work.js"] = (SOURCES / "apps" / "work.js").read_bytes()
-    return {**files, **hosts(("wasmhost", "instantiate"))}
+    return {**files, **hosts(("wasmhost", "instantiate", "steps"))}
 
 
 def files_of(rows: list[Row]) -> dict[str, bytes]:

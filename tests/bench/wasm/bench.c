@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "lib/bench_mark.h"
+#include "tests/bench/wasm/steps.h"
 
 #define HOST "/wasm/wasmhost"
 enum { MAX_WORDS = 20, MAX_SAMPLES = 32, IDLE_DEFAULT = 1000 };
@@ -144,6 +145,32 @@ static uint64_t spawn_to_start(const struct row *row) {
     if (!reap(&r)) return 0;
     snprintf(why, sizeof why, "the program told no time");
     return got == sizeof began && began > before ? began - before : 0;
+}
+
+// The steps of a start, each as a row, by a host that tells them and ends where the program would begin. The second time counts.
+static uint64_t start_in_steps(const struct row *row) {
+    struct start_steps s;
+    uint64_t before = 0;
+    for (int i = 0; i < 2; i++) {
+        struct running r;
+        before = tsc();
+        if (!start(row->words, &r, 0)) return 0;
+        size_t got = take(r.output, &s, sizeof s);
+        if (!reap(&r)) return 0;
+        snprintf(why, sizeof why, "the host told no steps");
+        if (got != sizeof s) return 0;
+    }
+    const uint64_t known = s.engine + s.load + s.define + s.instantiate;
+    const struct {
+        const char *name;
+        uint64_t taken;
+    } told[] = {{"spawn", s.began - before}, {"engine", s.engine}, {"load", s.load}, {"define", s.define},
+                {"instantiate", s.instantiate}, {"rest", s.ended - s.began - known}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        printf("{\"name\":\"%s_%s\",\"ns\":%llu", row->name, told[i].name, (unsigned long long)told[i].taken);
+        end_line();
+    }
+    return 1;
 }
 
 // The whole program, from the spawn to its end.
@@ -283,6 +310,8 @@ static const struct row rows[] = {
     {"power_on_to_hello_aot", 0, power_on, AOT("/wasm/hello.aot")},
     {"spawn_to_start_aot", 9, spawn_to_start, AOT("/wasm/start.aot")},
     {"spawn_to_start_component", 9, spawn_to_start, AOT("/wasm/start-component.aot")},
+    {"start_aot", 0, start_in_steps, {"/wasm/steps", "--mode", "aot", "/wasm/start.aot", NULL}},
+    {"start_component", 0, start_in_steps, {"/wasm/steps", "--mode", "aot", "/wasm/start-component.aot", NULL}},
     {"instantiate_warm", 0, itself, {"/wasm/instantiate", "/wasm/small.aot", NULL}},
     {"script_first_output", 1, first_output, INTERP("/wasm/qjs.wasm", "--", "-e", "print(6 * 7)")},
     {"script_jit_output", 1, first_output, JIT("/wasm/qjs.wasm", "--", "-e", "print(6 * 7)")},
@@ -336,7 +365,7 @@ static void run_row(const struct row *row, uint32_t mark) {
         found[0] = value;
         count = !warm;
     }
-    if (row->measure == itself || row->measure == beside) return;
+    if (row->measure == itself || row->measure == beside || row->measure == start_in_steps) return;
     if (row->measure != idle_private) {
         bench_mark_begin();
         for (int i = 0; i < row->samples; i++) {

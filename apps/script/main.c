@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Of the stack in linear memory; the engine's own has room for more. Defined beside QuickJS, whose structure it changes.
-#define STACK_BYTES (768u << 10)
+// Of the stack in linear memory, which has room for what does not look; the engine's own has room for more (bounded.c).
+#define STACK_BYTES (1664u << 10)
 void script_bound_stack(JSRuntime *runtime, size_t bytes);
 
 static const char show_source[] = {

@@ -2,6 +2,7 @@
 what was made is kept outside the tree, by what it is made of."""
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from functools import lru_cache
@@ -23,12 +24,16 @@ PRINTS = '#include <stdio.h>\nint main(void) {\n    puts("ready");\n    return 0
 QUICKJS = ("cutils", "libbf", "libregexp", "libunicode", "quickjs", "quickjs-libc", "qjs", "gen/repl", "gen/standalone")
 QUICKJS_FLAGS = ["-w", "-D_GNU_SOURCE", "-D_WASI_EMULATED_PROCESS_CLOCKS", "-D_WASI_EMULATED_SIGNAL"]
 QUICKJS_LINK = ["-lwasi-emulated-process-clocks", "-lwasi-emulated-signal", "-Wl,-z,stack-size=1048576"]
-# The same for the runner of scripts, whose main program is apps/script. On WASI QuickJS leaves its stack without a bound.
+# The same for the runner of scripts, whose main program is apps/script, with a bound of its stack (bounded.c).
 SCRIPT, SCRIPT_UNITS = ROOT / "apps" / "script", ("cutils", "libbf", "libregexp", "libunicode", "quickjs-libc")
-SCRIPT_STACK = "8M"  # of the engine, more than QuickJS takes of it before the bound of its own (apps/script/main.c) is reached
-BOUNDED = """#include "quickjs.c"
-void script_bound_stack(JSRuntime *runtime, size_t bytes) { runtime->stack_limit = runtime->stack_top - bytes; }
-"""
+SCRIPT_LINK = ["-Wl,--stack-first", "-Wl,-z,stack-size=2097152"]
+SCRIPT_STACK = "32M"  # of the engine, more than QuickJS takes of it before the bound of its own (apps/script/main.c) is reached
+# Functions by which QuickJS calls itself without a look at its stack, and what each is to begin with.
+UNCHECKED = {
+    "json_parse_value": "if (js_check_stack_overflow(s->ctx->rt, 0)) return JS_ThrowStackOverflow(s->ctx);",
+    "js_json_to_str": "if (js_check_stack_overflow(ctx->rt, 0)) { JS_FreeValue(ctx, val); JS_ThrowStackOverflow(ctx); return -1; }",
+    "JS_IteratorNext2": "if (js_check_stack_overflow(ctx->rt, 0)) { *pdone = false; return JS_ThrowStackOverflow(ctx); }",
+}
 SQLITE_FLAGS = ["-w", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OS_OTHER=1", "-DSQLITE_TEMP_STORE=3",
                 "-DLONGDOUBLE_TYPE=double", "-D_WASI_EMULATED_MMAN"]
 
@@ -108,15 +113,25 @@ def quickjs() -> Path:
     return kept("qjs.wasm", make_quickjs)
 
 
+def checked(source: str) -> str:
+    """QuickJS's source with a look at its stack wherever it calls itself."""
+    for name, look in UNCHECKED.items():
+        source, found = re.subn(rf"^static \w+ {name}\([^)]*\)\n{{\n", lambda begin: f"{begin[0]}    {look}\n", source, flags=re.MULTILINE)
+        if found != 1:
+            raise KpioError(f"QuickJS is another than the one whose {name}() is known (host/kpio/apps.py)", BUILD)
+    return source
+
+
 def make_script(made: Path) -> None:
     with progress.step("Compiling QuickJS; once"), tempfile.TemporaryDirectory() as temporary:
-        folder, include = Path(temporary), f"-I{crate('rquickjs-sys') / 'quickjs'}"
-        (folder / "bounded.c").write_text(BOUNDED)
+        folder, source = Path(temporary), crate("rquickjs-sys") / "quickjs"
+        (folder / "quickjs_checked.c").write_text(checked((source / "quickjs.c").read_text()))
         objects = quickjs_objects(folder / "objects", "-O2", units=SCRIPT_UNITS)
-        for source, flags in ((folder / "bounded.c", QUICKJS_FLAGS), (SCRIPT / "main.c", ["-Wall", "-Werror", "-Wno-c23-extensions"])):
-            objects.append(folder / f"{source.stem}.o")
-            compile_c([source], objects[-1], ["-c", "-O2", include, *flags])
-        compile_c(objects, made, [*QUICKJS_LINK, *STACK])
+        own = ["-Wall", "-Werror", "-Wno-c23-extensions"]
+        for name, flags in (("bounded", [f"-I{folder}", *QUICKJS_FLAGS]), ("main", own)):
+            objects.append(folder / f"{name}.o")
+            compile_c([SCRIPT / f"{name}.c"], objects[-1], ["-c", "-O2", f"-I{source}", *flags])
+        compile_c(objects, made, [*QUICKJS_LINK, *SCRIPT_LINK])
 
 
 def script() -> Path:

@@ -201,6 +201,7 @@ struct kpio_thread_info {
     uint64_t cpu_ns;
     char name[32];
 };
+// READY: also when it was woken, or moves, and is on its way to a CPU. BLOCKED: it waits.
 enum { KPIO_THREAD_NEW, KPIO_THREAD_READY, KPIO_THREAD_RUNNING, KPIO_THREAD_BLOCKED, KPIO_THREAD_DEAD };
 enum { KPIO_SCHED_FAIR, KPIO_SCHED_REALTIME, KPIO_SCHED_IDLE };
 struct kpio_vmo_info {

@@ -244,6 +244,12 @@ void thread_serve_pending(struct trap_frame *frame) {
 
 // ---- information ----------------------------------------------------------------------------------------------------
 
+// One that was woken, or moves, is on its way to a CPU, which may take its time: it waits for nothing any more.
+static uint32_t shown_state(const struct thread *t) {
+    uint32_t state = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
+    return state == THREAD_BLOCKED && !wait_is_on(t) ? KPIO_THREAD_READY : state;
+}
+
 void thread_get_info(struct thread_object *t, struct kpio_thread_info *info) {
     const struct thread *thread = &t->thread;
     const struct sched_entity *e = &thread->own_entity;
@@ -251,7 +257,7 @@ void thread_get_info(struct thread_object *t, struct kpio_thread_info *info) {
     *info = (struct kpio_thread_info){
         .id = thread->id,
         .process_id = thread->process->id,
-        .state = t->gone ? KPIO_THREAD_DEAD : thread->state,
+        .state = t->gone ? KPIO_THREAD_DEAD : shown_state(thread),
         .cpu = thread->cpu,
         .class_ = e->class_,
         .priority = e->class_ == KPIO_SCHED_REALTIME ? e->priority : e->weight,

@@ -125,13 +125,17 @@ static inline int64_t wait_block(nanos_t deadline) {
 // The same for a wait that thread_interrupt does not end, but a kill does: the waker's result, -ETIMEDOUT or -ECANCELED; or, for
 // one that came just before it began, -EINTR: then wait again.
 int64_t wait_block_killable(nanos_t deadline);
+void wait_queue_unlink(struct thread *t);  // wait.unlink of waiters in a queue, and of a thread that does not wait yet
 // For waits that nothing but a waker ends, no kill either (kernel/sched/mutex.h). The lock of the queue is held.
 static inline void wait_prepare_always(void) {
     struct thread *t = current_thread();
     t->wait.unlink = NULL;
     t->state = THREAD_BLOCKED;
 }
-static inline void wait_block_always(void) { sched_schedule(); }
+static inline void wait_block_always(void) {
+    sched_schedule();
+    current_thread()->wait.unlink = wait_queue_unlink;
+}
 // wait_block for a thread that hands its CPU to `next` by switch_lend (kernel/sched/switch.h) or sched_switch_return.
 int64_t wait_block_lend(nanos_t deadline, struct thread *next);
 int64_t wait_block_lend_killable(nanos_t deadline, struct thread *next);  // as wait_block_killable
@@ -145,6 +149,10 @@ static inline void wait_claim_locked(struct thread *t, int64_t result) {
 static inline void wait_wake_locked(struct thread *t, int64_t result) {
     wait_claim_locked(t, result);
     sched_wake(t);
+}
+// Whether a blocked thread still waits for something. Of one in a wait that nothing but a waker ends also when it was woken.
+static inline bool wait_is_on(const struct thread *t) {
+    return __atomic_load_n(&t->wait.lock, __ATOMIC_ACQUIRE) != NULL || __atomic_load_n(&t->wait.unlink, __ATOMIC_RELAXED) == NULL;
 }
 // Ends whatever t waits for. Returns false when it was not waiting. Any CPU, no lock held.
 bool wait_cancel(struct thread *t, int64_t result);
@@ -161,7 +169,6 @@ struct wait_queue {
     struct list waiters;  // by wait.node
 };
 void wait_queue_init(struct wait_queue *q, const char *name);
-void wait_queue_unlink(struct thread *t);  // wait.unlink of its waiters
 // q->lock is held: links the running thread at the end, prepares its wait, and releases the lock. Then wait_block.
 static inline void wait_queue_join_unlock(struct wait_queue *q, struct handle *via, void *object) {
     list_push_back(&q->waiters, &current_thread()->wait.node);

@@ -52,6 +52,7 @@ static void wait_expired(struct ktimer *timer) {
 }
 
 void wait_init(struct thread *t) {
+    t->wait.unlink = wait_queue_unlink;
     ktimer_init(&t->deadline_timer, wait_expired);
     t->deadline_timer.deadline = TIME_NEVER;
 }

@@ -322,8 +322,7 @@ bool job_is_killed(const struct job *job) {
     return false;
 }
 
-void job_process_gone(struct job *job) {
-    job_uncharge(job, JOB_PROCESSES, 1);
+void job_tell_if_empty(struct job *job) {
     for (struct job *j = job; j != NULL; j = j->parent)
         if (__atomic_load_n(&j->used[JOB_PROCESSES], __ATOMIC_RELAXED) == 0) object_signal(&j->object);
 }

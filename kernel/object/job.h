@@ -87,5 +87,5 @@ bool job_is_within(const struct job *job, const struct job *ancestor);
 bool job_is_killed(const struct job *job);
 // Kills the processes in the subtree and keeps new ones from appearing. Preemptible: no lock held.
 void job_kill(struct job *job);
-// A process of the job is gone: gives its charge back and signals the jobs that got empty.
-void job_process_gone(struct job *job);
+// A process of the job has given its charge back: signals the jobs that got empty.
+void job_tell_if_empty(struct job *job);

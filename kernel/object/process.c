@@ -41,7 +41,10 @@ static void process_unreachable(struct object *o) {
 static void process_destroy(struct object *o) {
     struct process *p = process_of(o);
     verify(p->live_threads == 0);
-    if (p->state == KPIO_PROCESS_NEW) job_process_gone(p->job);  // nobody ever got a handle on it
+    if (p->state == KPIO_PROCESS_NEW) {  // nobody ever got a handle on it
+        job_uncharge(p->job, JOB_PROCESSES, 1);
+        job_tell_if_empty(p->job);
+    }
     if (p->aspace != NULL) aspace_put(p->aspace);
     handle_table_destroy(&p->handles);
     if (o->id < ID_LIMIT) id_free(o);
@@ -72,6 +75,7 @@ int process_make(struct job *job, const char *name, bool jit, struct aspace *spa
     p->job = job;
     p->jit = jit;
     p->state = KPIO_PROCESS_DEAD;
+    p->unfinished = 1;
     memcpy(p->name, name, strnlen(name, KPIO_NAME_MAX));
     error = handle_table_init(&p->handles, p);
     if (error != 0) goto fail;
@@ -112,7 +116,7 @@ void process_abandon(struct process *p) {
     spin_unlock(&p->lock);
     if (end) {
         process_end(p);
-        process_set_dead(p);
+        process_finish(p);
     }
     object_put(&p->object);
 }
@@ -172,10 +176,13 @@ void process_end(struct process *p) {
     aspace_unuse(p->aspace);
 }
 
-void process_set_dead(struct process *p) {
+// Who learns that the process is dead may want at once what it was charged with.
+void process_finish(struct process *p) {
+    if (__atomic_sub_fetch(&p->unfinished, 1, __ATOMIC_ACQ_REL) != 0) return;
+    job_uncharge(p->job, JOB_PROCESSES, 1);
     __atomic_store_n(&p->state, KPIO_PROCESS_DEAD, __ATOMIC_RELEASE);
-    job_process_gone(p->job);
     object_signal(&p->object);
+    job_tell_if_empty(p->job);
 }
 
 #define KILL_STEP 32
@@ -265,8 +272,9 @@ static struct process *reaper_next(void) {
 static void reaper_main(void *arg) {
     for (;;) {
         struct process *p = reaper_next();
+        while (kill_step(p)) sched_preempt_point();  // those that never ran, when nobody can name it any more
         process_end(p);
-        process_set_dead(p);
+        process_finish(p);
         object_put(&p->object);
         sched_preempt_point();
     }

@@ -1,7 +1,7 @@
 // Processes: an address space, a handle table, threads, a job. And threads as objects.
 //
 //   NEW       has never run                     DYING   its threads are being ended, nothing starts in it any more
-//   RUNNING   a thread was started              DEAD    threads, handles and memory are gone; TERMINATED is asserted
+//   RUNNING   a thread was started              DEAD    threads, handles and memory are gone, their charges too; TERMINATED is asserted
 //
 // The last thread to end tears its process down, in preemptible steps in its own context; a process that dies without
 // one that ran is torn down by the reaper, a kernel thread.
@@ -28,6 +28,7 @@ struct process {
     struct spinlock lock;
     struct list threads;             // struct thread_object.process_node
     uint32_t live_threads;           // on that list
+    uint32_t unfinished;             // threads that were put there and still have something, and its own end
     uint8_t state;                   // KPIO_PROCESS_*
     bool jit;                        // may have anonymous executable memory
     bool ending;                     // somebody tears it down, or did
@@ -125,9 +126,10 @@ void thread_init(void);
 [[nodiscard]] bool thread_kill_locked(struct thread_object *t);
 void thread_discard(struct thread_object *t);
 // Closes the handles and gives up the address space of a process without threads (but the running one, if it is of p).
-// Preemptible. process_set_dead follows when its last thread has left its CPU.
+// Preemptible. process_finish follows when its last thread has left its CPU.
 void process_end(struct process *p);
-void process_set_dead(struct process *p);
+// Its end, or one of its threads, has given everything back: with the last of them the process is dead.
+void process_finish(struct process *p);
 // For who found no memory for a process: where the machine has none either, ends what dead processes still hold, which may be all of
 // it, and returns true. No lock held; preemptible.
 [[nodiscard]] bool process_wait_for_memory(void);

@@ -61,6 +61,7 @@ static int thread_join_process(struct process *p, struct thread_object *t) {
     } else if (p->state <= KPIO_PROCESS_RUNNING) {
         list_push_back(&p->threads, &t->process_node);
         p->live_threads++;
+        __atomic_add_fetch(&p->unfinished, 1, __ATOMIC_RELAXED);
         if (p->first_thread == 0) p->first_thread = t->object.id;
         error = 0;
     }
@@ -177,10 +178,12 @@ static bool thread_leave_process(struct thread_object *t) {
 
 // The thread is off its CPU and out of its process: gives back what only a running thread needs.
 static void thread_finish(struct thread_object *t) {
+    struct process *p = t->thread.process;
     thread_memory_free(t);
-    job_uncharge(t->thread.process->job, JOB_THREADS, 1);
+    job_uncharge(p->job, JOB_THREADS, 1);
     __atomic_store_n(&t->gone, true, __ATOMIC_RELEASE);
     object_signal(&t->object);
+    process_finish(p);
 }
 
 void thread_exit(void) {
@@ -201,7 +204,7 @@ void sched_thread_gone(struct thread *thread) {
     struct thread_object *t = thread_object(thread);
     struct process *p = thread->process;
     thread_finish(t);
-    if (t->ends_process) process_set_dead(p);
+    if (t->ends_process) process_finish(p);
     object_put(&t->object);
 }
 

@@ -57,6 +57,24 @@ static int64_t sleep_on(void *arg) {
     return 0;
 }
 
+// Nobody can name the process any more; a handle on its thread keeps neither of them, nor what they are charged with.
+KT_TEST(a_thread_that_never_ran_does_not_outlive_its_process) {
+    struct kpio_job_limits limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    struct kpio_job_info info = {0};
+    kpio_handle space, job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"nobody", 6));
+    kpio_handle process = KT_HANDLE(kpio_process_create(job, 0, (const uint8_t *)"nobody", 6, &space));
+    kpio_handle thread = KT_HANDLE(kpio_thread_create(process, (const uint8_t *)"never", 5));
+    kt_close(space);
+    kt_close(process);
+    KT_EQUAL(wait_terminated(thread, kt_soon(), NULL), 0);
+    KT_EQUAL(wait_terminated(job, kt_soon(), NULL), 0);
+    KT_EQUAL(kpio_job_info(job, &info), 0);
+    KT_EQUAL(info.used.threads, 0);
+    KT_EQUAL(info.used.processes, 0);
+    kt_close(thread);
+    kt_close(job);
+}
+
 // One of its threads was killed before and waits for the CPU that this one has.
 KT_CHILD(ends_beside_a_killed_thread) {
     static struct thread first, second;

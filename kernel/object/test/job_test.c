@@ -239,9 +239,11 @@ TEST(jobs_that_get_empty_say_so) {
     struct job *a = make(job_root, UINT64_MAX, UINT64_MAX), *b = make(a, UINT64_MAX, UINT64_MAX);
     CHECK_EQ(job_charge(b, JOB_PROCESSES, 1), 0);
     CHECK_EQ(job_charge(a, JOB_PROCESSES, 1), 0);
-    job_process_gone(b);
+    job_uncharge(b, JOB_PROCESSES, 1);
+    job_tell_if_empty(b);
     CHECK_EQ(signalled, 1);
-    job_process_gone(a);
+    job_uncharge(a, JOB_PROCESSES, 1);
+    job_tell_if_empty(a);
     CHECK(signalled >= 2);
     object_put(&b->object);
     object_put(&a->object);

@@ -44,11 +44,23 @@ void timer_describe(struct timer *timer, struct kpio_timer_info *info) {
     spin_unlock(&timer->waiters.lock);
 }
 
+// The CPU that it is armed on may be late with what is due: counts it for who asks now. Who waits already is told by that CPU.
+static void count_due_locked(struct timer *timer) {
+    if (timer->next == TIME_NEVER || !list_is_empty(&timer->waiters.waiters)) return;
+    nanos_t now = arch_now();
+    uint64_t times = timer_advance(&timer->next, timer->period, now);
+    if (times == 0) return;
+    timer->fired += times;
+    ktimer_cancel(&timer->ktimer);
+    arm_locked(timer, now);
+}
+
 int64_t timer_read(struct handle *via, bool nowait, nanos_t deadline) {
     struct timer *timer = timer_of(via->object);
     spin_lock(&timer->waiters.lock);
     int64_t error = 0;
     object_expect_waits(&timer->object);
+    count_due_locked(timer);
     if (timer->fired != 0) {
         uint64_t fired = timer->fired;
         timer->fired = 0;

@@ -94,9 +94,15 @@ static void send(struct lx_process *p, struct timer *timer) {
     timer->queued = lx_signal_send_locked(p, target, &info) == LX_SIGNAL_QUEUED && timer->id >= 0;
 }
 
-static void fire(struct lx_process *p, struct timer *timer, uint64_t now) {
+// How often it fired by now, when it is due.
+static uint64_t take_due(struct timer *timer, uint64_t now) {
     const uint64_t times = timer->interval != 0 ? (now - timer->deadline) / timer->interval + 1 : 1;
     timer->deadline = timer->interval != 0 ? timer->deadline + times * timer->interval : KPIO_TIME_NEVER;
+    return times;
+}
+
+static void fire(struct lx_process *p, struct timer *timer, uint64_t now) {
+    const uint64_t times = take_due(timer, now);
     send(p, timer);
     timer->overrun += times - 1;
 }
@@ -131,10 +137,13 @@ static void serve(struct lx_thread *self) {
     }
 }
 
+// The helper may be late with what is due.
 void lx_timer_taken_locked(struct lx_process *p, struct lx_siginfo *info) {
     const uint32_t id = (uint32_t)info->timer.id;
     struct timer *timer = p->timers != NULL && id < TIMERS_MAX ? p->timers->posix[id] : NULL;
     if (timer == NULL) return;
+    const uint64_t now = now_of(p, timer);
+    if (timer->interval != 0 && timer->deadline <= now) timer->overrun += take_due(timer, now);
     timer->queued = false;
     timer->last_overrun = (int32_t)MIN(timer->overrun, (uint64_t)INT32_MAX);
     timer->overrun = 0;

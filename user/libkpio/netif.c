@@ -130,9 +130,10 @@ int64_t netif_recv_batch(struct netif *net, struct net_frame *frames, uint32_t c
     if (net->shared == NULL || net->client.endpoint <= 0) return -EPIPE;
     uint32_t n = take_received(net, frames, count);
     if (n > 0) return n;
-    net->client.timeout_ns = timeout_ns + CLIENT_TIMEOUT_DEFAULT;  // the driver keeps the time; this is for when it hangs
+    uint64_t hang = net->client.timeout_ns;
+    net->client.timeout_ns = timeout_ns + (hang != 0 ? hang : CLIENT_TIMEOUT_DEFAULT);  // the driver keeps the time
     int64_t error = timeout_ns ? net_wait(&net->client, &request, &reply) : netif_kick(net);
-    net->client.timeout_ns = 0;
+    net->client.timeout_ns = hang;
     if (error < 0) return error;
     n = take_received(net, frames, count);
     return n ? (int64_t)n : -ETIMEDOUT;

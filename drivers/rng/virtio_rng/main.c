@@ -4,7 +4,8 @@
 // anything about the device is odd the driver ends; init resets the device and starts a new driver, and clients, whose
 // messages are marked `retry` in protocols/rng.def, do not notice.
 //
-// Settings: hang_after=N  for tests: stops answering after N requests, as a driver with a bug would.
+// Settings: patience_ms=N  for the device, before it counts as odd.
+//           hang_after=N   for tests: stops answering after N requests, as a driver with a bug would.
 #include "drivers/virtio.h"
 #include "lib/string.h"
 #include "protocols/gen/rng.h"
@@ -25,12 +26,13 @@ static struct {
     uint64_t page_address;    // the same, as the device sees it
     struct state state;
     uint64_t served, hang_after;  // since its start
+    uint64_t patience_ms;
 } rng;
 
 // The device writes up to `size` bytes into the page: how many, or a negative errno.
 static int64_t fill(uint32_t size) {
     struct virtq_buffer buffer = {rng.page_address, size, true};
-    uint64_t deadline = time_after_ms(DEVICE_PATIENCE_MS);
+    uint64_t deadline = time_after_ms(rng.patience_ms);
     uint32_t cookie, written;
     int error = virtq_add(&rng.queue, &buffer, 1, 0);
     if (error) return error;
@@ -107,17 +109,19 @@ static int device_start(void) {
     return 0;
 }
 
-static uint64_t hang_setting(void) {
+static uint64_t setting(const char *name, uint64_t otherwise) {
     uint64_t value = 0;
-    const char *at = startup_setting("hang_after");
-    for (; at && *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
+    const char *at = startup_setting(name);
+    if (at == NULL) return otherwise;
+    for (; *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
     return value;
 }
 
 int main(int argc, char **argv) {
     const struct service service = {.dispatch = dispatch, .retire = retire};
     rng.state.version = STATE_VERSION;
-    rng.hang_after = hang_setting();
+    rng.hang_after = setting("hang_after", 0);
+    rng.patience_ms = setting("patience_ms", DEVICE_PATIENCE_MS);
     state_take();
     int error = device_start();
     if (error) {

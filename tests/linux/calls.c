@@ -147,15 +147,19 @@ static void count(int number) { told++; }
 
 LT_TEST(time_is_over) {
     LT_EQUAL(LT_IN_A_CHILD({
-                 const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 2};
+                 struct rlimit limit = {.rlim_cur = 1, .rlim_max = 1000};
+                 signal(SIGXCPU, count);
                  LT_DEMAND(setrlimit(RLIMIT_CPU, &limit) == 0);
                  pid_t child = fork();  // has it too, from now on
-                 if (child == 0)
+                 if (child == 0) {
+                     signal(SIGXCPU, SIG_DFL);
                      for (;;) {}
+                 }
                  int status;
                  LT_DEMAND(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
-                 signal(SIGXCPU, count);
                  while (told == 0) {}
+                 limit.rlim_max = 2;
+                 LT_DEMAND(setrlimit(RLIMIT_CPU, &limit) == 0);
                  for (;;) {}
              }) & 0x7f,
              SIGKILL);
@@ -167,7 +171,8 @@ LT_TEST(no_more_processes) {
                  int p[2], status;
                  char c;
                  LT_DEMAND(pipe(p) == 0);
-                 LT_DEMAND(setresuid(61234, 61234, 61234) == 0);
+                 const uid_t own = 20000 + (uid_t)getpid() % 40000;  // the limit counts what others of that user have
+                 LT_DEMAND(setresuid(own, own, own) == 0);
                  LT_DEMAND(setrlimit(RLIMIT_NPROC, &limit) == 0);
                  pid_t first = fork();
                  LT_DEMAND(first >= 0);

@@ -260,7 +260,7 @@ LT_TEST(conditions) {
 
 LT_TEST(pi_words) {
     volatile uint32_t lock = 0, tid = (uint32_t)syscall(SYS_gettid);
-    struct timespec until = at(CLOCK_REALTIME, 20000000);
+    struct timespec until = at(CLOCK_REALTIME, LT_HANG_MS * 1000000ll);
     LT_ERRNO(futex(&lock, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0), EPERM);
     LT_EQUAL(futex(&lock, FUTEX_LOCK_PI, 0, &until, NULL, 0), 0);
     LT_EQUAL(lock, tid);
@@ -333,10 +333,13 @@ static void *lock_and_end(void *unused) {
     pthread_mutex_lock(&mutex);
     return unused;
 }
-static void *lock_later_and_end(void *unused) {
+static volatile int has_it;
+static void *lock_until_awaited(void *waiter) {
     pthread_mutex_lock(&mutex);
-    usleep(40000);
-    return unused;
+    has_it = 1;
+    while (has_it != 2) sched_yield();
+    lt_asleep(*(pid_t *)waiter);
+    return NULL;
 }
 static void make_robust(int protocol) {
     pthread_mutexattr_t attributes;
@@ -354,11 +357,12 @@ static void robust(int protocol) {
     LT_EQUAL(pthread_mutex_consistent(&mutex), 0);
     LT_EQUAL(pthread_mutex_unlock(&mutex), 0);
     // One that waits while the owner ends.
-    LT_EQUAL(pthread_create(&thread, NULL, lock_later_and_end, NULL), 0);
-    while (pthread_mutex_trylock(&mutex) == 0) {
-        pthread_mutex_unlock(&mutex);
-        sched_yield();
-    }
+    pid_t self = (pid_t)syscall(SYS_gettid);
+    has_it = 0;
+    LT_EQUAL(pthread_create(&thread, NULL, lock_until_awaited, &self), 0);
+    while (has_it == 0) sched_yield();
+    LT_EQUAL(pthread_mutex_trylock(&mutex), EBUSY);
+    has_it = 2;
     LT_EQUAL(pthread_mutex_lock(&mutex), EOWNERDEAD);
     LT_EQUAL(pthread_mutex_consistent(&mutex), 0);
     LT_EQUAL(pthread_mutex_unlock(&mutex), 0);

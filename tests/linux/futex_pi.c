@@ -69,7 +69,7 @@ static int take(struct waiter *w) {
     return (int)futex(&lock, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 }
 static int take_by_clock(struct waiter *w) {
-    struct timespec until = after(CLOCK_MONOTONIC, 100000);
+    struct timespec until = after(CLOCK_MONOTONIC, LT_HANG_MS);
     (void)w;
     return (int)futex(&lock, FUTEX_LOCK_PI2, 0, &until, NULL, 0);
 }
@@ -129,7 +129,7 @@ LT_TEST(from_one_to_the_next) {
 }
 
 LT_TEST(time_outs) {
-    struct timespec until = after(CLOCK_MONOTONIC, 10), bad = {.tv_nsec = 1000000000};
+    struct timespec until = after(CLOCK_MONOTONIC, LT_HANG_MS), bad = {.tv_nsec = 1000000000};
     struct waiter w;
     own_it();
     LT_ERRNO(futex(&lock, FUTEX_LOCK_PI2, 0, &bad, NULL, 0), EINVAL);
@@ -184,7 +184,7 @@ static int take_after_condition(struct waiter *w) {
     return (int)futex(&condition, FUTEX_WAIT_REQUEUE_PI, 7, NULL, &lock, 0);
 }
 static int take_after_condition_by(struct waiter *w) {
-    struct timespec until = after(CLOCK_MONOTONIC, 100000);
+    struct timespec until = after(CLOCK_MONOTONIC, LT_HANG_MS);
     (void)w;
     return (int)futex(&condition, FUTEX_WAIT_REQUEUE_PI, 7, &until, &lock, 0);
 }

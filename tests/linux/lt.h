@@ -106,10 +106,12 @@ static inline void lt_make(const char *path, const char *text) {
     LT_OK(close(fd));
 }
 #define LT_BAD_ADDRESS ((void *)8)
-// Waits until a thread of this process sleeps in a call; for any thread, as it does not end the case.
+// Waits until a thread of this process sleeps in a call; for any thread, as it does not end the case. On its way to where it is meant to
+// sleep it may wait for other things: it must stay so for a while.
 static inline void lt_asleep(pid_t tid) {
     char path[64], text[512];
     const char *name_end = NULL;
+    int seen = 0;
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
     do {
         if (name_end != NULL) usleep(1000);
@@ -122,7 +124,8 @@ static inline void lt_asleep(pid_t tid) {
         close(fd);
         text[bytes] = 0;
         name_end = strrchr(text, ')');
-    } while (name_end == NULL || strncmp(name_end, ") S", 3) != 0);
+        seen = name_end != NULL && strncmp(name_end, ") S", 3) == 0 ? seen + 1 : 0;
+    } while (seen < 5);
 }
 // How often a storm blows: `few` times, or `many` where the environment says LT_LONG.
 static inline unsigned lt_times(unsigned few, unsigned many) { return getenv("LT_LONG") != NULL ? many : few; }

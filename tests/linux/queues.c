@@ -58,6 +58,7 @@ static unsigned filled(void) {
     LT_EQUAL(LT_IN_A_CHILD(fill(self, fds[1]);), 0);
     LT_EQUAL(read(fds[0], &count, sizeof count), sizeof count);
     LT_CHECK(count > 0);
+    for (int i = 0; i < LT_HANG_MS && ordinary == 0; i++) usleep(1000);
     LT_EQUAL(ordinary, 1);
     LT_EQUAL(in_order + disordered + sent, 0);
     return count;

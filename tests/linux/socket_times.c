@@ -144,6 +144,7 @@ LT_TEST(accepting) {
     long long begin = now_us();
     LT_ERRNO(accept(server, NULL, NULL), EAGAIN);
     LT_CHECK(now_us() - begin >= 20000);
+    set(server, SO_RCVTIMEO, LT_HANG_MS / 1000, 0);
     LT_OK(connect(client, (struct sockaddr *)&name, sizeof name));
     int served = (int)LT_OK(accept(server, NULL, NULL));
     LT_EQUAL(get(served, SO_RCVTIMEO), 0);
@@ -158,7 +159,7 @@ LT_TEST(a_signal_ends_it) {
     int pair[2];
     char byte;
     LT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-    set(pair[0], SO_RCVTIMEO, 100, 0);
+    set(pair[0], SO_RCVTIMEO, LT_HANG_MS / 1000, 0);
     LT_OK(sigaction(SIGALRM, &action, NULL));
     LT_OK(setitimer(ITIMER_REAL, &often, NULL));
     LT_ERRNO(recv(pair[0], &byte, 1, 0), EINTR);

@@ -105,6 +105,7 @@ LT_TEST(timers_beside_blocking_calls) {
         LT_EQUAL(read(back[0], &byte, 1), 1);
         LT_EQUAL(byte, i & 0xff);
     }
+    for (int i = 0; i < LT_HANG_MS && turns == 0; i++) usleep(1000);
     LT_OK(setitimer(ITIMER_REAL, &never, NULL));
     LT_EQUAL(waitpid(child, &status, 0), child);
     LT_EQUAL(status, 0);

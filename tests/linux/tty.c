@@ -152,7 +152,7 @@ LT_TEST(line_in_pieces) {
     type(&p, "abcd\nef\n");
     LT_EQUAL(read(p.slave, piece, 2), 2);
     LT_TEXT(piece, "ab");
-    LT_EQUAL(waiting(p.slave), 6);
+    settle(&p, 6);
     expect(p.slave, "cd\n");
     expect(p.slave, "ef\n");
     close_pty(&p);
@@ -318,6 +318,7 @@ LT_TEST(raw_without_minimum) {
     make_raw(p.slave, 0, 1);
     LT_EQUAL(read(p.slave, &byte, 1), 0);
     type(&p, "x");
+    settle(&p, 1);
     LT_EQUAL(read(p.slave, &byte, 1), 1);
     close_pty(&p);
 }

@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "protocols/gen/posix.h"
 #include "tests/guest/kt/balance.h"
+#include "tests/guest/kt/kt.h"
 #include "tests/linux/runner/node.h"
 #include "user/libkpio/kpio.h"
 #include "user/libkpio/linux_session.h"
@@ -143,17 +144,15 @@ static int64_t spawn(const struct run *r, const char *path, const char **what) {
     return process;
 }
 
-#define BALANCE_ROUNDS 1500u             // of 20 ms: what ended may still be on its way out
-
-// Whether the system holds what it held before.
+// Whether the system holds what it held before, once what has ended is gone.
 static bool balanced(const struct kt_balance *before, const char *path) {
     char reason[200];
     struct kt_balance after;
     bool equal = false;
-    for (unsigned round = 0; round < BALANCE_ROUNDS && !equal; round++) {
-        if (round > 0) time_sleep_ms(20);
+    for (const uint64_t until = time_after_ms(KT_HANG_MS); !equal && time_now() < until;) {
         kt_balance_take(&after);
         equal = kt_balance_equal(before, &after, reason, sizeof reason);
+        if (!equal) time_sleep_ms(20);
     }
     print("LINUX balance %s: %s\n", path, equal ? "nothing is lost" : reason);
     return equal;

@@ -146,7 +146,7 @@ KT_TEST(reservations_cost_nothing) {
     KT_EQUAL(kpio_system_info(kt_system(), &before), 0);
     uint64_t at = (uint64_t)KT_OK(kpio_aspace_map(kt_aspace(), 0, 0, size, KPIO_MAP_RESERVE, 0));
     KT_EQUAL(kpio_system_info(kt_system(), &after), 0);
-    KT_CHECK(before.memory_free - after.memory_free < 64 * PAGE);
+    KT_CHECK(before.memory_free < after.memory_free + 64 * PAGE);
     KT_CHECK(faults((char *)at + size / 2, false));
     kpio_handle vmo = KT_HANDLE(kpio_vmo_create(PAGE, 0));
     KT_ERROR(kpio_aspace_map(kt_aspace(), vmo, 0, PAGE, READ_WRITE | KPIO_MAP_FIXED_NOREPLACE, at + PAGE), EEXIST);

@@ -219,10 +219,11 @@ KT_TEST(ports_see_it) {
 // ---- races -----------------------------------------------------------------------------------------------------------------
 
 // What is added is taken, by whomever, exactly once.
-static uint64_t race_end, added, taken;
+static bool race_over;
+static uint64_t added, taken;
 static int64_t race_add(void *arg) {
     kpio_handle counter = *(kpio_handle *)arg;
-    while (time_now() < __atomic_load_n(&race_end, __ATOMIC_RELAXED)) {
+    while (!__atomic_load_n(&race_over, __ATOMIC_RELAXED)) {
         int64_t result = kpio_counter_add(counter, 3, 0, time_after_ms(1));
         if (result == 0) (void)__atomic_add_fetch(&added, 3, __ATOMIC_RELAXED);
         else if (result != -EINTR) return result;
@@ -231,7 +232,7 @@ static int64_t race_add(void *arg) {
 }
 static int64_t race_take(void *arg) {
     kpio_handle counter = *(kpio_handle *)arg;
-    while (time_now() < __atomic_load_n(&race_end, __ATOMIC_RELAXED)) {
+    while (!__atomic_load_n(&race_over, __ATOMIC_RELAXED)) {
         uint64_t value;
         int64_t result = kpio_counter_read(counter, &value, 0, time_after_ms(1));
         if (result == 0) (void)__atomic_add_fetch(&taken, value, __ATOMIC_RELAXED);
@@ -243,14 +244,16 @@ static void race(uint32_t flags) {
     static struct thread t[6];
     kpio_handle counter = make(0, flags);
     uint64_t left = 0;
+    uint64_t end = time_after_ms(kt_long() ? 5000 : 300), hang = kt_soon();
     added = taken = 0;
-    race_end = time_after_ms(kt_long() ? 5000 : 300);
+    race_over = false;
     for (unsigned i = 0; i < 6; i++)
         KT_EQUAL(thread_spawn(&t[i], "racer", i < 2 ? race_add : race_take, &counter, NULL, 0), 0);
-    for (unsigned i = 0; time_now() < race_end; i++) {
+    for (unsigned i = 0; time_now() < end || (__atomic_load_n(&added, __ATOMIC_RELAXED) == 0 && time_now() < hang); i++) {
         KT_EQUAL(kpio_thread_interrupt(t[i % 6].handle, 0), 0);
         time_sleep_ms(1);
     }
+    __atomic_store_n(&race_over, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < 6; i++) {
         int64_t result = 0;
         KT_EQUAL(thread_join(&t[i], &result), 0);
@@ -266,7 +269,7 @@ KT_TEST(many_add_and_take_one) { race(KPIO_COUNTER_SEMAPHORE); }
 
 static kpio_handle raced;
 static int64_t race_any(void *arg) {
-    while (time_now() < __atomic_load_n(&race_end, __ATOMIC_RELAXED)) {
+    while (!__atomic_load_n(&race_over, __ATOMIC_RELAXED)) {
         uint64_t value;
         kpio_handle counter = __atomic_load_n(&raced, __ATOMIC_RELAXED);
         int64_t result = arg != NULL ? kpio_counter_add(counter, MOST / 3, 0, time_after_ms(20))
@@ -277,14 +280,16 @@ static int64_t race_any(void *arg) {
 }
 KT_TEST(closing_against_waits) {
     static struct thread t[4];
+    uint64_t end = time_after_ms(kt_long() ? 5000 : 300);
     raced = make(0, 0);
-    race_end = time_after_ms(kt_long() ? 5000 : 300);
+    race_over = false;
     for (uint64_t i = 0; i < 4; i++) KT_EQUAL(thread_spawn(&t[i], "racer", race_any, (void *)(i & 1), NULL, 0), 0);
-    for (unsigned i = 0; time_now() < race_end; i++) {
+    for (unsigned i = 0; time_now() < end; i++) {
         kpio_handle old = __atomic_exchange_n(&raced, make(i & 1 ? MOST : 0, 0), __ATOMIC_RELAXED);
         if (i & 2) KT_EQUAL(kpio_handle_revoke(old, 1), 1);
         else kt_close(old);
     }
+    __atomic_store_n(&race_over, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < 4; i++) {
         int64_t result = 0;
         KT_EQUAL(thread_join(&t[i], &result), 0);

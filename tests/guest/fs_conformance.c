@@ -89,7 +89,7 @@ static int64_t start_wasm(kpio_handle end) {
 static int64_t mount_fuse(void) {
     int64_t channel = kpio_fuse_create();
     if (channel < 0) return channel;
-    int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, NULL), end = kpio_fuse_serve((kpio_handle)channel);
+    int64_t handle = kpio_fuse_mount((kpio_handle)channel, 0, "timeout=600"), end = kpio_fuse_serve((kpio_handle)channel);
     (void)kpio_handle_close((uint64_t)channel);
     if (handle < 0 || end < 0) return handle < 0 ? handle : end;
     int64_t process = driver_is("wasm") ? start_wasm((kpio_handle)end) : start_native((kpio_handle)end);

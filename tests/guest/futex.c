@@ -117,7 +117,7 @@ KT_CHILD(wakes_shared) {
     int64_t at = kpio_aspace_map(startup_handle("aspace"), startup_handle("vmo"), 0, 4096,
                                  KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
     if (at < 0) return at;
-    for (unsigned i = 0; i < 500; i++) {
+    for (uint64_t deadline = kt_soon(); time_now() < deadline;) {
         int64_t woken = kpio_futex_wake((uint64_t)at, 1, UINT32_MAX, 1);
         if (woken != 0) return woken;
         time_sleep_ms(2);

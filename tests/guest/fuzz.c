@@ -47,7 +47,7 @@ static void report_calls(const struct progress *p) {
     }
 }
 
-#define STUCK_MS 60000u
+#define STUCK_MS KT_HANG_MS
 
 // Until the child ends. Calls that are slow are none of a hang: one is that no call is made any more.
 static bool ends_by_itself(kpio_handle child, kpio_handle job, const struct progress *p) {
@@ -68,7 +68,7 @@ static kpio_handle volume_mount(uint32_t index) {
     const uint8_t name[] = {'v', 'd', (uint8_t)('b' + index)};
     int64_t root, disk = kpio_disk_open(kt_system(), name, sizeof name);
     if (disk < 0) return 0;
-    uint64_t until = time_after_ms(30000);
+    uint64_t until = kt_soon();
     while ((root = kpio_fs_mount("", (kpio_handle)disk, 0, NULL)) == -EBUSY && time_now() < until) time_sleep_ms(2);
     if (root < 0) kt_fail(__FILE__, __LINE__, "vd%c is not mounted: error %d", name[2], (int)-root);
     kt_close((kpio_handle)disk);
@@ -103,7 +103,7 @@ static void run_child(kpio_handle vmo, struct progress *p) {
     bool ended = ends_by_itself(child, job, p);
     if (!ended) KT_EQUAL(kpio_process_kill(child, 9), 0);
     KT_EQUAL(kpio_job_kill(job), 0);
-    int error = wait_terminated(job, time_after_ms(60000), NULL);
+    int error = wait_terminated(job, kt_soon(), NULL);
     if (error != 0) {
         kt_note("seed %lu: its job does not end", (unsigned long)p->seed);
         report_job(job);

@@ -13,7 +13,7 @@ static kpio_handle make_job(struct kpio_job_limits limits) {
 // Ends everything in the job and waits until it is gone.
 static void end_job(kpio_handle job) {
     KT_EQUAL(kpio_job_kill(job), 0);
-    KT_EQUAL(wait_terminated(job, time_after_ms(60000), NULL), 0);
+    KT_EQUAL(wait_terminated(job, kt_soon(), NULL), 0);
     kt_close(job);
 }
 
@@ -112,7 +112,7 @@ KT_TEST(threads_up_to_the_limit) {
     for (unsigned round = 0; round < 3; round++) {
         kpio_handle child = kt_spawn_in(job, "makes_threads", NULL, 0);
         int64_t status = 0;
-        KT_EQUAL(wait_terminated(child, time_after_ms(60000), &status), 0);  // CPUs wait for each other 200 times
+        KT_EQUAL(wait_terminated(child, kt_soon(), &status), 0);  // CPUs wait for each other 200 times
         KT_EQUAL(status, -2);
         kt_close(child);
     }
@@ -185,7 +185,7 @@ KT_TEST(calls_across_cpus_with_kills) {
                                      {"progress", progress, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
     for (unsigned i = 0; i < SERVERS + CLIENTS; i++) process[i] = kt_spawn_in(job, i < SERVERS ? "server" : "client", grants, 2);
     unsigned kills = 0;
-    for (uint64_t end = time_after_ms(kt_long() ? 60000 : 3000); time_now() < end; kills++) {
+    for (uint64_t end = time_after_ms(kt_long() ? 60000 : 3000); kills == 0 || time_now() < end; kills++) {
         time_sleep_ms(kt_random() % 4);
         unsigned victim = (unsigned)(kt_random() % (SERVERS + CLIENTS));
         struct kpio_process_info info;
@@ -202,5 +202,4 @@ KT_TEST(calls_across_cpus_with_kills) {
     kt_close(endpoint);
     kt_close(progress);
     kt_note("%u processes killed", kills);
-    KT_CHECK(kills > 0);
 }

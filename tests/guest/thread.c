@@ -120,8 +120,9 @@ KT_TEST(info_and_schedule) {
     KT_ERROR(kpio_thread_set_schedule(thread.handle, KPIO_SCHED_FAIR, 0, 0), EINVAL);
     KT_ERROR(kpio_thread_set_schedule(thread.handle, KPIO_SCHED_FAIR, 1024, 1ull << 63), EINVAL);
     KT_EQUAL(kpio_thread_set_schedule(thread.handle, KPIO_SCHED_FAIR, 1024, 1), 0);
-    time_sleep_ms(20);
-    KT_EQUAL(kpio_thread_info(thread.handle, &info), 0);
+    info.cpu = 1;
+    for (uint64_t deadline = kt_soon(); info.cpu != 0 && time_now() < deadline; time_sleep_ms(1))
+        KT_EQUAL(kpio_thread_info(thread.handle, &info), 0);
     KT_EQUAL(info.cpu, 0);
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     KT_EQUAL(thread_join(&thread, NULL), 0);
@@ -174,9 +175,12 @@ static bool note_interrupt(struct kpio_exception_frame *frame, void *context) {
     return true;
 }
 
+static bool has_handler;
+
 static int64_t spin_with_handler(void *arg) {
     static char stack[32768] __attribute__((aligned(64)));
     int error = exception_set(note_interrupt, arg, stack, sizeof(stack));
+    __atomic_store_n(&has_handler, true, __ATOMIC_RELEASE);
     return error ? error : spin(arg);
 }
 
@@ -184,9 +188,10 @@ KT_TEST(an_interrupt_arrives_in_a_spinning_thread) {
     static struct thread thread;
     static bool stop;
     int64_t result = 0;
-    stop = false;
+    stop = has_handler = false;
     KT_EQUAL(thread_spawn(&thread, "spin", spin_with_handler, &stop, NULL, 0), 0);
-    time_sleep_ms(20);
+    while (!__atomic_load_n(&has_handler, __ATOMIC_ACQUIRE)) time_sleep_ms(1);
+    time_sleep_ms(1);
     KT_EQUAL(kpio_thread_interrupt(thread.handle, 0xc0ffee), 0);
     KT_EQUAL(thread_join(&thread, &result), 0);
     KT_EQUAL(result, 1);

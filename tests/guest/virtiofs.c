@@ -16,7 +16,7 @@ static void begin(void) {
     kt_device_need(DEVICE, 0);
     KT_EQUAL(kt_init_start(), 0);
     channel = KT_HANDLE(kpio_fuse_create());
-    root = KT_HANDLE(kpio_fuse_mount(channel, 0, "stateless,timeout=60"));
+    root = KT_HANDLE(kpio_fuse_mount(channel, 0, "stateless,timeout=600"));
     kt_init_mount(channel);
 }
 
@@ -84,7 +84,8 @@ static int64_t work(void *arg) {
     char name[16];
     (void)fmt_print(name, sizeof name, "kept%u", w->number);
     int64_t file = file_open(root, name, 0, RW), error = file < 0 ? file : 0;
-    for (; error == 0 && __atomic_load_n(&w->stop, __ATOMIC_ACQUIRE) == 0; w->rounds++) error = one_round(w, (kpio_handle)file, name);
+    for (; error == 0 && (w->rounds == 0 || __atomic_load_n(&w->stop, __ATOMIC_ACQUIRE) == 0); w->rounds++)
+        error = one_round(w, (kpio_handle)file, name);
     if (file > 0) (void)kpio_handle_close((uint64_t)file);
     return error;
 }

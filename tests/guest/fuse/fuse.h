@@ -24,6 +24,7 @@ void mounted_begin_native(struct mounted *m, const char *child, const char *opti
 void mounted_kill(struct mounted *m);   // the driver
 void mounted_end(struct mounted *m);
 struct kpio_fuse_info mounted_info(const struct mounted *m);
+void mounted_ready(const struct mounted *m);  // waits until the driver has begun
 
 // ---- drivers of one file, which are asked how they stand by names: there is none (ENOENT) when it is so, else EBUSY -----------------
 #define PLAIN_NODE 2u

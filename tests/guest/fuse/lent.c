@@ -35,7 +35,7 @@ KT_TEST(a_driver_that_owes_others_answers_all) {
         int64_t result;
         kpio_handle endpoint = KT_HANDLE(kpio_endpoint_create());
         m.channel = KT_HANDLE(kpio_fuse_create());
-        m.root = KT_HANDLE(kpio_fuse_mount(m.channel, 0, NULL));
+        m.root = KT_HANDLE(kpio_fuse_mount(m.channel, 0, "timeout=600"));
         const struct process_grant grants[] = {{"fuse", KT_HANDLE(kpio_fuse_serve(m.channel)), KPIO_RIGHTS_SAME, KPIO_SEND_MOVE},
                                                {"calls", endpoint, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
         m.process = kt_spawn("debtor", grants, 2);

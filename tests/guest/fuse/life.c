@@ -59,7 +59,7 @@ static int64_t read_on(void *arg) {
         if (n != 8192) return n < 0 ? n : -EIO;
         for (uint32_t i = 0; i < 8192; i += 97)
             if (buffer[i] != (uint8_t)((at + i) * 7 >> 3)) return -ENXIO;
-        r->reads++;
+        __atomic_store_n(&r->reads, r->reads + 1, __ATOMIC_RELEASE);
     }
     return kpio_handle_close((uint64_t)file);
 }
@@ -68,7 +68,7 @@ static int64_t read_on(void *arg) {
 KT_TEST(readers_of_a_stateless_driver_outlive_it) {
     struct mounted m = {.channel = KT_HANDLE(kpio_fuse_create())};
     struct reader readers[4];
-    m.root = KT_HANDLE(kpio_fuse_mount(m.channel, 0, "stateless,timeout=20"));
+    m.root = KT_HANDLE(kpio_fuse_mount(m.channel, 0, "stateless,timeout=600"));
     mounted_start_child(&m, "one_file");
     for (unsigned i = 0; i < 4; i++) {
         readers[i] = (struct reader){.root = m.root};
@@ -80,6 +80,7 @@ KT_TEST(readers_of_a_stateless_driver_outlive_it) {
         mounted_start_child(&m, "one_file");
     }
     uint64_t reads = 0;
+    for (uint64_t until = kt_soon(); __atomic_load_n(&readers[0].reads, __ATOMIC_ACQUIRE) == 0 && time_now() < until;) time_sleep_ms(1);
     for (unsigned i = 0; i < 4; i++) {
         int64_t result;
         __atomic_store_n(&readers[i].stop, 1, __ATOMIC_RELEASE);
@@ -210,12 +211,12 @@ KT_TEST(nobody_else_waits_for_what_is_dirty) {
     KT_EQUAL(thread_spawn(&f.thread, "filler", fill, &f, NULL, 0), 0);
     for (uint64_t before = 1, until = kt_soon(); time_now() < until;) {
         uint64_t now = __atomic_load_n(&f.written, __ATOMIC_ACQUIRE);
-        if (now == before) break;
+        if (now == before && now >= 2u << 20) break;
         before = now;
         time_sleep_ms(300);
     }
     KT_CHECK(f.written >= 2u << 20 && f.written <= 8u << 20);
-    uint64_t start = time_now();
+    uint64_t until = kt_soon();
     KT_OK(kpio_fs_sync(0));
     kpio_handle other = KT_HANDLE(kpio_fs_mount("tmpfs", 0, 0, NULL));
     static uint8_t data[BLOCK];
@@ -223,7 +224,7 @@ KT_TEST(nobody_else_waits_for_what_is_dirty) {
     for (unsigned i = 0; i < 256; i++) KT_EQUAL(kpio_file_write(file, data, BLOCK, (int64_t)i * BLOCK, 0), BLOCK);
     kt_close(file);
     kt_close(other);
-    KT_CHECK(time_now() - start < 20000000000ull);
+    KT_CHECK(time_now() < until);
     mounted_kill(&m);
     KT_EQUAL(thread_join(&f.thread, NULL), 0);
     KT_CHECK(f.end == -ENOTCONN || f.end == -EIO);
@@ -240,7 +241,7 @@ KT_TEST(a_mount_is_given_up) {
     uint8_t path[16];
     kpio_handle whole = KT_HANDLE(kpio_fs_mount("tmpfs", 0, 0, NULL));
     KT_OK(kpio_path_make(whole, "m", 0040755, 0, 0));
-    mounted_begin(&m, NULL, "source=where it is from,subtype=memfs");
+    mounted_begin(&m, NULL, "source=where it is from,subtype=memfs,timeout=600");
     KT_OK(kpio_mount_attach(whole, "m", m.root, 0, 0));
     kpio_handle file = open_file(whole, "m/file", KPIO_OPEN_CREATE, RW);
     const uint64_t root = KT_OK(kpio_mount_list(whole, 0, &info, path, sizeof path)) == 1 ? info.id : 0;

@@ -62,9 +62,14 @@ void mounted_start_child(struct mounted *m, const char *child) {
     m->process = mounted_in_wasm() ? start_wasm(end, "lib/kpio/fs/flawed.aot", words) : kt_spawn(child, grants, 1);
 }
 
-void mounted_begin(struct mounted *m, const char *const *settings, const char *options) {
+// Only where a case says so a driver is given up because it takes its time.
+static void begin(struct mounted *m, const char *options) {
     m->channel = KT_HANDLE(kpio_fuse_create());
-    m->root = KT_HANDLE(kpio_fuse_mount(m->channel, 0, options));
+    m->root = KT_HANDLE(kpio_fuse_mount(m->channel, 0, options != NULL ? options : "timeout=600"));
+}
+
+void mounted_begin(struct mounted *m, const char *const *settings, const char *options) {
+    begin(m, options);
     mounted_start(m, settings);
 }
 
@@ -74,8 +79,7 @@ void mounted_begin_native(struct mounted *m, const char *child, const char *opti
 }
 
 void mounted_begin_child(struct mounted *m, const char *child, const char *options) {
-    m->channel = KT_HANDLE(kpio_fuse_create());
-    m->root = KT_HANDLE(kpio_fuse_mount(m->channel, 0, options));
+    begin(m, options);
     mounted_start_child(m, child);
 }
 
@@ -89,6 +93,11 @@ void mounted_end(struct mounted *m) {
     kt_close(m->root);
     if (m->process != 0) (void)kt_wait(m->process);  // it is told that the mount has ended
     kt_close(m->channel);
+}
+
+void mounted_ready(const struct mounted *m) {
+    for (uint64_t until = kt_soon(); mounted_info(m).state != KPIO_FUSE_READY && time_now() < until;) time_sleep_ms(1);
+    KT_EQUAL(mounted_info(m).state, KPIO_FUSE_READY);
 }
 
 struct kpio_fuse_info mounted_info(const struct mounted *m) {

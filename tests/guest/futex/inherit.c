@@ -17,6 +17,13 @@ static void schedule(struct thread *t, uint32_t class_, uint32_t priority) {
     KT_EQUAL(kpio_thread_set_schedule(t->handle, class_, priority, ONE_CPU), 0);
 }
 
+static void wait_for_cpu_0(const struct thread *t) {
+    struct kpio_thread_info info = {.cpu = 1};
+    for (uint64_t deadline = kt_soon(); info.cpu != 0 && time_now() < deadline; time_sleep_ms(1))
+        KT_EQUAL(kpio_thread_info(t->handle, &info), 0);
+    KT_EQUAL(info.cpu, 0);
+}
+
 static void start(struct thread *t, int64_t (*run)(void *), void *arg) {
     KT_EQUAL(thread_spawn(t, "thread", run, arg, NULL, 0), 0);
 }
@@ -59,6 +66,7 @@ static int64_t owner_beside_a_spinner(int64_t (*wait)(void *)) {
     start(&owner, hold, NULL);
     while (!held) time_sleep_ms(1);
     schedule(&owner, KPIO_SCHED_IDLE, 0);
+    wait_for_cpu_0(&owner);
     start(&spinner, spin, NULL);
     schedule(&spinner, KPIO_SCHED_FAIR, 10000);
     placed = true;

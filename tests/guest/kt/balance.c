@@ -3,8 +3,8 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lib/util.h"
+#include "tests/guest/kt/kt.h"
 #include "user/libkpio/heap.h"
-#include "user/libkpio/kpio.h"
 
 // Slabs keep a few empty pages for each of their caches and CPUs, and per-CPU lists of pages count as free.
 #define PAGES_TOLERATED 256u
@@ -26,7 +26,6 @@ static void read_once(struct kt_balance *balance) {
 // ---- what ends on its own -------------------------------------------------------------------------------------------------------
 
 #define PEOPLE_MAX 64u                // processes of a job that are looked at
-#define HANG_MS 60000u
 
 static uint64_t at_first[KPIO_KIND_COUNT];
 
@@ -65,7 +64,7 @@ static bool is_crowded(const struct kt_balance *balance) {
 }
 
 void kt_balance_settle(void) {
-    const uint64_t until = time_after_ms(HANG_MS);
+    const uint64_t until = time_after_ms(KT_HANG_MS);
     struct kt_balance balance;
     read_once(&balance);
     while (is_crowded(&balance) && time_now() < until) {

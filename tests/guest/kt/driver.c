@@ -4,7 +4,6 @@
 
 #define FUNCTIONS_MAX 64
 #define MAPPED_MAX 32
-#define PATIENCE_MS 10000
 
 int64_t kt_device_find(uint32_t device, unsigned nth) {
     uint64_t functions[FUNCTIONS_MAX];
@@ -127,7 +126,7 @@ int64_t kt_init_start(void) {
 }
 
 int64_t kt_init_stop(void) {
-    (void)kpio_ipc_call(fake_init.endpoint, KPIO_MESSAGE(LABEL_STOP, 0, 0), time_after_ms(PATIENCE_MS));
+    (void)kpio_ipc_call(fake_init.endpoint, KPIO_MESSAGE(LABEL_STOP, 0, 0), time_after_ms(KT_HANG_MS));
     int64_t error = thread_join(&fake_init.thread, NULL);
     return error ? error : kpio_handle_close((uint64_t)fake_init.endpoint);
 }
@@ -138,7 +137,7 @@ kpio_handle kt_init_endpoint(void) { return fake_init.endpoint; }
 uint32_t kt_init_readies(void) { return __atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE); }
 
 int64_t kt_init_wait(uint32_t before) {
-    uint64_t deadline = time_after_ms(PATIENCE_MS);
+    uint64_t deadline = time_after_ms(KT_HANG_MS);
     while (__atomic_load_n(&fake_init.ready, __ATOMIC_ACQUIRE) == before) {
         int64_t error = kpio_futex_wait((uint64_t)&fake_init.ready, before, UINT32_MAX, deadline, 0);
         if (error == -ETIMEDOUT) return error;
@@ -189,7 +188,7 @@ int64_t kt_driver_start(struct kt_driver *d) {
 
 // The process is at its end: what is left of it here goes.
 static int64_t driver_gone(struct kt_driver *d) {
-    int64_t error = wait_terminated(d->process, time_after_ms(PATIENCE_MS), NULL);
+    int64_t error = wait_terminated(d->process, time_after_ms(KT_HANG_MS), NULL);
     (void)kpio_handle_close((uint64_t)d->process);
     (void)kpio_handle_close((uint64_t)d->endpoint);
     d->process = d->endpoint = KPIO_HANDLE_NONE;
@@ -203,7 +202,7 @@ int64_t kt_driver_kill(struct kt_driver *d) {
 }
 
 int64_t kt_driver_retire(struct kt_driver *d) {
-    int64_t header = kpio_ipc_call(d->endpoint, KPIO_MESSAGE(SERVICE_RETIRE, 0, 0), time_after_ms(PATIENCE_MS));
+    int64_t header = kpio_ipc_call(d->endpoint, KPIO_MESSAGE(SERVICE_RETIRE, 0, 0), time_after_ms(KT_HANG_MS));
     if (header < 0) return header;
     if (d->state > 0) (void)kpio_handle_close((uint64_t)d->state);
     d->state = KPIO_MESSAGE_HANDLES(header) > 0 ? message_handle_taken(0, KPIO_KIND_VMO) : KPIO_HANDLE_NONE;

@@ -22,5 +22,5 @@ int64_t kt_exec_new(int64_t (*run)(void *), void *arg, void *stack, size_t size)
 // Memory that forks share, zeroed; `size` in whole pages.
 void *kt_shared(size_t size);
 void kt_shared_end(void *memory, size_t size);
-// Waits until *word is at least `least`, 10 s at most. Any process, any thread.
+// Waits until *word is at least `least`, KT_HANG_MS at most. Any process, any thread.
 bool kt_reaches(const uint32_t *word, uint32_t least);

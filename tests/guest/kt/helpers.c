@@ -6,7 +6,7 @@ kpio_handle kt_job(void) { return startup_handle("job"); }
 kpio_handle kt_process(void) { return startup_handle("process"); }
 kpio_handle kt_aspace(void) { return startup_handle("aspace"); }
 bool kt_long(void) { return startup_setting("long") != NULL; }
-uint64_t kt_soon(void) { return time_after_ms(60000); }
+uint64_t kt_soon(void) { return time_after_ms(KT_HANG_MS); }
 
 void kt_close(kpio_handle handle) { KT_EQUAL(kpio_handle_close((uint64_t)handle), 0); }
 
@@ -77,7 +77,7 @@ static bool is_blocked(kpio_handle thread) {
 }
 
 void kt_all_blocked(const struct thread *threads, unsigned count) {
-    // A thread on its way to a CPU counts as blocked too: it must have run, and stay so for a while.
+    // On its way to where it is meant to wait a thread may wait for other things: it must stay so for a while.
     unsigned seen = 0;
     for (uint64_t deadline = kt_soon(); time_now() < deadline; time_sleep_ms(2)) {
         unsigned i = 0;

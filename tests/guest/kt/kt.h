@@ -94,14 +94,18 @@ struct kt_child {
 // Starts it in this job with the grants, and "console"; returns the process handle, fails the case when it cannot.
 kpio_handle kt_spawn(const char *child, const struct process_grant *grants, uint32_t count);
 kpio_handle kt_spawn_in(kpio_handle job, const char *child, const struct process_grant *grants, uint32_t count);
-// Waits for its end (10 s at most, or the case fails), closes the handle, returns the exit status.
+// Waits for its end (KT_HANG_MS at most, or the case fails), closes the handle, returns the exit status.
 int64_t kt_wait(kpio_handle process);
 // The boot archive, mapped once: for tests that start programs in other ways.
 const struct archive *kt_archive(void);
-// Waits until a thread of this process is blocked.
+// Waits until a thread of this process is blocked, having run.
 void kt_blocked(kpio_handle thread);
 void kt_all_blocked(const struct thread *threads, unsigned count);
 // Waits until a call or send is queued at the endpoint: 0 or a negative errno. Any thread.
 [[nodiscard]] int64_t kt_wait_queued(kpio_handle endpoint);
-// A deadline for what should happen soon: a minute, as the machine may have more to do.
+// Against hanging, and for nothing else: the machine below may have more to do. A little less than what the host takes for a hang, so
+// that the case says where it was.
+#define KT_HANG_MS 290000u
+#define KT_HANG_NS (KT_HANG_MS * 1000000ull)
+// A deadline for what must happen, however long it takes.
 uint64_t kt_soon(void);

@@ -144,7 +144,7 @@ static uint32_t stop;
 static int64_t write_count(void *arg) {
     uint8_t own[700];
     uint64_t count = 0;
-    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+    while (count == 0 || !__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         uint64_t n = count * 37 % sizeof(own) + 1;
         for (uint64_t i = 0; i < n; i++) own[i] = (uint8_t)(count + i);
         int64_t result = kpio_pipe_write(raced.writer, own, n, 0, kt_soon());

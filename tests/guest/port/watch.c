@@ -198,10 +198,12 @@ KT_CHILD(posts_until_it_cannot) {
 
 KT_TEST(quota_of_bindings_and_packets) {
     struct kpio_job_limits limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX, 300000, UINT64_MAX};
-    kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"ports", 5));
-    KT_EQUAL(kt_wait(kt_spawn_in(job, "binds_until_it_cannot", NULL, 0)), 0);
-    KT_EQUAL(kt_wait(kt_spawn_in(job, "posts_until_it_cannot", NULL, 0)), 0);
-    kt_close(job);
+    static const char *const children[] = {"binds_until_it_cannot", "posts_until_it_cannot"};
+    for (unsigned i = 0; i < 2; i++) {
+        kpio_handle job = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"ports", 5));
+        KT_EQUAL(kt_wait(kt_spawn_in(job, children[i], NULL, 0)), 0);
+        kt_close(job);
+    }
 }
 
 // ---- waiting -------------------------------------------------------------------------------------------------------------

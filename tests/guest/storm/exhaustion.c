@@ -97,9 +97,12 @@ static void close_needed(void) {
     kt_close(process);
 }
 
+// What was taken comes back in steps.
 static void all_work(void) {
+    uint64_t hang = kt_soon();
     for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
-        int64_t result = tries[i].run();
+        int64_t result;
+        while (((result = tries[i].run()) == -ENOMEM || result == -ENFILE) && time_now() < hang) time_sleep_ms(5);
         if (result != 0) kt_fail(__FILE__, __LINE__, "%s: %s", tries[i].name, error_name(result));
     }
 }
@@ -149,11 +152,12 @@ KT_TEST(all_memory_and_back) {
     all_work();
     KT_EQUAL(exception_set(ask_for_some, NULL, stack, sizeof(stack)), 0);
     unsigned refused = 0, worked = 0;
-    for (unsigned round = 0; round < (kt_long() ? 20u : 2u); round++) {
+    uint64_t hang = kt_soon();
+    for (unsigned round = 0; round < (kt_long() ? 20u : 2u) || (refused == 0 && time_now() < hang); round++) {
         hog_bits = KT_HANDLE(kpio_event_create());
         struct process_grant grant = {"bits", hog_bits, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
         kpio_handle hog = kt_spawn("takes_all_memory", &grant, 1);
-        KT_CHECK(kpio_event_wait(hog_bits, FULL, 0, time_after_ms(100000)) > 0);
+        KT_CHECK(kpio_event_wait(hog_bits, FULL, 0, kt_soon()) > 0);
         for (unsigned i = 0; i < 20 * ARRAY_SIZE(tries); i++) {
             unsigned which = i % ARRAY_SIZE(tries);
             int64_t result = tries[which].run();
@@ -164,7 +168,6 @@ KT_TEST(all_memory_and_back) {
         KT_CHECK(kpio_event_signal(hog_bits, 0, END) > 0);
         KT_EQUAL(kt_wait(hog), 0);
         kt_close(hog_bits);
-        for (unsigned tried = 0; tried < 100 && try_contiguous() != 0; tried++) time_sleep_ms(5);  // it comes back in steps
         all_work();
     }
     KT_EQUAL(exception_set(NULL, NULL, NULL, 0), 0);
@@ -210,7 +213,7 @@ KT_TEST(each_limit_of_a_job) {
     struct process_grant grant = {"limited", job, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
     kpio_handle child = kt_spawn_in(job, "tries_within_limits", &grant, 1);
     int64_t status = 0;
-    KT_EQUAL(wait_terminated(child, time_after_ms(60000), &status), 0);
+    KT_EQUAL(wait_terminated(child, kt_soon(), &status), 0);
     KT_EQUAL(status, 0);
     kt_close(child);
     kt_close(job);

@@ -8,7 +8,7 @@
 #include "kernel/hal/mmio.h"
 #include "lib/fmt.h"
 
-#define OPEN_PATIENCE 5000000000ull
+#define OPEN_PATIENCE 60000000000ull
 
 static struct {
     struct wait_queue queue;  // the reaper, asleep

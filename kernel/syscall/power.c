@@ -9,7 +9,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/syscall/args.h"
 
-#define PATIENCE_NS 5000000000ull  // for the processes; what hangs does not keep the machine on
+#define PATIENCE_NS 30000000000ull  // for the processes; what hangs does not keep the machine on
 #define LOOK_AGAIN_NS 200000ull
 
 enum { POWER_OFF, POWER_REBOOT, POWER_EXIT_SUCCESS, POWER_EXIT_FAILURE, POWER_ACTIONS };

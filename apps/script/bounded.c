@@ -15,6 +15,6 @@ static inline __attribute__((always_inline)) uintptr_t script_stack(void) {
 }
 #define __builtin_frame_address(level) script_stack()
 
-#include "quickjs_checked.c"
+#include <quickjs_checked.c>
 
 void script_bound_stack(JSRuntime *runtime, size_t bytes) { runtime->stack_limit = runtime->stack_top - bytes; }

@@ -9,7 +9,7 @@ KINDS = ("job process thread vmo aspace endpoint reply event port timer irq mmio
 RIGHTS = ("READ WRITE EXECUTE MAP DUPLICATE TRANSFER CALL RECEIVE MANAGE KILL INSPECT JIT WAIT DEVICE LOG POWER BADGE "
           "EXPIRE AUDIT").split()
 SCALARS = "u32 u64 i64 addr size time text".split()
-FLAGS = {"fast": 1, "frame": 2}
+FLAGS = {"fast": 1, "frame": 2, "waits": 4}
 ELEMENTS = {"u8": "void", "i32": "int32_t", "u32": "uint32_t", "u64": "uint64_t"}
 
 

@@ -21,7 +21,8 @@ def reference_md(calls: list, errors: list) -> str:
              "Generated from `abi/syscalls.def` and `abi/errors.def` by `abi/generate.py --docs`.", "",
              "The number goes into rax, arguments into rdi, rsi, rdx, r10, r8, r9. The result is in rax: 0 or more, or a",
              "negative errno. Every call can also fail with EBADF, EWRONGTYPE, EACCES (handles, checked in this order,",
-             "before other arguments) and EFAULT (user memory). A number that is not below is ENOSYS.", ""]
+             "before other arguments) and EFAULT (user memory). A number that is not below is ENOSYS.", "",
+             "A call that *waits for memory* says ENOMEM only when no memory is on its way back from what has ended.", ""]
     for call in calls:
         signature = ", ".join(a.name for a in call.arguments)
         result = call.result if not call.result_kind else f"handle on {call.result_kind}"
@@ -29,7 +30,7 @@ def reference_md(calls: list, errors: list) -> str:
                   call.text, ""]
         lines += [f"- {argument_text(a)}" for a in call.arguments]
         if call.errors:
-            lines += ["", "Errors: " + ", ".join(call.errors) + "."]
+            lines += ["", "Errors: " + ", ".join(call.errors) + "." + (" Waits for memory." if "waits" in call.flags else "")]
         lines.append("")
     lines += ["# Errors", "", "| name | number | text | when |", "|---|---|---|---|"]
     lines += [f"| {e.name} | {e.number} | {e.text} | {e.when} |" for e in errors]

@@ -17,13 +17,15 @@ def syscalls_h(calls: list) -> str:
     lines = [HEAD.format(source="abi/syscalls.def") + "#pragma once\n",
              f"#define SYSCALL_BASE 0x{SYSCALL_BASE:x}", f"#define SYSCALL_COUNT {len(calls)}", ""]
     lines += [f"#define SYS_{c.name} 0x{c.number:x}" for c in calls]
-    lines += ["", "// Bits of syscall_flags: a hand-tuned entry; the full user frame."]
+    lines += ["", "// Bits of syscall_flags: a hand-tuned entry; the full user frame; made again where memory was on its way back."]
     lines += [f"#define SYSCALL_FLAG_{name.upper()} {bit}" for name, bit in FLAGS.items()]
     lines += ["", "#if defined(__KPIO_KERNEL__) && !defined(__ASSEMBLER__)", "#include <stdint.h>",
               "// Indexed by number - SYSCALL_BASE.",
               f"extern int64_t (*const syscall_table[SYSCALL_COUNT])({SIX});",
               "extern const uint8_t syscall_flags[SYSCALL_COUNT];",
               "extern const char *const syscall_names[SYSCALL_COUNT];", ""]
+    lines += ["// Makes a call that found no memory again while memory is on its way back. Provided by kernel/syscall/again.c.",
+              f"int64_t syscall_again(int64_t (*call)({SIX}), const uint64_t arguments[6]);", ""]
     for call in calls:
         names = ", ".join(f"{a.name}:{a.type}" for a in call.arguments)
         lines.append(f"int64_t sys_{call.name}({SIX});" + (f"  // {names}" if names else ""))
@@ -38,7 +40,17 @@ def syscall_frames_h(calls: list) -> str:
 
 
 def table_symbol(call) -> str:
-    return ("syscall_frame_" if "frame" in call.flags else "sys_") + call.name
+    return ("syscall_frame_" if "frame" in call.flags else "waits_" if "waits" in call.flags else "sys_") + call.name
+
+
+def waiting(call) -> list:
+    """The entry of a call that is made again when it found no memory: `again` waits for some."""
+    used = len(call.arguments)
+    args = ", ".join([f"a{i}" for i in range(used)] + ["0"] * (6 - used))
+    return [f"static int64_t waits_{call.name}({', '.join(f'uint64_t a{i}' for i in range(6))}) {{",
+            f"    int64_t result = sys_{call.name}({args});",
+            f"    if (__builtin_expect(result != -ENOMEM, 1)) return result;",
+            f"    return syscall_again(sys_{call.name}, (const uint64_t[6]){{{args}}});", "}"]
 
 
 def syscall_table_c(calls: list, not_yet: list) -> str:
@@ -49,6 +61,9 @@ def syscall_table_c(calls: list, not_yet: list) -> str:
         args = ", ".join(f"uint64_t a{i}" for i in range(6))
         lines.append(f"__attribute__((weak)) int64_t sys_{name}({args}) {{ return -ENOSYS; }}")
     lines += [f"int64_t {table_symbol(c)}({SIX});" for c in calls if "frame" in c.flags]
+    for call in calls:
+        if "waits" in call.flags:
+            lines += ["", *waiting(call)]
     lines += ["", f"int64_t (*const syscall_table[SYSCALL_COUNT])({SIX}) = {{"]
     lines += [f"    [SYS_{c.name} - SYSCALL_BASE] = {table_symbol(c)}," for c in calls]
     lines += ["};", "", "const uint8_t syscall_flags[SYSCALL_COUNT] = {"]

@@ -6,6 +6,7 @@
 #include "kernel/core/assert.h"
 #include "kernel/mm/aspace_internal.h"
 #include "kernel/mm/charge.h"
+#include "kernel/mm/memory_wait.h"
 #include "kernel/mm/pte.h"
 #include "kernel/mm/slub.h"
 #include "kernel/mm/tlb.h"
@@ -197,11 +198,18 @@ bool aspace_range_valid(uint64_t address, uint64_t size) {
     return size != 0 && is_aligned(address | size, PAGE_SIZE) && address >= USER_MIN && range_fits(address, size, USER_MAX);
 }
 
-static __attribute__((noinline)) int unmap_range(struct aspace *a, uint64_t start, uint64_t end) {
+static int cut(struct aspace *a, uint64_t start, uint64_t end) {
     spin_lock(&a->lock);
     int error = aspace_cut_locked(a, start);
     if (!error) error = aspace_cut_locked(a, end);
     spin_unlock(&a->lock);
+    return error;
+}
+
+static __attribute__((noinline)) int unmap_range(struct aspace *a, uint64_t start, uint64_t end) {
+    struct memory_wait wait = {0};
+    int error;
+    while ((error = cut(a, start, end)) == -ENOMEM && memory_wait(&wait)) continue;
     if (!error) error = unmap_whole(a, start, end);
     if (unlikely(is_prune_due(a))) prune_all(a);
     aspace_settle(a);

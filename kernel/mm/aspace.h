@@ -67,7 +67,8 @@ struct aspace_map {
 // New memory that only the mapping names (request->vmo is NULL, ->handle too; max_prot follows from the JIT right). -EINVAL
 // also for KPIO_MAP_PRIVATE and RESERVE.
 [[nodiscard]] int64_t aspace_map_anonymous(struct aspace *a, const struct aspace_map *request);
-// -EINVAL, or -ENOMEM/-ENFILE when a mapping must be split and cannot. Of what belongs to the mapping alone the pages go.
+// -EINVAL, or -ENOMEM (after a memory_wait), -ENFILE when a mapping must be split and cannot. Of what belongs to the mapping alone
+// the pages go. No lock held, no mutex either; preemptible.
 [[nodiscard]] int aspace_unmap(struct aspace *a, uint64_t address, uint64_t size);
 // prot: PROT_*. -EINVAL (also where something in the range is not mapped), -EPERM, -ENOMEM, -ENFILE.
 [[nodiscard]] int aspace_protect(struct aspace *a, uint64_t address, uint64_t size, unsigned prot);

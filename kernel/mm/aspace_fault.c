@@ -6,6 +6,7 @@
 #include "kernel/arch/x86_64/paging.h"
 #include "kernel/core/assert.h"
 #include "kernel/mm/aspace_internal.h"
+#include "kernel/mm/memory_wait.h"
 #include "kernel/mm/pte.h"
 #include "kernel/mm/tlb.h"
 #include "kernel/sched/sched.h"
@@ -219,6 +220,15 @@ int aspace_populate(struct aspace *a, uint64_t start, uint64_t end, unsigned pro
     return 0;
 }
 
+// User code finds no memory: it waits for what is on its way back.
+static coldpath int fault_for_memory(struct aspace *a, uint64_t address, unsigned prot) {
+    struct memory_wait wait = {0};
+    int error = -ENOMEM;
+    while (error == -ENOMEM && memory_wait(&wait)) error = aspace_fault(a, address, prot);
+    sched_note_pause();
+    return error;
+}
+
 // What one try did not do: the pager, or the reason for the thread.
 static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint64_t address, unsigned prot, int error) {
     bool may_wait = frame->cs & 3 || !kernel_faults[cpu_id()].no_wait;
@@ -226,6 +236,7 @@ static coldpath bool unresolved(struct trap_frame *frame, struct aspace *a, uint
         error = fault_slowly(a, align_down(address, PAGE_SIZE), prot, error);
         if (frame->cs & 3) sched_note_pause();
     }
+    if (error == -ENOMEM && frame->cs & 3) error = fault_for_memory(a, address, prot);
     if (error == 0) return true;
     if (!(frame->cs & 3)) kernel_faults[cpu_id()].error = error;
     else if (error == -ENOMEM) frame->vector = KPIO_EXC_NO_MEMORY;

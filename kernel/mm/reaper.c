@@ -11,12 +11,14 @@ static struct spinlock reaper_lock = SPINLOCK_INIT("reaper");
 static struct list items = LIST_INIT(items);   // with something that anybody may free
 static struct list ending = LIST_INIT(ending); // for the thread
 static struct thread *idle_reaper;             // the thread, while it waits; guarded by reaper_lock
+static uint64_t added, ended;                  // items ever; atomic
 
 void reaper_add(struct reap_item *item) {
     spin_lock(&reaper_lock);
     list_push_back(item->free_some != NULL ? &items : &ending, &item->node);
     struct thread *t = idle_reaper;
     idle_reaper = NULL;
+    __atomic_fetch_add(&added, 1, __ATOMIC_RELAXED);
     if (t) wait_wake_locked(t, 0);
     spin_unlock(&reaper_lock);
 }
@@ -48,9 +50,14 @@ bool reaper_help(void) {
 bool reaper_end_next(void) {
     while (help_step()) (void)sched_preempt_point();
     struct reap_item *item = take(&ending);
-    if (item) item->end(item);
-    return item != NULL;
+    if (!item) return false;
+    item->end(item);
+    __atomic_fetch_add(&ended, 1, __ATOMIC_RELEASE);
+    return true;
 }
+
+uint64_t reaper_added(void) { return __atomic_load_n(&added, __ATOMIC_ACQUIRE); }
+uint64_t reaper_ended(void) { return __atomic_load_n(&ended, __ATOMIC_ACQUIRE); }
 
 static void reaper_unlink(struct thread *t) { idle_reaper = NULL; }
 

@@ -18,5 +18,8 @@ void reaper_add(struct reap_item *item);
 bool reaper_help(void);
 // Ends the next item, as the thread does. False: there is none. No lock held; preemptible.
 bool reaper_end_next(void);
+// How many were ever handed over, and how many of them have ended.
+uint64_t reaper_added(void);
+uint64_t reaper_ended(void);
 // Starts the thread. Once, when the scheduler runs. Until then items wait.
 void reaper_start(void);

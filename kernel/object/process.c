@@ -3,17 +3,12 @@
 #include "abi/gen/errors.h"
 #include "kernel/core/assert.h"
 #include "kernel/core/log.h"
-#include "kernel/core/rcu.h"
 #include "kernel/mm/aspace.h"
-#include "kernel/mm/page.h"
-#include "kernel/mm/reaper.h"
 #include "kernel/mm/slub.h"
 #include "kernel/object/id.h"
 #include "kernel/object/thread_memory.h"
 #include "kernel/sched/sched.h"
 #include "lib/string.h"
-
-#define SCARCE 64u  // memory is, when less than this part of its pages is free
 
 static struct kmem_cache process_cache;
 
@@ -31,7 +26,7 @@ static void process_unreachable(struct object *o) {
     spin_lock(&p->lock);
     bool end = p->state == KPIO_PROCESS_NEW && !p->ending;
     if (end) {
-        p->state = KPIO_PROCESS_DYING;
+        process_set_dying_locked(p);
         p->ending = true;
     }
     spin_unlock(&p->lock);
@@ -111,7 +106,7 @@ void process_abandon(struct process *p) {
     bool end = !p->ending;
     if (end) {
         p->ending = true;
-        p->state = KPIO_PROCESS_DYING;
+        process_set_dying_locked(p);
     }
     spin_unlock(&p->lock);
     if (end) {
@@ -121,17 +116,7 @@ void process_abandon(struct process *p) {
     object_put(&p->object);
 }
 
-bool process_wait_for_memory(void) {
-    struct page_stats pages;
-    page_get_stats(&pages);
-    if (pages.free > pages.total / SCARCE) return false;
-    rcu_barrier();
-    while (reaper_end_next() && !sched_preempt_point()) continue;
-    rcu_barrier();
-    return true;
-}
-
-static int create(struct job *job, const char *name, bool jit, struct process **out) {
+int process_create(struct job *job, const char *name, bool jit, struct process **out) {
     struct aspace *space;
     int error = aspace_create(job, jit, &space);
     if (error != 0) return error;
@@ -143,11 +128,6 @@ static int create(struct job *job, const char *name, bool jit, struct process **
     if (error != 0) process_abandon(p);
     else *out = p;
     return error;
-}
-
-int process_create(struct job *job, const char *name, bool jit, struct process **out) {
-    int error = create(job, name, jit, out);
-    return unlikely(error == -ENOMEM) && process_wait_for_memory() ? create(job, name, jit, out) : error;
 }
 
 struct aspace *process_aspace_get(struct process *p) {
@@ -176,10 +156,17 @@ void process_end(struct process *p) {
     aspace_unuse(p->aspace);
 }
 
+void process_set_dying_locked(struct process *p) {
+    if (p->state == KPIO_PROCESS_DYING) return;
+    p->state = KPIO_PROCESS_DYING;
+    memory_owe(&p->debt);
+}
+
 // Who learns that the process is dead may want at once what it was charged with.
 void process_finish(struct process *p) {
     if (__atomic_sub_fetch(&p->unfinished, 1, __ATOMIC_ACQ_REL) != 0) return;
     job_uncharge(p->job, JOB_PROCESSES, 1);
+    memory_pay(&p->debt);
     __atomic_store_n(&p->state, KPIO_PROCESS_DEAD, __ATOMIC_RELEASE);
     object_signal(&p->object);
     job_tell_if_empty(p->job);
@@ -218,7 +205,7 @@ void process_kill(struct process *p, int32_t status) {
     spin_lock(&p->lock);
     bool first = p->state <= KPIO_PROCESS_RUNNING, end = false;
     if (first) {
-        p->state = KPIO_PROCESS_DYING;
+        process_set_dying_locked(p);
         p->status = status;
         end = p->live_threads == 0 && !p->ending;
         if (end) p->ending = true;

@@ -9,6 +9,7 @@
 // until it has left its CPU for good, by itself.
 // Locks: process->lock guards the list and counts of threads; a leaf but for thread_set_pending.
 #pragma once
+#include "kernel/mm/memory_wait.h"
 #include "kernel/object/handle.h"
 #include "kernel/object/job.h"
 #include "kernel/sched/sched.h"
@@ -43,6 +44,7 @@ struct process {
     struct wait_queue exec_wait;     // where it waits until it is the last
     char name[32];
     struct handle_table handles;
+    struct memory_debt debt;         // while it is DYING
 };
 
 static inline struct process *current_process(void) { return current_thread()->process; }
@@ -130,9 +132,8 @@ void thread_discard(struct thread_object *t);
 void process_end(struct process *p);
 // Its end, or one of its threads, has given everything back: with the last of them the process is dead.
 void process_finish(struct process *p);
-// For who found no memory for a process: where the machine has none either, ends what dead processes still hold, which may be all of
-// it, and returns true. No lock held; preemptible.
-[[nodiscard]] bool process_wait_for_memory(void);
+// It is DYING from here on, whether it was before or not; process->lock is held.
+void process_set_dying_locked(struct process *p);
 // A process that nobody can find yet, in state NEW; it uses `space`, which gets a reference. -ENFILE, -ENOMEM.
 [[nodiscard]] int process_make(struct job *job, const char *name, bool jit, struct aspace *space, struct process **out);
 // Lets it be found. -EDESTROYED when its job was killed, -ENFILE, -ENOMEM: then process_abandon is what is left to do.

@@ -97,7 +97,7 @@ static int process_make_like(struct process *p, bool share, struct process **out
     return error;
 }
 
-static int fork_once(bool share, struct process **out, struct thread_object **first) {
+int process_fork(bool share, struct process **out, struct thread_object **first) {
     struct process *p;
     int error = process_make_like(current_process(), share, &p);
     if (error != 0) return error;
@@ -118,9 +118,4 @@ static int fork_once(bool share, struct process **out, struct thread_object **fi
     }
     process_abandon(p);
     return error;
-}
-
-int process_fork(bool share, struct process **out, struct thread_object **first) {
-    int error = fork_once(share, out, first);
-    return unlikely(error == -ENOMEM) && process_wait_for_memory() ? fork_once(share, out, first) : error;
 }

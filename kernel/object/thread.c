@@ -168,7 +168,7 @@ static bool thread_leave_process(struct thread_object *t) {
     bool last = p->live_threads == 0 && p->state != KPIO_PROCESS_NEW && !p->ending;
     if (last) {
         p->ending = true;
-        p->state = KPIO_PROCESS_DYING;
+        process_set_dying_locked(p);
     }
     bool tell = p->exec != NULL;
     spin_unlock(&p->lock);

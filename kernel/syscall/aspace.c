@@ -85,14 +85,26 @@ static coldpath int64_t map_slowly(uint64_t space, uint64_t memory, uint64_t off
     return at;
 }
 
+// Where there is no memory they are made again, as calls that wait for memory are.
+static coldpath int64_t map_again(uint64_t space, uint64_t memory, const struct aspace_map *r) {
+    return syscall_again(map_slowly, (const uint64_t[6]){space, memory, r->first << PAGE_SHIFT, r->size, r->flags, r->address});
+}
+
+static coldpath int64_t map_otherwise(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags,
+                                      uint64_t address) {
+    int64_t result = map_slowly(space, memory, offset, size, flags, address);
+    if (likely(result != -ENOMEM)) return result;
+    return syscall_again(map_slowly, (const uint64_t[6]){space, memory, offset, size, flags, address});
+}
+
 // The ordinary case without a reference: memory shown in one's own address space.
 int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_t size, uint64_t flags, uint64_t address) {
     struct handle *where = handle_get_ordinary((kpio_handle)space, KPIO_KIND_ASPACE, KPIO_RIGHT_MAP);
     struct handle *what = handle_get_ordinary((kpio_handle)memory, KPIO_KIND_VMO, KPIO_RIGHT_MAP | (flags & PROT_ALL));
     if (unlikely(!where || !what || flags & ~(uint64_t)ORDINARY_FLAGS || offset & PAGE_MASK))
-        return map_slowly(space, memory, offset, size, flags, address);
+        return map_otherwise(space, memory, offset, size, flags, address);
     struct aspace *a = aspace_of(where->object);
-    if (unlikely(a != current_thread()->aspace)) return map_slowly(space, memory, offset, size, flags, address);
+    if (unlikely(a != current_thread()->aspace)) return map_otherwise(space, memory, offset, size, flags, address);
     struct aspace_map request = {
         .vmo = vmo_of(what->object),
         .first = offset >> PAGE_SHIFT,
@@ -102,7 +114,8 @@ int64_t sys_aspace_map(uint64_t space, uint64_t memory, uint64_t offset, uint64_
         .max_prot = what->rights & PROT_ALL,
         .handle = what,
     };
-    return aspace_map(a, &request);
+    int64_t result = aspace_map(a, &request);
+    return likely(result != -ENOMEM) ? result : map_again(space, memory, &request);
 }
 
 static coldpath int64_t unmap_slowly(uint64_t space, uint64_t address, uint64_t size) {

@@ -10,6 +10,7 @@
 #include "kernel/arch/x86_64/usercopy.h"
 #include "kernel/core/cpu.h"
 #include "kernel/mm/charge.h"
+#include "kernel/mm/memory_wait.h"
 #include "kernel/mm/reaper.h"
 #include "kernel/mm/slub.h"
 #include "kernel/mm/wasm_pool.h"
@@ -347,6 +348,7 @@ bool sched_preempt_point(void) {
 int64_t wait_block_slowly(nanos_t deadline) { return 0; }
 __attribute__((weak)) void sched_schedule(void) {}
 void sched_wake(struct thread *t) {}
+bool memory_wait(struct memory_wait *wait) { return false; }
 void sched_set_schedule(struct thread *t, uint8_t class_, uint8_t priority, uint32_t weight, uint64_t affinity) {}
 struct thread *sched_kthread_create(const char *name, void (*entry)(void *arg), void *arg) {
     static struct thread never_runs;

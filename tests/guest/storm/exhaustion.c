@@ -218,3 +218,203 @@ KT_TEST(each_limit_of_a_job) {
     kt_close(child);
     kt_close(job);
 }
+
+// ---- memory on its way back ------------------------------------------------------------------------------------------------
+// What dying processes held is there for whoever asks for it next, though not at once: calls and faults wait for it.
+
+static unsigned refusals;  // faults that found no memory
+
+static bool count_refusal(struct kpio_exception_frame *frame, void *context) {
+    if (frame->kind != KPIO_EXC_NO_MEMORY) return false;
+    refusals++;
+    time_sleep_ms(1);
+    return true;
+}
+
+enum { PIECE = 2 << 20 };
+
+static int64_t touch_piece(void) {
+    int64_t at = kpio_aspace_map(kt_aspace(), 0, 0, PIECE, KPIO_MAP_READ | KPIO_MAP_WRITE | KPIO_MAP_ANONYMOUS, 0);
+    if (at < 0) return at;
+    for (uint64_t i = 0; i < PIECE; i += 4096) *(volatile uint8_t *)(at + (int64_t)i) = 1;
+    int64_t result = kpio_aspace_unmap(kt_aspace(), (uint64_t)at, PIECE);
+    return refusals > 0 ? -EFAULT : result;
+}
+static int64_t commit_piece(void) {
+    int64_t fresh = kpio_vmo_create(PIECE, 0);
+    int64_t result = fresh < 0 ? fresh : kpio_vmo_op((kpio_handle)fresh, KPIO_VMO_OP_COMMIT, 0, PIECE);
+    if (fresh > 0) (void)kpio_handle_close((uint64_t)fresh);
+    return result;
+}
+static int64_t write_piece(void) {
+    static const uint8_t page[4096] = {1};
+    int64_t fresh = kpio_vmo_create(PIECE, 0), result = fresh < 0 ? fresh : 4096;
+    for (uint64_t i = 0; i < PIECE && result == 4096; i += 4096) result = kpio_vmo_write((kpio_handle)fresh, i, page, 4096);
+    if (fresh > 0) (void)kpio_handle_close((uint64_t)fresh);
+    return result == 4096 ? 0 : result < 0 ? result : -EIO;
+}
+static int64_t grow_pipe(void) {
+    kpio_handle other = 0;
+    int64_t reader = kpio_pipe_create(0, 4096, &other);
+    if (reader < 0) return reader;
+    int64_t size = kpio_pipe_resize((kpio_handle)reader, 1 << 20);
+    (void)kpio_handle_close((uint64_t)other);
+    (void)kpio_handle_close((uint64_t)reader);
+    return size < 0 ? size : 0;
+}
+static int64_t make_threads(void) {
+    int64_t made[32], result = 0;
+    unsigned count = 0;
+    for (; count < ARRAY_SIZE(made) && result == 0; count++) {
+        made[count] = kpio_thread_create(process, (const uint8_t *)"made", 4);
+        if (made[count] < 0) result = made[count];
+    }
+    while (count-- > 0)
+        if (made[count] > 0) (void)kpio_handle_close((uint64_t)made[count]);
+    return result;
+}
+static int64_t make_objects(void) {
+    int64_t result = 0;
+    for (unsigned i = 0; i < 50 && result == 0; i++) {
+        int64_t (*const makes[])(void) = {try_event, try_timer, try_port, try_endpoint, try_job, try_vmo, try_bind, try_clone};
+        result = makes[i % ARRAY_SIZE(makes)]();
+    }
+    return result;
+}
+
+// The last ones take a block of pages, which there may be none of while others have pieces of all.
+static const struct {
+    const char *name;
+    int64_t (*run)(void);
+} needs[] = {
+    {"touch", touch_piece},    {"commit", commit_piece}, {"write", write_piece}, {"map and populate", try_map}, {"threads", make_threads},
+    {"a process", try_process}, {"objects", make_objects}, {"pipe", grow_pipe},    {"a block", try_contiguous},
+};
+enum { SINGLE_PAGES = 7 };
+
+static int64_t status_of(kpio_handle child) {
+    int64_t status = 0;
+    KT_EQUAL(wait_terminated(child, time_after_ms(300000), &status), 0);
+    kt_close(child);
+    return status;
+}
+
+static kpio_handle start_hog(void) {
+    hog_bits = KT_HANDLE(kpio_event_create());
+    struct process_grant grant = {"bits", hog_bits, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+    kpio_handle hog = kt_spawn("takes_all_memory", &grant, 1);
+    KT_CHECK(kpio_event_wait(hog_bits, FULL, 0, time_after_ms(300000)) > 0);
+    return hog;
+}
+
+KT_TEST(memory_of_the_dead_is_waited_for) {
+    static uint8_t stack[32768] __attribute__((aligned(64)));
+    for (unsigned i = 0; i < sizeof(stack); i += 4096) ((volatile uint8_t *)stack)[i] = 1;
+    make_needed();
+    for (unsigned i = 0; i < ARRAY_SIZE(needs); i++) KT_EQUAL(needs[i].run(), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(needs); i++) {
+        KT_EQUAL(exception_set(ask_for_some, NULL, stack, sizeof(stack)), 0);
+        kpio_handle hog = start_hog();
+        KT_EQUAL(exception_set(count_refusal, NULL, stack, sizeof(stack)), 0);
+        KT_EQUAL(kpio_process_kill(hog, 9), 0);
+        int64_t result = needs[i].run();
+        if (result != 0) kt_fail(__FILE__, __LINE__, "%s: %s", needs[i].name, error_name(result));
+        KT_EQUAL(refusals, 0);
+        KT_EQUAL(status_of(hog), 9);
+        kt_close(hog_bits);
+    }
+    KT_EQUAL(exception_set(NULL, NULL, NULL, 0), 0);
+    close_needed();
+}
+
+// ---- the same of the WASM pool -----------------------------------------------------------------------------------------------
+
+static uint64_t pool_free(kpio_handle pool) {
+    uint64_t info[5] = {0};
+    return kpio_wasm_pool_info(pool, info, 5) == 5 ? info[4] : 0;
+}
+
+KT_CHILD(holds_the_pool) {
+    kpio_handle bits = startup_handle("bits");
+    int64_t pool = kpio_wasm_pool_open(UINT64_MAX, (const uint8_t *)"all", 3);
+    uint64_t size = pool < 0 ? 0 : pool_free((kpio_handle)pool);
+    int64_t held = pool < 0 ? pool : kpio_wasm_pool_vmo((kpio_handle)pool, size, size);
+    int64_t at = held < 0 ? held : kpio_aspace_map(kt_aspace(), (kpio_handle)held, 0, size, KPIO_MAP_READ | KPIO_MAP_WRITE, 0);
+    if (at < 0) return at;
+    for (uint64_t i = 0; i < size; i += 4096) *(volatile uint8_t *)(at + (int64_t)i) = 1;
+    (void)kpio_event_signal(bits, 0, FULL);
+    (void)kpio_event_wait(bits, END, 0, KPIO_TIME_NEVER);
+    return 0;
+}
+
+KT_TEST(pool_of_the_dead_is_waited_for) {
+    kpio_handle pool = KT_HANDLE(kpio_wasm_pool_open(UINT64_MAX, (const uint8_t *)"next", 4));
+    uint64_t size = pool_free(pool);
+    for (unsigned round = 0; round < 2; round++) {
+        kpio_handle bits = KT_HANDLE(kpio_event_create());
+        struct process_grant grant = {"bits", bits, KPIO_RIGHTS_SAME, KPIO_SEND_COPY};
+        kpio_handle holder = kt_spawn("holds_the_pool", &grant, 1);
+        KT_CHECK(kpio_event_wait(bits, FULL, 0, time_after_ms(300000)) > 0);
+        kpio_handle memory = KT_HANDLE(kpio_wasm_pool_vmo(pool, 0, size));
+        KT_ERROR(kpio_vmo_resize(memory, size), ENOMEM);  // it lives
+        KT_EQUAL(kpio_process_kill(holder, 9), 0);
+        KT_EQUAL(kpio_vmo_resize(memory, round == 0 ? size : 4096), 0);
+        kt_close(memory);
+        kt_close(KT_HANDLE(kpio_wasm_pool_vmo(pool, size, size)));
+        KT_EQUAL(status_of(holder), 9);
+        kt_close(bits);
+    }
+    kt_close(pool);
+}
+
+// ---- and with many at once -----------------------------------------------------------------------------------------------------
+
+KT_CHILD(takes_a_share) {
+    kpio_handle bits = startup_handle("bits");
+    struct kpio_job_info info;
+    if (kpio_job_info(startup_handle("share"), &info) != 0) return 1;
+    int64_t fresh = kpio_vmo_create(info.limit.pages * 4096, 0);
+    int64_t result = fresh < 0 ? fresh : kpio_vmo_op((kpio_handle)fresh, KPIO_VMO_OP_COMMIT, 0, info.limit.pages * 4096);
+    if (result != 0) return result;
+    (void)kpio_event_signal(bits, 0, FULL);
+    time_sleep_ms(1000000);
+    return 2;
+}
+
+KT_CHILD(goes_on) {
+    kpio_handle bits = startup_handle("bits");
+    make_needed();
+    for (unsigned i = 0; !(kpio_event_wait(bits, END, 0, 0) > 0); i = (i + 1) % SINGLE_PAGES) {
+        int64_t result = needs[i].run();
+        if (result == 0) continue;
+        print("goes_on: %s: %s\n", needs[i].name, error_name(result));
+        return result;
+    }
+    return 0;
+}
+
+// Each takes more than half of what there is and is killed: the next one has to wait for its memory, as have those that go on.
+KT_TEST(storm_of_the_dying) {
+    struct kpio_system_info info;
+    KT_EQUAL(kpio_system_info(kt_system(), &info), 0);
+    struct kpio_job_limits limits = no_limits;
+    limits.pages = info.memory_free / 4096 * 6 / 10;
+    kpio_handle end = KT_HANDLE(kpio_event_create()), others[3];
+    kpio_handle share = KT_HANDLE(kpio_job_create(kt_job(), &limits, (const uint8_t *)"share", 5));
+    struct process_grant lasting[] = {{"bits", end, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}, {"job", kt_job(), KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) others[i] = kt_spawn("goes_on", lasting, 2);
+    for (unsigned round = 0; round < (kt_long() ? 60u : 6u); round++) {
+        kpio_handle full = KT_HANDLE(kpio_event_create());
+        struct process_grant grants[] = {{"bits", full, KPIO_RIGHTS_SAME, KPIO_SEND_COPY},
+                                         {"share", share, KPIO_RIGHTS_SAME, KPIO_SEND_COPY}};
+        kpio_handle mortal = kt_spawn("takes_a_share", grants, 2);
+        KT_CHECK(kpio_event_wait(full, FULL, 0, time_after_ms(300000)) > 0);
+        KT_EQUAL(kpio_process_kill(mortal, 9), 0);
+        kt_close(mortal);
+        kt_close(full);
+    }
+    KT_CHECK(kpio_event_signal(end, 0, END) > 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) KT_EQUAL(status_of(others[i]), 0);
+    kt_close(share);
+    kt_close(end);
+}

@@ -58,16 +58,10 @@ static int64_t open_state(struct counter *c) {
     return 0;
 }
 
-static uint64_t number_setting(const char *key) {
-    uint64_t value = 0;
-    for (const char *digit = startup_setting(key); digit != NULL && *digit >= '0' && *digit <= '9'; digit++)
-        value = value * 10 + (uint64_t)(*digit - '0');
-    return value;
-}
-
 int main(int argc, char **argv) {
-    struct counter counter = {.version = number_setting("version")};
-    if (number_setting("ready_after") > 0) time_sleep_ms(number_setting("ready_after"));
+    struct counter counter = {.version = startup_number("version", 0)};
+    const uint64_t ready_after = startup_number("ready_after", 0);
+    if (ready_after > 0) time_sleep_ms(ready_after);
     int64_t result = open_state(&counter);
     if (result < 0) {
         print("no state: %s\n", error_name(result));

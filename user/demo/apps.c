@@ -7,10 +7,10 @@
 #include "user/demo/demo.h"
 #include "user/libkpio/appd.h"
 
-#define PATIENCE_NS 1800000000000ull  // the first boot of a disk compiles; only against hanging
+#define COMPILE_NS 1800000000000ull  // the first boot of a disk compiles; only against hanging
 #define SHOWN_MAX 160u
 
-static struct client appd = {.name = "appd", .timeout_ns = PATIENCE_NS};
+static struct client appd = {.name = "appd", .timeout_ns = COMPILE_NS};
 
 static kpio_handle root(void) { return startup_handle("root"); }
 
@@ -101,7 +101,7 @@ static int64_t begin(struct run *run, const char *name, const char *word) {
 static void show(struct run *run, kpio_handle pipe) {
     char line[SHOWN_MAX + 1];
     size_t used = 0;
-    while (kpio_pipe_read(pipe, (uint8_t *)line + used, 1, 0, time_now() + PATIENCE_NS) == 1) {
+    while (kpio_pipe_read(pipe, (uint8_t *)line + used, 1, 0, time_now() + COMPILE_NS) == 1) {
         if (run->first_us == 0) run->first_us = microseconds_since(run->began);
         if (line[used] != '\n' && ++used < SHOWN_MAX) continue;
         print("  | %.*s\n", (int)used, line);
@@ -115,7 +115,7 @@ static void run_app(const char *what, const char *name, const char *word) {
     print("\n  %s %s\n", name, word);
     int64_t error = begin(&run, name, word);
     if (error == 0) show(&run, run.output);
-    if (error == 0) error = wait_terminated(run.process, time_now() + PATIENCE_NS, &run.status);
+    if (error == 0) error = wait_terminated(run.process, time_now() + COMPILE_NS, &run.status);
     run.all_us = microseconds_since(run.began);
     const uint64_t first = run.first_us;
     if (run.error > 0) show(&run, run.error);

@@ -2,6 +2,8 @@
 #pragma once
 #include "user/libkpio/kpio.h"
 
+#define PATIENCE_NS 300000000000ull  // for what must come, however busy the machine is: only against hanging
+
 // A row: what was done, whether it went as it should, and figures.
 void row(const char *what, bool good, const char *format, ...) __attribute__((format(printf, 3, 4)));
 // Asks init to do something to a service.

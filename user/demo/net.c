@@ -5,7 +5,6 @@
 #define FRAME 60u
 #define BATCH 8u
 #define ANSWER_NS 2000000000ull      // in which an answer comes, or is lost: then it is asked again
-#define PATIENCE_NS 300000000000ull  // for what must come, however busy the machine is: only against hanging
 #define NOBODY_NS 60000000000ull     // after which nobody is there who answers
 
 static struct netif net;

@@ -3,8 +3,6 @@
 #include "protocols/gen/rng.h"
 #include "user/demo/demo.h"
 
-#define PATIENCE_NS 300000000000ull  // for what must come, however busy the machine is: only against hanging
-
 static struct client counter = {.name = "counter", .timeout_ns = PATIENCE_NS};
 static struct counter_add_reply last;
 

@@ -43,6 +43,14 @@ const char *startup_setting(const char *key) {
     return NULL;
 }
 
+uint64_t startup_number(const char *key, uint64_t otherwise) {
+    const char *at = startup_setting(key);
+    uint64_t value = 0;
+    if (at == NULL) return otherwise;
+    for (; *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
+    return value;
+}
+
 void startup_clear(struct kpio_startup *page) {
     memset(page, 0, offsetof(struct kpio_startup, handles));
     page->magic = KPIO_STARTUP_MAGIC;

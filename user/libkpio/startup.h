@@ -9,6 +9,8 @@
 kpio_handle startup_handle(const char *name);
 // The value of a key=value setting, or NULL.
 const char *startup_setting(const char *key);
+// The decimal number with which the value begins (0: with none), or `otherwise` where there is no such setting.
+uint64_t startup_number(const char *key, uint64_t otherwise);
 const struct kpio_startup *startup_page(void);
 
 // For crt: fills argv, NULL at its end, and returns how many there are.

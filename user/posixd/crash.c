@@ -5,8 +5,7 @@
 static uint64_t one_in, random;
 
 void crash_set_up(void) {
-    const char *at = startup_setting("crash");
-    for (; at != NULL && *at >= '0' && *at <= '9'; at++) one_in = one_in * 10 + (uint64_t)(*at - '0');
+    one_in = startup_number("crash", 0);
     random = time_now();
 }
 

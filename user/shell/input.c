@@ -2,7 +2,8 @@
 
 #include "lib/string.h"
 
-#define END 4  // Ctrl-D
+#define END 4             // Ctrl-D
+#define BACK_BYTES 4096u  // taken back from the pipe: more than line_give_back has room for, which then says so
 
 int64_t input_begin(struct input *in) {
     memset(in, 0, sizeof *in);
@@ -54,11 +55,11 @@ bool input_step(struct input *in) {
 }
 
 void input_end(struct input *in) {
-    static char text[2 * LINE_MAX + 4096];
+    static char text[2 * LINE_MAX + BACK_BYTES];
     size_t used = 0;
     int64_t got;
     close(&in->pipe);
-    while (in->back > 0 && used < 4096 && (got = kpio_pipe_read(in->back, text + used, 4096 - used, KPIO_PIPE_NOWAIT, 0)) > 0)
+    while (in->back > 0 && used < BACK_BYTES && (got = kpio_pipe_read(in->back, text + used, BACK_BYTES - used, KPIO_PIPE_NOWAIT, 0)) > 0)
         used += (size_t)got;
     close(&in->back);
     memcpy(text + used, in->line + in->sent, in->have - in->sent);

@@ -177,16 +177,9 @@ static void state_take(void) {
     if (old.version == STATE_VERSION) driver.counters = old.counters;
 }
 
-static uint64_t hang_setting(void) {
-    uint64_t value = 0;
-    const char *at = startup_setting("hang_after");
-    for (; at && *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
-    return value;
-}
-
 int main(int argc, char **argv) {
     const struct service service = {.dispatch = dispatch, .retire = retire};
-    driver.hang_after = hang_setting();
+    driver.hang_after = startup_number("hang_after", 0);
     state_take();
     int error = device_open(&driver);
     if (error) give_up("no device", error);

@@ -109,19 +109,11 @@ static int device_start(void) {
     return 0;
 }
 
-static uint64_t setting(const char *name, uint64_t otherwise) {
-    uint64_t value = 0;
-    const char *at = startup_setting(name);
-    if (at == NULL) return otherwise;
-    for (; *at >= '0' && *at <= '9'; at++) value = value * 10 + (uint64_t)(*at - '0');
-    return value;
-}
-
 int main(int argc, char **argv) {
     const struct service service = {.dispatch = dispatch, .retire = retire};
     rng.state.version = STATE_VERSION;
-    rng.hang_after = setting("hang_after", 0);
-    rng.patience_ms = setting("patience_ms", DEVICE_PATIENCE_MS);
+    rng.hang_after = startup_number("hang_after", 0);
+    rng.patience_ms = startup_number("patience_ms", DEVICE_PATIENCE_MS);
     state_take();
     int error = device_start();
     if (error) {
